@@ -1,0 +1,1 @@
+//! Caching through one client: typed values, single-flight loading, locks with fencing.

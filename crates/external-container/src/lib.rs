@@ -1,0 +1,1 @@
+//! From one configuration file to clients: named instances, injection, health, ordered shutdown.

@@ -1,0 +1,1 @@
+//! The contract suites: one set of numbered clauses run against every provider of a contract.

@@ -1,0 +1,1 @@
+//! Contracts, errors and shared types for connecting services to external systems.

@@ -1,0 +1,1 @@
+//! The call pipeline: deadline, retry by effect, circuit breaker, attempt timeout, call records.

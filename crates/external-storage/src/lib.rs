@@ -1,0 +1,1 @@
+//! Object storage through one client: many providers, streaming multipart upload, typed errors.
