@@ -1,1 +1,122 @@
 //! The contract suites: one set of numbered clauses run against every provider of a contract.
+//!
+//! A **clause** is a promise of a contract with an id, a sentence and an async function that checks it. A
+//! **suite** is every clause of one contract. A **harness** makes a provider, bare and behind its client, from
+//! code or from data. [`run`] runs a suite against harnesses, speaks libtest's flags, and tells four outcomes
+//! apart: passed, failed, unsupported (declared so, and proven to be refused before anything is sent) and not
+//! run (with the reason).
+//!
+//! # Testing a provider of your own
+//!
+//! A test target with `harness = false` and these lines is all (`tests/contract.rs`):
+//!
+//! ```no_run
+//! # mod mine {
+//! #     use std::sync::Arc;
+//! #     use external_core::cache::CacheService;
+//! #     pub fn make() -> external_core::Result<Arc<dyn CacheService>> { unimplemented!() }
+//! # }
+//! use std::process::ExitCode;
+//! use external_contract::{Harness, run};
+//!
+//! fn main() -> ExitCode {
+//!     run(external_contract::cache::suite(), vec![Harness::embedded("mine", mine::make)])
+//! }
+//! ```
+//!
+//! A provider that comes with a [`ProviderEntry`](external_core::ProviderEntry) is better described by data, a
+//! `contract.toml` beside it: the suite then builds it from configuration as a user would, and tests the
+//! configuration too ([`Harness::from_toml`]). A domain crate scans its folders for them:
+//!
+//! ```ignore
+//! fn main() -> std::process::ExitCode {
+//!     external_contract::run(
+//!         external_contract::storage::suite(),
+//!         external_contract::harnesses(
+//!             env!("CARGO_MANIFEST_DIR"),
+//!             external_storage::registry().entries(),
+//!             |service, resilience| match resilience {
+//!                 Resilience::Off => Arc::new(client(service, Policy::off())),
+//!                 Resilience::On => Arc::new(client(service, StorageClient::policy())),
+//!             },
+//!         ),
+//!     )
+//! }
+//! ```
+//!
+//! # `contract.toml`
+//!
+//! ```toml
+//! [[target]]
+//! name = "plain"                        # several targets a provider: plain, tls
+//! lane = "server"                       # embedded | simulator | server | live
+//! needs = ["EXTERNAL_TEST_REDIS_URL"]   # must be set, else every clause is "not run"
+//! config = { url = "${EXTERNAL_TEST_REDIS_URL}", namespace = "${NAMESPACE}" }
+//! missing = { url = "redis://127.0.0.1:1/" }   # optional: points where nobody is
+//! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials
+//! backend = "redis"                     # optional: its name at the control port
+//! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
+//! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
+//! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
+//! ```
+//!
+//! `${NAMESPACE}` is a text unique to one case, `${TEMP}` a scratch folder of that case; every other `${NAME}` is
+//! an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
+//! `needs` names, since it also serves to ask for declared capabilities where there is no server.
+//!
+//! # Clauses about a client
+//!
+//! What only a client has (an uploader, `get_or_load`) the domain crate tests with clauses of its own, in a test
+//! target `tests/client.rs`, with the same runner and into the same report:
+//!
+//! ```ignore
+//! let suite = Suite::<dyn StorageService>::of_client("storage")
+//!     .with(clause!("storage.upload.1", "A stream of unknown length arrives whole.", |case| {
+//!         let client = StorageClient::from(case.bare()?);
+//!         ensure_eq("the uploaded bytes", &client.download(&key).await?, &expected)?;
+//!     }));
+//! run(suite, harnesses(env!("CARGO_MANIFEST_DIR"), registry().entries(), behind))
+//! ```
+//!
+//! # What the runner listens to
+//!
+//! libtest's flags (`--list`, a filter, `--exact`, `--skip`, `--format`, `--test-threads`), `--capabilities` (prints
+//! what every provider declares, as JSON, and ends) and the environment:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `EXTERNAL_CONTRACT_REPORT` | file that gets one JSON row a clause |
+//! | `EXTERNAL_CONTRACT_CAPABILITIES` | file that gets what `--capabilities` prints; then nothing is run |
+//! | `EXTERNAL_CONTRACT_LANES` | comma-separated lanes; the others do not appear. Without it: all but `live` |
+//! | `EXTERNAL_CONTRACT_PROVIDER` | only this provider |
+//! | `EXTERNAL_CONTRACT_CLAUSE` | only clauses whose id begins with this |
+//! | `EXTERNAL_CONTRACT_PROGRESS` | `1`: one JSON line an event on standard error |
+//! | `EXTERNAL_CONTROL` | address of the port that stops and starts back ends |
+//!
+//! Every clause has a time limit, after which it is stopped and counted as failed, and a panic is a failure with
+//! its message.
+#![forbid(unsafe_code)]
+
+pub mod cache;
+mod case;
+mod clause;
+mod common_block;
+mod control;
+pub mod email;
+mod harness;
+mod proxy;
+mod runner;
+pub mod storage;
+mod suite;
+mod verdict;
+
+pub use case::{Case, Proxied};
+pub use clause::{Clause, Level, Subject};
+pub use control::Control;
+pub use harness::{Harness, Lane, Resilience, harnesses};
+pub use proxy::{Cut, Proxy};
+pub use runner::{Status, Tally, run, verify};
+pub use suite::{ProviderCall, Suite};
+pub use verdict::{
+    Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within,
+};
