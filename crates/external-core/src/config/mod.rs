@@ -1,0 +1,180 @@
+//! Configuration as a located tree: every value knows where it came from, so every error can say so.
+//!
+//! The container makes the tree from files and environment variables; a provider sees its part as a
+//! [`Section`] and deserialises it into its own struct.
+
+mod de;
+pub mod duration;
+mod value;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+
+pub use value::{Entry, Node, Origin, Table, Value};
+
+use crate::{Error, Result};
+
+/// One table of the configuration, with the dotted path that leads to it.
+#[derive(Debug, Clone)]
+pub struct Section {
+    value: Value,
+    path: Arc<str>,
+    secrets: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Section {
+    /// A section made of a value. `path` is what errors call it (`storage.avatars`).
+    #[must_use]
+    pub fn new(path: impl Into<Arc<str>>, value: Value) -> Self {
+        Self {
+            value,
+            path: path.into(),
+            secrets: Arc::default(),
+        }
+    }
+
+    /// A section without a path: in tests, and for providers built by hand.
+    #[must_use]
+    pub fn from_value(value: Value) -> Self {
+        Self::new("", value)
+    }
+
+    /// An empty table.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::from_value(Value::default())
+    }
+
+    /// The dotted path of this section.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tree.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Deserialises the section.
+    ///
+    /// ```
+    /// use external_core::{Section, config::Value};
+    ///
+    /// #[derive(Debug, serde::Deserialize)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Config {
+    ///     bucket: String,
+    /// }
+    ///
+    /// let value: Value = toml::from_str("bukket = 'a'")?;
+    /// let error = Section::new("storage.avatars", value).parse::<Config>().unwrap_err();
+    /// assert!(error.to_string().contains("unknown field `bukket`"));
+    /// assert!(error.to_string().contains("storage.avatars.bukket"));
+    /// # Ok::<(), toml::de::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` with the dotted key and the place of the value that does not fit.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        let notes = de::Notes::default();
+        let parsed = T::deserialize(de::ValueDeserializer::new(&self.value, &self.path, &notes));
+        self.secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(notes.into_secrets());
+        parsed.map_err(|error| error.into_error(&self.path, &self.value))
+    }
+
+    /// The dotted paths that were asked for as a [`Secret`](crate::Secret) so far: whoever prints the
+    /// configuration masks these.
+    #[must_use]
+    pub fn secret_paths(&self) -> BTreeSet<String> {
+        self.secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// An error about a value that parsed but makes no sense: names key and place. `key` is relative and may be
+    /// dotted.
+    #[must_use]
+    pub fn invalid(&self, key: &str, reason: impl std::fmt::Display) -> Error {
+        let origin = self
+            .value
+            .at(key)
+            .map_or(&self.value.origin, |value| &value.origin);
+        located(&join(&self.path, key), origin, &reason.to_string())
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    match (path, key) {
+        ("", key) => key.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, key) => format!("{path}.{key}"),
+    }
+}
+
+fn located(path: &str, origin: &Origin, reason: &str) -> Error {
+    let error = Error::configuration(reason.to_owned());
+    let error = if path.is_empty() {
+        error
+    } else {
+        error.with_context("key", path)
+    };
+    match origin {
+        Origin::Code => error,
+        origin => error.with_context("at", origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::Secret;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[allow(dead_code, reason = "only its parsing matters")]
+        url: String,
+        #[allow(dead_code, reason = "only its parsing matters")]
+        password: Option<Secret>,
+        #[serde(default, with = "duration::option")]
+        timeout: Option<std::time::Duration>,
+        #[serde(default)]
+        nodes: Vec<u16>,
+    }
+
+    fn section(text: &str) -> Section {
+        Section::new("cache.default", toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn parses_and_notes_secrets() {
+        let section = section("url = 'x'\npassword = { env = 'P' }\ntimeout = '1500ms'\nnodes = [1, 2]");
+        let config: Config = section.parse().unwrap();
+        assert_eq!(config.timeout, Some(std::time::Duration::from_millis(1500)));
+        assert_eq!(config.nodes, [1, 2]);
+        assert_eq!(
+            section.secret_paths().into_iter().collect::<Vec<_>>(),
+            ["cache.default.password"]
+        );
+    }
+
+    #[test]
+    fn errors_name_the_innermost_key() {
+        let message = |text| section(text).parse::<Config>().unwrap_err().to_string();
+        assert!(message("url = 'x'\nnodes = [1, 'two']").contains("cache.default.nodes[1]"));
+        assert!(message("password = 'x'").contains("missing field `url`"));
+        assert!(message("url = 'x'\ntimeout = 'soon'").contains("cache.default.timeout"));
+        assert!(message("url = 'x'\nurll = 'x'").contains("unknown field `urll`"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The context of one call: deadline, attempt, idempotency key and the sent mark.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::CallOptions;
+
+/// The first argument of every contract method. Clients make it from [`CallOptions`]; users never see it.
+///
+/// It lives on the stack, and making one allocates nothing.
+///
+/// **The sent mark.** A provider calls [`mark_sent`](Self::mark_sent) just before the first byte that can take
+/// effect leaves: the head of an HTTP request, the final dot of a mail, the command to a cache. A timeout that
+/// strikes before the mark is then known as [`NotSent`](crate::Effect::NotSent), and the call may be repeated.
+#[derive(Debug)]
+pub struct CallContext {
+    deadline: Option<Instant>,
+    attempt: u32,
+    managed: bool,
+    cleanup: bool,
+    sent: AtomicBool,
+    idempotency_key: Option<Arc<str>>,
+    metadata: Option<Arc<Vec<(String, String)>>>,
+}
+
+impl Default for CallContext {
+    fn default() -> Self {
+        Self::new(&CallOptions::new())
+    }
+}
+
+impl CallContext {
+    /// The context of a call with these options. Its deadline counts from now.
+    #[must_use]
+    pub fn new(options: &CallOptions) -> Self {
+        Self {
+            deadline: options.timeout().map(deadline_in),
+            attempt: 1,
+            managed: false,
+            cleanup: false,
+            sent: AtomicBool::new(false),
+            idempotency_key: None,
+            metadata: options.shared_metadata(),
+        }
+    }
+
+    /// The context of a clean-up call: a closing client lets it through.
+    #[must_use]
+    pub fn for_cleanup(within: Duration) -> Self {
+        Self {
+            cleanup: true,
+            ..Self::new(&CallOptions::new().with_timeout(within))
+        }
+    }
+
+    /// The same context with an idempotency key, which a provider passes to the vendor.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: Option<&str>) -> Self {
+        self.idempotency_key = key.map(Arc::from);
+        self
+    }
+
+    /// The context of one attempt: managed, with a mark of its own. The deadline is the earlier of the two.
+    #[must_use]
+    pub fn for_attempt(&self, attempt: u32, deadline: Option<Instant>) -> Self {
+        Self {
+            deadline: match (self.deadline, deadline) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+            attempt,
+            managed: true,
+            cleanup: self.cleanup,
+            sent: AtomicBool::new(false),
+            idempotency_key: self.idempotency_key.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// When the call must be over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What is left until the deadline; zero once it has passed, `None` without one.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Which attempt this is, counted from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The key by which the vendor recognises a repetition.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.idempotency_key.as_deref()
+    }
+
+    /// The pairs for the call log.
+    #[must_use]
+    pub fn metadata(&self) -> &[(String, String)] {
+        self.metadata.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a pipeline further out owns deadline and retry already.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        self.managed
+    }
+
+    /// Whether this call cleans up after another one.
+    #[must_use]
+    pub fn is_cleanup(&self) -> bool {
+        self.cleanup
+    }
+
+    /// Notes that bytes which can take effect are about to leave.
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    /// Whether such bytes may have left.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
+    }
+}
+
+/// A deadline so far off that the clock cannot hold it is a deadline in a hundred years.
+fn deadline_in(timeout: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    Instant::now() + timeout.min(CENTURY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_has_its_own_mark_and_the_earlier_deadline() {
+        let call = CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(1)));
+        let attempt = call.for_attempt(2, Some(Instant::now() + Duration::from_secs(5)));
+        attempt.mark_sent();
+        assert!(attempt.was_sent() && attempt.is_managed());
+        assert!(!call.was_sent() && !call.is_managed());
+        assert_eq!(attempt.deadline(), call.deadline());
+        assert_eq!(attempt.attempt(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_endless_timeout_does_not_overflow() {
+        let call = CallContext::new(&CallOptions::new().with_timeout(Duration::MAX));
+        assert!(call.remaining() > Some(Duration::from_secs(3600)));
+    }
+}

@@ -1,0 +1,94 @@
+//! How an error is printed: one line for logs, the whole chain for people.
+
+use std::error::Error as _;
+use std::fmt;
+
+use super::{Error, Retry};
+
+impl fmt::Display for Error {
+    /// `storage.get on s3: not_found: no object at this key (key=a/b)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.operation() {
+            write!(f, "{operation}")?;
+        }
+        match (self.operation(), self.provider()) {
+            (Some(_), Some(provider)) => write!(f, " on {provider}: ")?,
+            (None, Some(provider)) => write!(f, "{provider}: ")?,
+            (Some(_), None) => write!(f, ": ")?,
+            (None, None) => {}
+        }
+        write!(f, "{}: {}", self.kind(), self.message())?;
+        let mut open = false;
+        let mut pair = |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display| {
+            write!(f, "{}{name}={value}", if open { ", " } else { " (" })?;
+            open = true;
+            Ok::<_, fmt::Error>(())
+        };
+        for (name, value) in self.context() {
+            pair(f, name, &value)?;
+        }
+        if let Some(code) = self.vendor_code() {
+            pair(f, "code", &code)?;
+        }
+        if let Some(status) = self.http_status() {
+            pair(f, "status", &status)?;
+        }
+        if let Some(id) = self.request_id() {
+            pair(f, "request_id", &id)?;
+        }
+        if self.attempts() > 1 {
+            pair(f, "attempts", &self.attempts())?;
+        }
+        if open {
+            write!(f, ")")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report())
+    }
+}
+
+impl Error {
+    /// The error and everything beneath it, over several lines, with effect and retry advice.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let retry = match self.retry() {
+            Retry::Never => "never".to_owned(),
+            Retry::Backoff => "with backoff".to_owned(),
+            Retry::After(delay) => format!("after {delay:?}"),
+        };
+        let mut text = format!("{self}\n  effect: {}; retry: {retry}", self.effect());
+        if let Some(elapsed) = self.elapsed() {
+            text.push_str(&format!("; {} attempt(s) in {elapsed:?}", self.attempts()));
+        }
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(&format!("\n  caused by: {cause}"));
+            source = cause.source();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Error, Operation, Repeat};
+
+    #[test]
+    fn display_is_one_line_without_the_source() {
+        let error = Error::not_found("no object at this key")
+            .with_context("key", "a/b")
+            .with_provider("local")
+            .with_operation(Operation::new("storage", "get", Repeat::Safe))
+            .with_source(std::io::Error::other("disk says no"));
+        assert_eq!(
+            error.to_string(),
+            "storage.get on local: not_found: no object at this key (key=a/b)"
+        );
+        assert!(error.report().ends_with("caused by: disk says no"));
+    }
+}

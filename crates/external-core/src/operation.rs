@@ -1,0 +1,54 @@
+//! What a call is, and what repeating it would do.
+
+use std::fmt;
+
+/// What happens if the same request arrives twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Repeat {
+    /// It only reads.
+    Safe,
+    /// Twice leaves the same state as once, and the second answer is true as well.
+    Idempotent,
+    /// It carries a key by which the provider recognises the second one.
+    Keyed,
+    /// Twice is not once: a second mail, a second increment, a create-only put whose second answer would lie.
+    Once,
+}
+
+/// The name of a call and its repeat class. Each request answers it from its own options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Operation {
+    /// The domain: `"storage"`.
+    pub domain: &'static str,
+    /// The method of the contract: `"put"`.
+    pub name: &'static str,
+    /// What repeating it would do.
+    pub repeat: Repeat,
+}
+
+impl Operation {
+    /// An operation of a domain.
+    #[must_use]
+    pub const fn new(domain: &'static str, name: &'static str, repeat: Repeat) -> Self {
+        Self { domain, name, repeat }
+    }
+
+    /// The same operation with `Keyed` turned into `Once`: what a client uses when there is no key, or when the
+    /// provider's `idempotency-key` capability is not native.
+    #[must_use]
+    pub const fn without_key(self) -> Self {
+        match self.repeat {
+            Repeat::Keyed => Self {
+                repeat: Repeat::Once,
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.domain, self.name)
+    }
+}
