@@ -57,6 +57,7 @@ pub trait Instances: Send + Sync {
 type Clock = dyn Fn() -> SystemTime + Send + Sync;
 type Random = dyn Fn(&mut [u8]) + Send + Sync;
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
+type Variables = dyn Fn(&str) -> BTreeMap<String, String> + Send + Sync;
 
 /// A provider's only door to the outside world: wall clock, randomness, environment, secrets, TLS settings,
 /// other instances. The default is the real world; tests replace what they need.
@@ -75,6 +76,7 @@ pub struct BuildContext {
     clock: Arc<Clock>,
     random: Arc<Random>,
     env: Arc<Environment>,
+    variables: Arc<Variables>,
     files: Arc<dyn SecretFiles>,
     tls: TlsSettings,
     upload_budget: u64,
@@ -88,6 +90,7 @@ impl Default for BuildContext {
             clock: Arc::new(real::now),
             random: Arc::new(real::random),
             env: Arc::new(real::env),
+            variables: Arc::new(real::variables),
             files: Arc::new(real::Files),
             tls: TlsSettings::default(),
             upload_budget: Self::DEFAULT_UPLOAD_BUDGET,
@@ -127,11 +130,17 @@ impl BuildContext {
         mut self,
         env: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let env: BTreeMap<String, String> = env
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let env: Arc<BTreeMap<String, String>> = Arc::new(
+            env.into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        );
+        let all = env.clone();
         self.env = Arc::new(move |name| env.get(name).cloned());
+        self.variables = Arc::new(move |prefix| {
+            let of_prefix = all.iter().filter(|(name, _)| name.starts_with(prefix));
+            of_prefix.map(|(name, value)| (name.clone(), value.clone())).collect()
+        });
         self
     }
 
@@ -186,6 +195,12 @@ impl BuildContext {
     #[must_use]
     pub fn env(&self, name: &str) -> Option<String> {
         (self.env)(name)
+    }
+
+    /// All environment variables whose name starts with `prefix`: the container lays them over its file.
+    #[must_use]
+    pub fn variables(&self, prefix: &str) -> BTreeMap<String, String> {
+        (self.variables)(prefix)
     }
 
     /// The TLS settings for providers that have none of their own.

@@ -1,6 +1,7 @@
 //! The real world: the one file of the libraries that asks the process for time, environment and files.
 #![allow(clippy::disallowed_methods, reason = "this is where the banned calls live")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -14,6 +15,14 @@ pub(super) fn now() -> SystemTime {
 
 pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// A value that is not UTF-8 is shown broken rather than left out: whoever reads it says what is wrong with it.
+pub(super) fn variables(prefix: &str) -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .collect()
 }
 
 /// Without randomness from the system no id is unique and no nonce safe, so there is nothing to go on with.
