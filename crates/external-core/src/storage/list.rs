@@ -1,7 +1,5 @@
 //! Listing objects, page by page.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::object::opaque_text;
