@@ -1,2 +1,55 @@
-//! The workspace's tool.
-fn main() {}
+//! The workspace's own tool: `cargo xtask <command>`. Commands are one file each under `commands/`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program for the terminal: it prints, reads its environment, and waits for processes on the real clock"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "a program has no callers: `pub` says what a file offers to the others"
+)]
+
+mod commands;
+mod failure;
+mod platform;
+mod process;
+mod runs;
+mod servers;
+mod tool;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Result;
+use crate::tool::Tool;
+
+/// Runs, tests and checks this workspace. Everything it needs it gets itself and keeps under the target directory.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Servers(commands::servers::Servers),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    run(&cli.command).unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: &Command) -> Result<ExitCode> {
+    let tool = Tool::start()?;
+    match command {
+        Command::Servers(command) => command.run(&tool),
+    }
+}

@@ -1,0 +1,144 @@
+//! `servers`: test servers that stay, for runs by hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Result;
+use crate::runs::{Record, records, write_whole};
+use crate::servers::{ALL, Fleet, Host};
+use crate::tool::Tool;
+
+/// Starts the test servers in the background, stops them, lists them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "By hand:\n  eval \"$(cargo xtask servers up)\"\n  cargo test -p external-cache --features \
+    all-providers --test contract\n  cargo xtask servers down\n\nPrograms are had as for contract-test, and lie under \
+    the target directory. `contract-test` and `demo --servers`\nstart servers of their own and need none of this."
+)]
+pub struct Servers {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Start those that do not run yet; prints `export EXTERNAL_TEST_…` lines for a shell to evaluate
+    Up,
+    /// Stop those that `up` started
+    Down,
+    /// Show each server: running or not, where from, and its variables
+    List,
+}
+
+impl Servers {
+    /// Runs the command.
+    pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        match self.action {
+            Action::Up => up(tool),
+            Action::Down => down(tool),
+            Action::List => list(tool),
+        }
+    }
+}
+
+fn up(tool: &Tool) -> Result<ExitCode> {
+    let kept = tool.kept();
+    fs::create_dir_all(&kept)?;
+    let host = Host {
+        workspace: tool.workspace(),
+        groups: tool.groups(),
+    };
+    let mut fleet = Fleet::new(tool.groups().with_folder(&kept));
+    for server in ALL {
+        if alive(&kept, server.name).is_none() {
+            eprintln!("starting {} …", server.name);
+            fleet.add(server, &host, &kept, None);
+        }
+    }
+    for server in ALL {
+        let mine: Vec<_> = fleet
+            .variables()
+            .into_iter()
+            .filter(|(name, _)| server.variables.contains(name))
+            .collect();
+        if fleet.runs(server.name) {
+            write_whole(&variables_file(&kept, server.name), &serde_json::to_vec(&mine)?)?;
+        }
+    }
+    let absent: Vec<String> = fleet
+        .absent()
+        .map(|(server, why)| format!("{} cannot be had: {why}", server.name))
+        .collect();
+    fleet.keep();
+    for server in ALL.iter().filter(|server| alive(&kept, server.name).is_some()) {
+        for (name, value) in variables(&kept, server.name) {
+            println!("export {name}='{value}'");
+        }
+    }
+    for line in &absent {
+        eprintln!("{line}");
+    }
+    Ok(if absent.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn down(tool: &Tool) -> Result<ExitCode> {
+    let kept = tool.kept();
+    for record in records(&kept) {
+        if record.end() {
+            eprintln!("stopped {} (process {})", record.name, record.pid);
+        }
+    }
+    let _ = fs::remove_dir_all(&kept);
+    for server in ALL {
+        for name in server.variables {
+            println!("unset {name}");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(tool: &Tool) -> Result<ExitCode> {
+    let kept = tool.kept();
+    let host = Host {
+        workspace: tool.workspace(),
+        groups: tool.groups(),
+    };
+    for server in ALL {
+        match alive(&kept, server.name) {
+            Some(record) => println!(
+                "{:<10} running, process {}: {}",
+                server.name, record.pid, server.what
+            ),
+            None => println!("{:<10} not running: {}", server.name, server.what),
+        }
+        for (name, value) in variables(&kept, server.name) {
+            println!("{:<10}   {name}={value}", "");
+        }
+        println!("{:<10}   from {}", "", Fleet::plan(server, &host));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn alive(kept: &Path, name: &str) -> Option<Record> {
+    records(kept)
+        .into_iter()
+        .find(|record| record.name == name && record.is_alive())
+}
+
+fn variables_file(kept: &Path, name: &str) -> PathBuf {
+    kept.join(format!("{name}.variables.json"))
+}
+
+fn variables(kept: &Path, name: &str) -> Vec<(String, String)> {
+    fs::read(variables_file(kept, name))
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! Python and packages for it, from wherever they can be had.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Host, Program, Source, debian, on_path};
+use crate::failure::{Context, Failure, Result};
+
+/// A Python package that a script of ours needs.
+#[derive(Clone, Copy)]
+pub struct Module {
+    /// What `import` says.
+    pub import: &'static str,
+    /// The Debian package.
+    pub debian: &'static str,
+    /// The requirement for pip, with its exact version.
+    pub pip: &'static str,
+}
+
+/// An interpreter that can import `module`: as it is here, with Debian's package, with pip's.
+pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
+    let installed = Source {
+        what: format!("the {} of this machine's Python", module.import),
+        here: true,
+        obtain: Box::new(move |host| with_packages(host, module, None, "this machine's Python")),
+    };
+    let debian = Source {
+        what: format!("Debian package {} (under 1 MB, a few seconds)", module.debian),
+        here: debian::is_here(host, module.debian),
+        obtain: Box::new(move |host| {
+            let tree = debian::unpack(host, module.debian)?;
+            let packages = tree.join("usr/lib/python3/dist-packages");
+            let origin = format!("Debian package {}", module.debian);
+            with_packages(host, module, Some(&packages), &origin).or_else(|failure| {
+                // No Python on this machine: the package's closure brought one.
+                let python = Program::of_tree(&tree, "usr/bin/python3", &origin);
+                let python = python.with_variable("PYTHONPATH", packages.as_os_str());
+                try_import(host, &python, module)
+                    .map(|()| python)
+                    .map_err(|_| failure)
+            })
+        }),
+    };
+    let pip = Source {
+        what: format!(
+            "pip install {} into the target directory (under 1 MB, a few seconds)",
+            module.pip
+        ),
+        here: pip_folder(host, module).is_dir(),
+        obtain: Box::new(move |host| {
+            let packages = pip_install(host, module)?;
+            with_packages(
+                host,
+                module,
+                Some(&packages),
+                &format!("PyPI package {}", module.pip),
+            )
+        }),
+    };
+    vec![installed, debian, pip]
+}
+
+fn pip_folder(host: &Host<'_>, module: Module) -> PathBuf {
+    host.workspace.own().join("python").join(module.pip)
+}
+
+fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {
+    let folder = pip_folder(host, module);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let python = on_path("python3").ok_or_else(|| Failure::new("no python3 on PATH"))?;
+    let work = folder.with_extension(format!("part{}", std::process::id()));
+    let mut install = Command::new(python);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+    ]);
+    let outcome = host
+        .groups
+        .check("pip", install.arg(&work).arg(module.pip))
+        .context("cannot install by pip");
+    let outcome =
+        outcome.and_then(|_| fs::rename(&work, &folder).context("cannot put the packages in place"));
+    let _ = fs::remove_dir_all(&work);
+    outcome.map(|()| folder)
+}
+
+/// The first interpreter that can import the module, with `packages` on its path if given.
+fn with_packages(host: &Host<'_>, module: Module, packages: Option<&Path>, origin: &str) -> Result<Program> {
+    let mut failure = Failure::new("no python3 on PATH");
+    for python in [on_path("python3"), Some(PathBuf::from("/usr/bin/python3"))]
+        .into_iter()
+        .flatten()
+    {
+        let mut program = Program::of(python, origin);
+        if let Some(packages) = packages {
+            program = program.with_variable("PYTHONPATH", packages);
+        }
+        match try_import(host, &program, module) {
+            Ok(()) => return Ok(program),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn try_import(host: &Host<'_>, python: &Program, module: Module) -> Result<()> {
+    // ssl and asyncio too: a Python can lack them.
+    let script = format!("import asyncio, ssl, {}", module.import);
+    host.groups
+        .check("python3", python.command().args(["-c", &script]))
+        .map(drop)
+}
