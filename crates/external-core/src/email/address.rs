@@ -48,7 +48,7 @@ impl EmailAddress {
         }
         check_local(local)?;
         check_domain(domain)?;
-        let text: Arc<str> = if domain.chars().any(char::is_uppercase) {
+        let text: Arc<str> = if !domain.starts_with('[') && domain.chars().any(char::is_uppercase) {
             format!("{local}@{}", domain.to_lowercase()).into()
         } else {
             text.into()

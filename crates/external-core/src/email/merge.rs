@@ -114,9 +114,9 @@ fn fill(pieces: &[Piece<'_>], values: &BTreeMap<String, String>, place: Place) -
                     Error::invalid_argument("a placeholder has no value").with_context("variable", name)
                 })?;
                 if place == Place::Html {
-                    escape(value, &mut out)
+                    escape(value, &mut out);
                 } else {
-                    out.push_str(value)
+                    out.push_str(value);
                 }
             }
         }

@@ -205,7 +205,7 @@ impl Message {
     pub fn envelope_sender(&self) -> Option<&EmailAddress> {
         self.envelope_from
             .as_ref()
-            .or(self.from.as_ref().map(Mailbox::address))
+            .or_else(|| self.from.as_ref().map(Mailbox::address))
     }
 
     /// About how many bytes it takes on the wire: bodies as they are, files with base64's third on top. A provider that
