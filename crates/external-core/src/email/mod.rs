@@ -88,7 +88,7 @@ pub trait EmailService: Provider {
     /// - If every address is refused, that is still a receipt, and nobody gets the mail. (email.send.5)
     /// - Without a recipient, a sender, or any of text, HTML and attachment: `InvalidArgument`, `NotSent`.
     ///   (email.send.6)
-    /// - Text and HTML arrive unchanged but for CRLF line ends, in any script, as alternatives with the text first; long
+    /// - Text and HTML arrive unchanged but for CRLF line ends and one at the very end, in any script, as alternatives with the text first; long
     ///   lines and lines that start with a dot included. (email.send.7)
     /// - Attachments arrive byte for byte with their name, in any script, and media type. (email.send.8)
     /// - Inline images arrive byte for byte, related to the HTML, under their content id. (email.send.9)
@@ -125,11 +125,6 @@ pub trait EmailService: Provider {
     /// or the content is refused; `Unauthenticated`, `RateLimited`, `QuotaExhausted`, `Unavailable`, `Timeout`.
     async fn send(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt>;
 
-    /// Sender and Reply-To that this instance was configured with. The client fills them in; `send` itself does not.
-    fn defaults(&self) -> Option<&Defaults> {
-        None
-    }
-
     /// One message to many people.
     fn batch(&self) -> Option<&dyn BatchEmail> {
         None
@@ -153,37 +148,6 @@ pub trait EmailService: Provider {
     /// Reading back what was sent.
     fn outbox(&self) -> Option<&dyn OutboxEmail> {
         None
-    }
-}
-
-/// Sender and Reply-To of an instance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Defaults {
-    /// The sender of mails that name none.
-    pub from: Option<Mailbox>,
-    /// Where answers go for mails that do not say.
-    pub reply_to: Vec<Mailbox>,
-}
-
-impl Defaults {
-    /// No defaults.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets the sender.
-    #[must_use]
-    pub fn with_from(mut self, from: impl Into<Mailbox>) -> Self {
-        self.from = Some(from.into());
-        self
-    }
-
-    /// Adds an address for answers.
-    #[must_use]
-    pub fn with_reply_to(mut self, mailbox: impl Into<Mailbox>) -> Self {
-        self.reply_to.push(mailbox.into());
-        self
     }
 }
 
