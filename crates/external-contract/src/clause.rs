@@ -57,6 +57,8 @@ pub(crate) enum Need {
     Proxy,
     /// A configuration, so a target described by data.
     Configuration,
+    /// A back end in another system.
+    Remote,
     /// A configuration that points where nobody is.
     Missing,
     /// A configuration with wrong credentials.
@@ -139,43 +141,52 @@ impl<S: ?Sized + 'static> Clause<S> {
     /// The same clause for targets that the counting proxy can stand in front of.
     #[must_use]
     pub fn needs_proxy(self) -> Self {
-        self.needs(Need::Proxy)
+        self.requiring(Need::Proxy)
     }
 
     /// The same clause for targets described by data.
     #[must_use]
     pub fn needs_configuration(self) -> Self {
-        self.needs(Need::Configuration)
+        self.requiring(Need::Configuration)
     }
 
     /// The same clause for targets that tell a place where nobody is.
     #[must_use]
     pub fn needs_missing(self) -> Self {
-        self.needs(Need::Missing)
+        self.requiring(Need::Missing)
     }
 
     /// The same clause for targets that tell wrong credentials.
     #[must_use]
     pub fn needs_denied(self) -> Self {
-        self.needs(Need::Denied)
+        self.requiring(Need::Denied)
     }
 
     /// The same clause for targets that tell this fact about their back end.
     #[must_use]
     pub fn needs_fact(self, name: &'static str) -> Self {
-        self.needs(Need::Fact(name))
+        self.requiring(Need::Fact(name))
     }
 
     /// The same clause for targets whose back end can be stopped. Nothing else runs meanwhile in this process.
     #[must_use]
     pub fn stops_the_backend(mut self) -> Self {
         self.alone = true;
-        self.needs(Need::Backend)
+        self.requiring(Need::Backend)
     }
 
-    fn needs(mut self, need: Need) -> Self {
+    pub(crate) fn requiring(mut self, need: Need) -> Self {
         self.needs.push(need);
         self
+    }
+}
+
+impl<S: ?Sized + 'static> Clone for Clause<S> {
+    fn clone(&self) -> Self {
+        Self {
+            needs: self.needs.clone(),
+            ..*self
+        }
     }
 }
 
@@ -203,22 +214,34 @@ impl<S: ?Sized + 'static> fmt::Debug for Clause<S> {
 ///     });
 /// assert_eq!(clause.id, "mine.info.1");
 /// ```
+///
+/// Where more is said about the clause, the contract stands beside the name, since the compiler cannot guess it:
+///
+/// ```
+/// # use external_contract::{Subject, clause};
+/// # use external_core::Provider;
+/// let clause = clause!("mine.close.1", "A provider closes.", |case: dyn Provider| {
+///     case.service().close().await?;
+/// })
+/// .of_provider();
+/// assert_eq!(clause.subject, Subject::Provider);
+/// ```
 #[macro_export]
 macro_rules! clause {
     ($id:literal, $sentence:literal, |$case:ident| $body:block $(,)?) => {
         $crate::Clause::new($id, $sentence, $crate::check!(|$case| $body))
     };
+    ($id:literal, $sentence:literal, |$case:ident: $service:ty| $body:block $(,)?) => {
+        $crate::Clause::<$service>::new($id, $sentence, $crate::check!(|$case| $body))
+    };
 }
 
-/// Writes the function of a clause, as [`clause!`] does: for [`Clause::capability`].
+/// Writes the function of a clause, as [`clause!`](crate::clause!) does: for [`Clause::capability`].
 #[macro_export]
 macro_rules! check {
     (|$case:ident| $body:block) => {
         |$case| {
-            ::std::boxed::Box::pin(async move {
-                $body
-                ::core::result::Result::<(), $crate::Finding>::Ok(())
-            })
+            ::std::boxed::Box::pin(async move { $body::core::result::Result::<(), $crate::Finding>::Ok(()) })
         }
     };
 }

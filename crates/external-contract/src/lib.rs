@@ -97,26 +97,22 @@
 //! its message.
 #![forbid(unsafe_code)]
 
-pub mod cache;
 mod case;
 mod clause;
 mod common_block;
 mod control;
-pub mod email;
 mod harness;
 mod proxy;
 mod runner;
-pub mod storage;
 mod suite;
 mod verdict;
 
 pub use case::{Case, Proxied};
-pub use clause::{Clause, Level, Subject};
+pub use clause::{Check, Clause, Level, Subject};
+pub use common_block::{Attempt, refuses};
 pub use control::Control;
-pub use harness::{Harness, Lane, Resilience, harnesses};
+pub use harness::{Behind, Harness, Lane, Resilience, harnesses};
 pub use proxy::{Cut, Proxy};
 pub use runner::{Status, Tally, run, verify};
-pub use suite::{ProviderCall, Suite};
-pub use verdict::{
-    Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within,
-};
+pub use suite::{Afterwards, ProviderCall, Suite, Supports};
+pub use verdict::{Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within};

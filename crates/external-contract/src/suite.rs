@@ -19,7 +19,9 @@ pub struct ProviderCall<S: ?Sized + 'static> {
 
 impl<S: ?Sized + 'static> fmt::Debug for ProviderCall<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderCall").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("ProviderCall")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,6 +34,7 @@ pub type Afterwards<S> = for<'a> fn(&'a Case<S>, &'a S) -> BoxFuture<'a, Verdict
 /// Every clause of one contract.
 pub struct Suite<S: ?Sized + 'static> {
     pub(crate) domain: &'static str,
+    pub(crate) of_client: bool,
     pub(crate) clauses: Vec<Clause<S>>,
     pub(crate) calls: Vec<ProviderCall<S>>,
     pub(crate) capabilities: &'static [(&'static str, &'static str)],
@@ -55,6 +58,7 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
             calls,
             capabilities,
             supports: Some(supports),
+            of_client: false,
             ..Self::of_client(domain)
         }
     }
@@ -64,6 +68,7 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
     pub fn of_client(domain: &'static str) -> Self {
         Self {
             domain,
+            of_client: true,
             clauses: Vec::new(),
             calls: Vec::new(),
             capabilities: &[],
@@ -90,10 +95,7 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
 
     /// States which capabilities named providers must have natively.
     #[must_use]
-    pub fn with_natives(
-        mut self,
-        natives: &'static [(&'static str, &'static [&'static str])],
-    ) -> Self {
+    pub fn with_natives(mut self, natives: &'static [(&'static str, &'static [&'static str])]) -> Self {
         self.natives = natives;
         self
     }

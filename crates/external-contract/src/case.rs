@@ -1,0 +1,392 @@
+//! One case: one clause on one target, with a namespace, a scratch folder and a provider of its own.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
+use tempfile::TempDir;
+
+use crate::harness::{Place, Source, section, variable};
+use crate::{Control, Finding, Harness, Proxy, Resilience, Subject, Suite, Verdict};
+
+/// One clause on one target. Everything a clause may touch is reached through it.
+pub struct Case<S: ?Sized + 'static> {
+    harness: Arc<Harness<S>>,
+    pub(crate) suite: Arc<Suite<S>>,
+    subject: Subject,
+    place: Place,
+    _scratch: TempDir,
+    service: OnceLock<Arc<S>>,
+    made: Mutex<Vec<String>>,
+}
+
+/// A service whose back end is reached through a counting proxy.
+pub struct Proxied<S: ?Sized> {
+    /// The service.
+    pub service: Arc<S>,
+    /// What stands between it and its back end.
+    pub proxy: Proxy,
+}
+
+impl<S: ?Sized> fmt::Debug for Proxied<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxied")
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: ?Sized + Provider + 'static> Case<S> {
+    pub(crate) fn new(
+        harness: Arc<Harness<S>>,
+        suite: Arc<Suite<S>>,
+        subject: Subject,
+    ) -> Result<Self, Finding> {
+        let scratch = tempfile::Builder::new()
+            .prefix("external-contract-")
+            .tempdir()
+            .map_err(|error| Finding::not_run(format!("no scratch folder: {error}")))?;
+        let place = Place {
+            namespace: unique(),
+            scratch: scratch.path().to_owned(),
+        };
+        Ok(Self {
+            harness,
+            suite,
+            subject,
+            place,
+            _scratch: scratch,
+            service: OnceLock::new(),
+            made: Mutex::default(),
+        })
+    }
+
+    /// Makes the service of this case. Later calls of [`service`](Self::service) cannot fail because of it.
+    pub(crate) fn prepare(&self) -> Verdict {
+        let service = match self.subject {
+            Subject::Client => self.behind(Resilience::On)?,
+            Subject::Provider | Subject::Both => self.bare()?,
+        };
+        let _ = self.service.set(service);
+        Ok(())
+    }
+
+    /// The service that the clause is about: the bare provider, or the provider behind its client with default
+    /// resilience.
+    #[must_use]
+    #[allow(
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "the runner prepares every case"
+    )]
+    pub fn service(&self) -> &S {
+        self.service.get().expect("the runner prepares every case")
+    }
+
+    /// As [`service`](Self::service), to keep.
+    #[must_use]
+    #[allow(
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "the runner prepares every case"
+    )]
+    pub fn shared_service(&self) -> Arc<S> {
+        Arc::clone(self.service.get().expect("the runner prepares every case"))
+    }
+
+    /// A fresh bare provider.
+    ///
+    /// # Errors
+    ///
+    /// A failure if it cannot be built.
+    pub fn bare(&self) -> Result<Arc<S>, Finding> {
+        match &self.harness.source {
+            Source::Code(make) => make().map_err(cannot_build),
+            Source::Data(..) => self.build(&self.configuration()?).map_err(cannot_build),
+            Source::Broken(why) => Err(Finding::failed("a provider to test", why.as_str())),
+            Source::Absent(why) => Err(Finding::not_run(why.as_str())),
+        }
+    }
+
+    /// A fresh provider behind its client.
+    ///
+    /// # Errors
+    ///
+    /// As [`bare`](Self::bare); not run if the harness knows no client.
+    pub fn behind(&self, resilience: Resilience) -> Result<Arc<S>, Finding> {
+        let Some(client) = self.harness.client else {
+            return Err(Finding::not_run("the harness gives no client (Harness::behind)"));
+        };
+        Ok(client(self.bare()?, resilience))
+    }
+
+    /// A fresh service like the one this case is about.
+    ///
+    /// # Errors
+    ///
+    /// As [`behind`](Self::behind).
+    pub fn fresh(&self) -> Result<Arc<S>, Finding> {
+        match self.subject {
+            Subject::Client => self.behind(Resilience::On),
+            Subject::Provider | Subject::Both => self.bare(),
+        }
+    }
+
+    /// A fresh service like the one this case is about, without resilience, through a counting proxy.
+    ///
+    /// # Errors
+    ///
+    /// As [`behind`](Self::behind); not run if the target names no field for the proxy.
+    pub async fn proxied(&self) -> Result<Proxied<S>, Finding> {
+        let Some(target) = self.harness.target() else {
+            return Err(Finding::not_run(
+                "no back end for the counting proxy to stand in front of",
+            ));
+        };
+        let table = self.configuration()?;
+        let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
+        let proxy = Proxy::start(upstream).await?;
+        let (_, table) = target
+            .through(&table, proxy.address().port())
+            .map_err(Finding::not_run)?;
+        let service = self.dressed(self.build(&table).map_err(cannot_build)?);
+        Ok(Proxied { service, proxy })
+    }
+
+    /// A fresh service like the one this case is about, without resilience, that points where nobody is.
+    ///
+    /// # Errors
+    ///
+    /// As [`bare`](Self::bare); not run if the target tells no such place.
+    pub fn missing(&self) -> Result<Arc<S>, Finding> {
+        let over = self.harness.target().and_then(|target| target.missing.as_ref());
+        self.overlaid(over, "the target tells no place where nobody is (`missing`)")
+    }
+
+    /// A fresh service like the one this case is about, without resilience, with wrong credentials.
+    ///
+    /// # Errors
+    ///
+    /// As [`bare`](Self::bare); not run if the target tells none.
+    pub fn denied(&self) -> Result<Arc<S>, Finding> {
+        let over = self.harness.target().and_then(|target| target.denied.as_ref());
+        self.overlaid(over, "the target tells no wrong credentials (`denied`)")
+    }
+
+    fn overlaid(&self, over: Option<&toml::Table>, else_: &str) -> Result<Arc<S>, Finding> {
+        let (Some(target), Some(over)) = (self.harness.target(), over) else {
+            return Err(Finding::not_run(else_));
+        };
+        let table = target.table(&self.place, Some(over)).map_err(Finding::not_run)?;
+        Ok(self.dressed(self.build(&table).map_err(cannot_build)?))
+    }
+
+    /// A fresh bare provider on the same back end and in the same namespace, that shares nothing else with the
+    /// first: another process, as it were. `None` where the back end lives inside the provider.
+    ///
+    /// # Errors
+    ///
+    /// As [`bare`](Self::bare).
+    pub fn another(&self) -> Result<Option<Arc<S>>, Finding> {
+        let persistent = self.harness.kind == ProviderKind::Remote || self.fact("persistent").is_some();
+        if persistent {
+            self.bare().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// A fresh bare provider on the same back end in another namespace, as far as the configuration knows
+    /// namespaces.
+    ///
+    /// # Errors
+    ///
+    /// As [`bare`](Self::bare).
+    pub fn elsewhere(&self) -> Result<Arc<S>, Finding> {
+        let Some(target) = self.harness.target() else {
+            return self.bare();
+        };
+        let place = Place {
+            namespace: format!("{}-else", self.place.namespace),
+            ..self.place.clone()
+        };
+        let table = target.table(&place, None).map_err(Finding::not_run)?;
+        self.build(&table).map_err(cannot_build)
+    }
+
+    /// Puts a bare provider behind its client without resilience if this case is about the client.
+    fn dressed(&self, bare: Arc<S>) -> Arc<S> {
+        match (self.subject, self.harness.client) {
+            (Subject::Client, Some(client)) => client(bare, Resilience::Off),
+            _ => bare,
+        }
+    }
+
+    /// The configuration of this case's provider.
+    ///
+    /// # Errors
+    ///
+    /// Not run if a variable is not set or the provider is made by code.
+    pub fn configuration(&self) -> Result<toml::Table, Finding> {
+        let Some(target) = self.harness.target() else {
+            return Err(Finding::not_run(
+                "the provider is made by code, not by configuration",
+            ));
+        };
+        target.table(&self.place, None).map_err(Finding::not_run)
+    }
+
+    /// Builds a provider from this configuration, as the container would.
+    ///
+    /// # Errors
+    ///
+    /// What the provider's `build` says.
+    pub fn build(&self, table: &toml::Table) -> external_core::Result<Arc<S>> {
+        self.build_with(table, |context| context)
+    }
+
+    /// As [`build`](Self::build), in another world: another clock, another environment.
+    ///
+    /// # Errors
+    ///
+    /// What the provider's `build` says.
+    pub fn build_with(
+        &self,
+        table: &toml::Table,
+        world: impl FnOnce(BuildContext) -> BuildContext,
+    ) -> external_core::Result<Arc<S>> {
+        let Source::Data(entry, target) = &self.harness.source else {
+            return Err(Error::configuration(
+                "the provider is made by code, not by configuration",
+            ));
+        };
+        let section = section(table).map_err(Error::configuration)?;
+        let context = target.context(&self.place).map_err(Error::configuration)?;
+        (entry.build)(&section, &world(context))
+    }
+
+    /// The JSON Schema of the provider's configuration.
+    ///
+    /// # Errors
+    ///
+    /// Not run if the provider is made by code.
+    pub fn schema(&self) -> Result<String, Finding> {
+        match &self.harness.source {
+            Source::Data(entry, _) => Ok((entry.schema)()),
+            _ => Err(Finding::not_run(
+                "the provider is made by code, not by configuration",
+            )),
+        }
+    }
+
+    /// The context of a call: 10 seconds.
+    #[must_use]
+    pub fn cx(&self) -> CallContext {
+        CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(10)))
+    }
+
+    /// A text that nobody else uses, in any process: lower-case letters, digits and `-`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.place.namespace
+    }
+
+    /// A name in this case's namespace, remembered so that what it names is removed afterwards.
+    pub fn name(&self, rest: &str) -> String {
+        let name = format!("{}/{rest}", self.place.namespace);
+        self.remember(&name);
+        name
+    }
+
+    /// Remembers something made, so that it is removed afterwards.
+    pub fn remember(&self, name: &str) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.iter().any(|known| known == name) {
+            made.push(name.to_owned());
+        }
+    }
+
+    /// What was made under [`name`](Self::name) and [`remember`](Self::remember).
+    #[must_use]
+    pub fn made(&self) -> Vec<String> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A folder of this case's own, removed afterwards. `${TEMP}` of the configuration is this folder.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        &self.place.scratch
+    }
+
+    /// What the target tells about its back end under this name.
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<String> {
+        match self.harness.target() {
+            Some(target) => target.fact(name, &self.place).and_then(Result::ok),
+            None => self.harness.facts.get(name).cloned(),
+        }
+    }
+
+    /// The back end at the control port.
+    ///
+    /// # Errors
+    ///
+    /// Not run if nobody offers a control port or the target names no back end.
+    pub fn control(&self) -> Result<Control, Finding> {
+        let address =
+            variable("EXTERNAL_CONTROL").ok_or_else(|| Finding::not_run("EXTERNAL_CONTROL not set"))?;
+        let backend = self
+            .harness
+            .target()
+            .and_then(|target| target.backend.clone())
+            .ok_or_else(|| Finding::not_run("the target names no back end"))?;
+        Ok(Control::new(address, backend))
+    }
+
+    /// The provider's id.
+    #[must_use]
+    pub fn provider_id(&self) -> &str {
+        &self.harness.provider
+    }
+
+    /// Where the provider keeps its state.
+    #[must_use]
+    pub fn kind(&self) -> ProviderKind {
+        self.harness.kind
+    }
+
+    /// Whether this case is about the client.
+    #[must_use]
+    pub fn is_about_client(&self) -> bool {
+        self.subject == Subject::Client
+    }
+
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.harness.target().is_some_and(|target| target.proxy.is_some())
+    }
+}
+
+impl<S: ?Sized + 'static> fmt::Debug for Case<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("harness", &self.harness)
+            .field("subject", &self.subject)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+fn cannot_build(error: Error) -> Finding {
+    Finding::failed("the provider can be built", error.report().to_string())
+}
+
+/// Unique across processes and machines that share a back end.
+fn unique() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    static RUN: OnceLock<String> = OnceLock::new();
+    let run = RUN.get_or_init(|| BuildContext::default().random_id().chars().take(16).collect());
+    format!("ct-{run}-{}", COUNTER.fetch_add(1, Ordering::Relaxed))
+}

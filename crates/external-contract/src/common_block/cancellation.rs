@@ -1,0 +1,102 @@
+//! Point 5: a caller may go away at any moment.
+
+use std::time::Duration;
+
+use external_core::Provider;
+
+use super::{any_call, marker};
+use crate::{Clause, Finding, Proxied, abandon, clause, within};
+
+const LONG: Duration = Duration::from_secs(10);
+/// Enough to pass every await of a call on loopback; a call that is done earlier ends the search.
+const MOST_POLLS: usize = 40;
+
+pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
+    vec![
+        clause!(
+            "common.5.1",
+            "After a call was dropped at any of its awaits the next one works.",
+            |case: S| {
+                let service = case.fresh()?;
+                for call in &case.suite.calls {
+                    for polls in 1..=MOST_POLLS {
+                        let dropped = marker(case, &format!("drop-{}-{polls}", call.name));
+                        let done = abandon((call.run)(case, &service, &dropped), polls).await;
+                        let next = marker(case, &format!("next-{}-{polls}", call.name));
+                        let what = format!("the call after a {} dropped at poll {polls}", call.name);
+                        within(&what, LONG, (call.run)(case, &service, &next))
+                            .await?
+                            .map_err(|error| Finding::from(error).while_(&what))?;
+                        if done.is_some() {
+                            break;
+                        }
+                    }
+                }
+            }
+        )
+        .with_limit(Duration::from_secs(60)),
+        clause!(
+            "common.5.2",
+            "Dropped calls give back what they held: hundreds of them do not use anything up.",
+            |case: S| {
+                let service = case.fresh()?;
+                let call = any_call(case)?;
+                for polls in 0..300 {
+                    let dropped = marker(case, &format!("drop-{polls}"));
+                    abandon((call.run)(case, &service, &dropped), 1 + polls % 3).await;
+                }
+                let next = marker(case, "next");
+                within(
+                    "the call after 300 dropped ones",
+                    LONG,
+                    (call.run)(case, &service, &next),
+                )
+                .await??;
+            }
+        )
+        .with_limit(Duration::from_secs(60)),
+        clause!(
+            "common.5.3",
+            "After dropped calls `close` ends, and nothing of them is left behind.",
+            |case: S| {
+                let service = case.fresh()?;
+                for call in &case.suite.calls {
+                    for polls in 1..=3 {
+                        let dropped = marker(case, &format!("drop-{}-{polls}", call.name));
+                        abandon((call.run)(case, &service, &dropped), polls).await;
+                    }
+                }
+                within("close", LONG, service.close()).await??;
+                if let Some(leftovers) = case.suite.leftovers {
+                    // Embedded state ends with its instance; elsewhere another instance sees what is left.
+                    if let Some(another) = case.another()? {
+                        (leftovers)(case, &another).await?;
+                    }
+                }
+            }
+        ),
+        clause!(
+            "common.5.4",
+            "An answer that comes after its caller has gone is given to nobody else.",
+            |case: S| {
+                let Proxied { service, proxy } = case.proxied().await?;
+                for call in &case.suite.calls {
+                    (call.run)(case, &service, &marker(case, &format!("warm-{}", call.name))).await?;
+                    proxy.stall(true);
+                    let dropped = marker(case, &format!("drop-{}", call.name));
+                    let gone = (call.run)(case, &service, &dropped);
+                    let _ = tokio::time::timeout(Duration::from_millis(100), gone).await;
+                    proxy.stall(false);
+                    for n in 0..3 {
+                        let next = marker(case, &format!("next-{}-{n}", call.name));
+                        let what = format!("the call after a {} dropped before its answer", call.name);
+                        within(&what, LONG, (call.run)(case, &service, &next))
+                            .await?
+                            .map_err(|error| Finding::from(error).while_(&what))?;
+                    }
+                }
+            }
+        )
+        .needs_proxy(),
+    ]
+}

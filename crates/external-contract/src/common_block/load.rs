@@ -1,0 +1,93 @@
+//! Point 9: a hundred calls side by side, a clean close, `Closed` afterwards.
+
+use std::time::Duration;
+
+use external_core::{Effect, ErrorKind, Provider};
+use futures_util::future::join_all;
+
+use super::{any_call, marker};
+use crate::{Clause, Finding, clause, ensure, ensure_eq, ensure_error, within};
+
+const LONG: Duration = Duration::from_secs(15);
+
+pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
+    vec![
+        clause!(
+            "common.9.1",
+            "A hundred calls side by side all succeed, each with its own answer.",
+            |case: S| {
+                let service = case.service();
+                for call in &case.suite.calls {
+                    let markers: Vec<_> = (0..100)
+                        .map(|n| marker(case, &format!("{}-{n}", call.name)))
+                        .collect();
+                    let calls = markers.iter().map(|marker| (call.run)(case, service, marker));
+                    let what = format!("a hundred {} side by side", call.name);
+                    for result in within(&what, LONG, join_all(calls)).await? {
+                        result.map_err(|error| Finding::from(error).while_(&what))?;
+                    }
+                }
+            }
+        )
+        .with_limit(Duration::from_secs(60)),
+        clause!(
+            "common.9.2",
+            "`close` during calls ends, and every call ends too: with its answer or an error.",
+            |case: S| {
+                let service = case.fresh()?;
+                let call = any_call(case)?;
+                let markers: Vec<_> = (0..50).map(|n| marker(case, &format!("c-{n}"))).collect();
+                let calls = join_all(markers.iter().map(|marker| (call.run)(case, &service, marker)));
+                let (_, closed) = within("close and the calls beside it", LONG, async {
+                    tokio::join!(calls, async {
+                        tokio::task::yield_now().await;
+                        service.close().await
+                    })
+                })
+                .await?;
+                closed?;
+            }
+        ),
+        clause!("common.9.3", "Closing twice is no error.", |case: S| {
+            let service = case.fresh()?;
+            (any_call(case)?.run)(case, &service, &marker(case, "before")).await?;
+            within("the first close", LONG, service.close()).await??;
+            within("the second close", LONG, service.close()).await??;
+        }),
+        clause!(
+            "common.9.4",
+            "After `close` every call of a client is `Closed` with effect `NotSent`.",
+            |case: S| {
+                let service = case.fresh()?;
+                (any_call(case)?.run)(case, &service, &marker(case, "before")).await?;
+                service.close().await?;
+                for call in &case.suite.calls {
+                    let what = format!("a {} after close", call.name);
+                    let result =
+                        within(&what, LONG, (call.run)(case, &service, &marker(case, "after"))).await?;
+                    let error = ensure_error(&what, result, ErrorKind::Closed)?;
+                    ensure_eq(
+                        &format!("the effect of {what}"),
+                        &error.effect(),
+                        &Effect::NotSent,
+                    )?;
+                }
+            }
+        )
+        .of_client(),
+        clause!(
+            "common.9.5",
+            "An instance that was never used closes, and opens no connection for it.",
+            |case: S| {
+                if case.has_proxy() {
+                    let proxied = case.proxied().await?;
+                    within("close", LONG, proxied.service.close()).await??;
+                    let seen = proxied.proxy.connections();
+                    ensure(seen == 0, "no connection", format!("{seen} connections"))?;
+                } else {
+                    within("close", LONG, case.fresh()?.close()).await??;
+                }
+            }
+        ),
+    ]
+}

@@ -1,0 +1,178 @@
+//! Points 1 to 3: who is not there, what was sent, and that nothing is sent twice. Counted by the proxy.
+
+use std::time::Duration;
+
+use external_core::{Effect, ErrorKind, Provider};
+
+use super::{any_call, marker};
+use crate::clause::{Clause, Need};
+use crate::{
+    Case, Cut, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within,
+};
+
+const LONG: Duration = Duration::from_secs(10);
+
+pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
+    vec![
+        clause!(
+            "common.1.1",
+            "Where nobody listens a call is `Unavailable` with effect `NotSent`.",
+            |case: S| {
+                let nobody = case.missing()?;
+                for call in &case.suite.calls {
+                    let what = format!("{} where nobody listens", call.name);
+                    let result =
+                        within(&what, LONG, (call.run)(case, &nobody, &marker(case, call.name))).await?;
+                    let error = ensure_error(&what, result, ErrorKind::Unavailable)?;
+                    ensure_eq(
+                        &format!("the effect of {what}"),
+                        &error.effect(),
+                        &Effect::NotSent,
+                    )?;
+                }
+            }
+        )
+        .needs_missing()
+        .requiring(Need::Remote),
+        clause!(
+            "common.1.2",
+            "Wrong credentials are `Unauthenticated`, and nothing is applied.",
+            |case: S| {
+                let denied = case.denied()?;
+                for call in &case.suite.calls {
+                    let what = format!("{} with wrong credentials", call.name);
+                    let result =
+                        within(&what, LONG, (call.run)(case, &denied, &marker(case, call.name))).await?;
+                    let error = ensure_error(&what, result, ErrorKind::Unauthenticated)?;
+                    let seen = error.effect();
+                    ensure(
+                        seen != Effect::MaybeApplied,
+                        format!("{what} applies nothing"),
+                        format!("{seen:?}"),
+                    )?;
+                }
+            }
+        )
+        .needs_denied(),
+        clause!(
+            "common.1.3",
+            "A probe succeeds where the back end works, and sends no more than one call does.",
+            |case: S| {
+                match within("a probe", LONG, case.service().probe(&case.cx())).await? {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::Unsupported => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        ),
+        clause!("common.1.4", "A probe fails where nobody listens.", |case: S| {
+            let nobody = case.missing()?;
+            let result = within("a probe where nobody listens", LONG, nobody.probe(&case.cx())).await?;
+            ensure(
+                result.is_err(),
+                "a probe where nobody listens fails",
+                "it succeeded",
+            )?;
+        })
+        .needs_missing()
+        .requiring(Need::Remote),
+        clause!(
+            "common.2.1",
+            "A call whose answer was lost is an error that does not claim to be `NotSent`.",
+            |case: S| {
+                for (name, error) in cut_each_call(case, Cut::Reply).await? {
+                    let seen = error.effect();
+                    let expected =
+                        format!("the effect of a {name} whose answer was lost admits that it was sent");
+                    ensure(seen != Effect::NotSent, expected, format!("{seen:?}"))?;
+                }
+            }
+        )
+        .needs_proxy(),
+        clause!(
+            "common.3.1",
+            "Without resilience N calls make N requests.",
+            |case: S| {
+                let Proxied { service, proxy } = case.proxied().await?;
+                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                    let markers: Vec<_> = (0..5)
+                        .map(|n| marker(case, &format!("{}-{n}", call.name)))
+                        .collect();
+                    for marker in &markers {
+                        (call.run)(case, &service, marker).await?;
+                    }
+                    for marker in &markers {
+                        let what = format!("the number of requests that one {} makes", call.name);
+                        ensure_eq(&what, &proxy.count(marker), &1)?;
+                    }
+                }
+            }
+        )
+        .needs_proxy(),
+        clause!(
+            "common.3.2",
+            "Without resilience a call whose answer was lost is not repeated.",
+            |case: S| {
+                cut_each_call(case, Cut::Reply).await?;
+            }
+        )
+        .needs_proxy(),
+        clause!(
+            "common.3.3",
+            "Without resilience a call whose connection broke is not repeated.",
+            |case: S| {
+                cut_each_call(case, Cut::Request).await?;
+            }
+        )
+        .needs_proxy(),
+        clause!(
+            "common.3.4",
+            "After its connections were cut an instance works again by itself.",
+            |case: S| {
+                let Proxied { service, proxy } = case.proxied().await?;
+                let call = any_call(case)?;
+                (call.run)(case, &service, &marker(case, "before")).await?;
+                for round in 0..3 {
+                    proxy.sever();
+                    let after = marker(case, &format!("after-{round}"));
+                    eventually(LONG, async || {
+                        (call.run)(case, &service, &after).await.map_err(Finding::from)
+                    })
+                    .await?;
+                }
+            }
+        )
+        .needs_proxy(),
+    ]
+}
+
+/// Cuts the connection under every operation once. A hidden repetition would succeed, and be counted.
+async fn cut_each_call<S: ?Sized + Provider + 'static>(
+    case: &Case<S>,
+    cut: Cut,
+) -> Result<Vec<(&'static str, external_core::Error)>, Finding> {
+    let Proxied { service, proxy } = case.proxied().await?;
+    let mut errors = Vec::new();
+    for call in case.suite.calls.iter().filter(|call| call.marked) {
+        // The connection is warm, so that only the call itself can break.
+        eventually(LONG, async || {
+            let warm = marker(case, &format!("warm-{}", call.name));
+            (call.run)(case, &service, &warm).await.map_err(Finding::from)
+        })
+        .await?;
+        let marker = marker(case, &format!("cut-{}", call.name));
+        proxy.cut_on(&marker, cut);
+        let what = format!("a {} whose connection was cut ({cut:?} lost)", call.name);
+        let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
+        sent_once(&what, proxy.count(&marker))?;
+        match result {
+            Ok(()) => return Err(Finding::failed(format!("{what} fails"), "it succeeded")),
+            Err(error) => errors.push((call.name, error)),
+        }
+    }
+    Ok(errors)
+}
+
+fn sent_once(what: &str, count: usize) -> Verdict {
+    ensure_eq(&format!("the number of requests that {what} makes"), &count, &1)
+}

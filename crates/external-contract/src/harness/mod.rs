@@ -1,0 +1,226 @@
+//! A harness makes a provider for the suite: bare, behind its client, pointing nowhere.
+
+mod scan;
+mod target;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use external_core::{BuildContext, Provider, ProviderEntry, ProviderKind, Result, Section};
+
+pub use scan::harnesses;
+pub(crate) use target::{Place, Target, variable};
+
+/// What a provider is tested against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Nothing outside this process and its file system.
+    Embedded,
+    /// A vendor-shaped server on loopback.
+    Simulator,
+    /// A real server, thrown away afterwards.
+    Server,
+    /// The real vendor.
+    Live,
+}
+
+impl Lane {
+    /// As it stands in the report and in `EXTERNAL_CONTRACT_LANES`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Simulator => "simulator",
+            Self::Server => "server",
+            Self::Live => "live",
+        }
+    }
+}
+
+/// How much of the pipeline a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resilience {
+    /// One attempt, no breaker, no time limits: what the suite counts requests with.
+    Off,
+    /// What a user gets by default.
+    On,
+}
+
+/// Puts a provider behind its client.
+pub type Behind<S> = fn(Arc<S>, Resilience) -> Arc<S>;
+
+/// Makes a provider from code.
+type Make<S> = Arc<dyn Fn() -> Result<Arc<S>> + Send + Sync>;
+
+pub(crate) enum Source<S: ?Sized + 'static> {
+    Code(Make<S>),
+    Data(ProviderEntry<S>, Box<Target>),
+    /// A description that cannot be used: told as a failure.
+    Broken(String),
+    /// A provider that this build does not hold.
+    Absent(String),
+}
+
+impl<S: ?Sized + 'static> Clone for Source<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Code(make) => Self::Code(Arc::clone(make)),
+            Self::Data(entry, target) => Self::Data(*entry, target.clone()),
+            Self::Broken(why) => Self::Broken(why.clone()),
+            Self::Absent(why) => Self::Absent(why.clone()),
+        }
+    }
+}
+
+/// Makes one provider, in one lane, for the suite.
+pub struct Harness<S: ?Sized + 'static> {
+    pub(crate) provider: String,
+    pub(crate) target: String,
+    pub(crate) lane: Lane,
+    pub(crate) kind: ProviderKind,
+    pub(crate) source: Source<S>,
+    pub(crate) client: Option<Behind<S>>,
+    pub(crate) facts: BTreeMap<String, String>,
+}
+
+impl<S: ?Sized + 'static> Clone for Harness<S> {
+    fn clone(&self) -> Self {
+        Self {
+            provider: self.provider.clone(),
+            target: self.target.clone(),
+            lane: self.lane,
+            kind: self.kind,
+            source: self.source.clone(),
+            client: self.client,
+            facts: self.facts.clone(),
+        }
+    }
+}
+
+impl<S: ?Sized + Provider + 'static> Harness<S> {
+    /// A provider of the embedded lane, made by code. Clauses about configuration do not apply to it.
+    pub fn embedded(
+        id: impl Into<String>,
+        make: impl Fn() -> Result<Arc<S>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            provider: id.into(),
+            target: "code".to_owned(),
+            lane: Lane::Embedded,
+            kind: ProviderKind::Embedded,
+            source: Source::Code(Arc::new(make)),
+            client: None,
+            facts: BTreeMap::new(),
+        }
+    }
+
+    /// The targets that a `contract.toml` describes. A text that cannot be used becomes a failing clause.
+    #[must_use]
+    pub fn from_toml(entry: &ProviderEntry<S>, text: &str) -> Vec<Self> {
+        match target::parse(text) {
+            Ok(targets) if targets.is_empty() => {
+                vec![Self::broken(entry.id, "contract.toml names no target".to_owned())]
+            }
+            Ok(targets) => targets
+                .into_iter()
+                .map(|target| Self {
+                    provider: entry.id.to_owned(),
+                    target: target.name.clone(),
+                    lane: target.lane,
+                    kind: entry.kind,
+                    facts: target.facts.clone(),
+                    source: Source::Data(*entry, Box::new(target)),
+                    client: None,
+                })
+                .collect(),
+            Err(why) => vec![Self::broken(entry.id, format!("contract.toml: {why}"))],
+        }
+    }
+
+    /// How this provider is put behind its client. Without it, clauses about the client are not run.
+    #[must_use]
+    pub fn behind(mut self, client: Behind<S>) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Tells the suite something about the back end (see each suite for what it asks).
+    #[must_use]
+    pub fn with_fact(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.facts.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn broken(provider: &str, why: String) -> Self {
+        Self::unusable(provider, Source::Broken(why))
+    }
+
+    pub(crate) fn absent(provider: &str, why: String) -> Self {
+        Self::unusable(provider, Source::Absent(why))
+    }
+
+    fn unusable(provider: &str, source: Source<S>) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            target: "none".to_owned(),
+            lane: Lane::Embedded,
+            kind: ProviderKind::Embedded,
+            source,
+            client: None,
+            facts: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn target(&self) -> Option<&Target> {
+        match &self.source {
+            Source::Data(_, target) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Why nothing can be tried on this harness here, if so.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        match &self.source {
+            Source::Absent(why) => Some(why.clone()),
+            Source::Data(_, target) => target.obstacle(),
+            Source::Code(_) | Source::Broken(_) => None,
+        }
+    }
+
+    /// What the provider declares, even where its back end cannot be had: nothing is sent.
+    pub(crate) fn declared(&self) -> std::result::Result<Arc<S>, String> {
+        match &self.source {
+            Source::Code(make) => make().map_err(|error| error.report().to_string()),
+            Source::Broken(why) | Source::Absent(why) => Err(why.clone()),
+            Source::Data(entry, target) => {
+                let place = Place::nowhere();
+                let table = match target.obstacle() {
+                    None => target.table(&place, None)?,
+                    Some(_) if target.missing.is_some() => target.table(&place, target.missing.as_ref())?,
+                    Some(why) => return Err(why),
+                };
+                let context = target.context(&place).unwrap_or_else(|_| BuildContext::default());
+                (entry.build)(&section(&table)?, &context).map_err(|error| error.report().to_string())
+            }
+        }
+    }
+}
+
+/// The section of a configuration that this table is.
+pub(crate) fn section(table: &toml::Table) -> std::result::Result<Section, String> {
+    let value: external_core::config::Value = toml::Value::Table(table.clone())
+        .try_into()
+        .map_err(|error| error.to_string())?;
+    Ok(Section::from_value(value))
+}
+
+impl<S: ?Sized + 'static> fmt::Debug for Harness<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Harness")
+            .field("provider", &self.provider)
+            .field("target", &self.target)
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}

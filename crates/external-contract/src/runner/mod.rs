@@ -1,0 +1,283 @@
+//! Runs a suite against harnesses: libtest's flags, four outcomes, a report, progress.
+
+mod declared;
+mod execute;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use external_core::{Provider, ProviderKind};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::clause::Need;
+use crate::harness::{Source, variable};
+use crate::{Clause, Harness, Lane, Level, Subject, Suite, clause};
+use report::{Book, Row};
+pub use report::{Status, Tally};
+
+/// Runs every clause of a suite against every harness, as a test binary does.
+///
+/// Reads the process's arguments (libtest's, and `--capabilities`) and environment; see the crate's first page.
+pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harness<S>>) -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().collect();
+    let asked = arguments.iter().any(|argument| argument == "--capabilities");
+    arguments.retain(|argument| argument != "--capabilities");
+    let file = variable("EXTERNAL_CONTRACT_CAPABILITIES");
+    if asked || file.is_some() {
+        return declared::write(&suite, &harnesses, file.as_deref());
+    }
+    let mut arguments = Arguments::from_iter(arguments);
+    // Clauses wait more than they compute.
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    arguments.test_threads.get_or_insert((threads * 4).max(8));
+    let book = Arc::new(Book::new(variable("EXTERNAL_CONTRACT_PROGRESS").is_some()));
+    let listing = arguments.list;
+    let trials = trials(suite, harnesses, &Selection::from_environment(), &book);
+    if !listing {
+        book.plan(
+            trials
+                .iter()
+                .filter(|trial| is_selected(&arguments, trial.name()))
+                .count(),
+        );
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if listing {
+        return conclusion.exit_code();
+    }
+    book.finish(
+        variable("EXTERNAL_CONTRACT_REPORT").as_deref(),
+        conclusion.exit_code(),
+    )
+}
+
+/// Runs every clause of a suite against every harness and hands the outcome back: for tests of suites and of
+/// providers that want to look at it. Arguments and environment do not matter.
+///
+/// # Panics
+///
+/// If it is called within a runtime: every clause starts its own.
+#[must_use]
+pub fn verify<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harness<S>>) -> Tally {
+    let book = Arc::new(Book::new(false));
+    let trials = trials(suite, harnesses, &Selection::default(), &book);
+    let arguments = Arguments {
+        quiet: true,
+        test_threads: Some(8),
+        // Whoever asks for a tally wants no second report on standard output.
+        logfile: Some(if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned()),
+        ..Arguments::default()
+    };
+    let _ = libtest_mimic::run(&arguments, trials);
+    book.tally()
+}
+
+/// As libtest-mimic selects.
+fn is_selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |filter: &String| {
+        if arguments.exact {
+            name == filter
+        } else {
+            name.contains(filter.as_str())
+        }
+    };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches) && !arguments.ignored
+}
+
+/// What the environment asks for.
+#[derive(Debug, Default)]
+struct Selection {
+    lanes: Option<Vec<String>>,
+    provider: Option<String>,
+    clause: Option<String>,
+}
+
+impl Selection {
+    fn from_environment() -> Self {
+        Self {
+            lanes: variable("EXTERNAL_CONTRACT_LANES")
+                .map(|lanes| lanes.split(',').map(|lane| lane.trim().to_owned()).collect()),
+            provider: variable("EXTERNAL_CONTRACT_PROVIDER"),
+            clause: variable("EXTERNAL_CONTRACT_CLAUSE"),
+        }
+    }
+
+    fn takes_harness<S: ?Sized + 'static>(&self, harness: &Harness<S>) -> bool {
+        let lane = match &self.lanes {
+            Some(lanes) => lanes.iter().any(|lane| lane == harness.lane.as_str()),
+            None => harness.lane != Lane::Live,
+        };
+        lane && self
+            .provider
+            .as_ref()
+            .is_none_or(|provider| *provider == harness.provider)
+    }
+
+    /// `storage.put` means all clauses about it, `storage.put.1` not `storage.put.10`.
+    fn takes_clause(&self, id: &str) -> bool {
+        self.clause.as_ref().is_none_or(|wanted| {
+            id.strip_prefix(wanted.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+}
+
+/// One clause on one target for one subject.
+struct Task<S: ?Sized + 'static> {
+    suite: Arc<Suite<S>>,
+    clause: Clause<S>,
+    harness: Arc<Harness<S>>,
+    subject: Subject,
+}
+
+impl<S: ?Sized + 'static> Task<S> {
+    fn name(&self) -> String {
+        format!(
+            "{}::{}::{}::{}",
+            self.harness.provider,
+            self.harness.target,
+            self.subject.as_str(),
+            self.clause.id
+        )
+    }
+
+    fn row(&self, status: Status, detail: String, took: Duration) -> Row {
+        Row {
+            domain: self.suite.domain,
+            provider: self.harness.provider.clone(),
+            lane: self.harness.lane.as_str(),
+            target: self.harness.target.clone(),
+            clause: self.clause.id,
+            subject: self.subject.as_str(),
+            level: self.clause.level.as_str(),
+            status,
+            detail,
+            ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            sentence: self.clause.sentence,
+        }
+    }
+}
+
+fn trials<S: ?Sized + Provider + 'static>(
+    suite: Suite<S>,
+    harnesses: Vec<Harness<S>>,
+    selection: &Selection,
+    book: &Arc<Book>,
+) -> Vec<Trial> {
+    let suite = Arc::new(suite);
+    // A clause that stops the back end has the process for itself.
+    let order = Arc::new(RwLock::new(()));
+    let mut trials = Vec::new();
+    for harness in harnesses
+        .into_iter()
+        .filter(|harness| selection.takes_harness(harness))
+    {
+        let harness = Arc::new(harness);
+        for (clause, subject) in planned(&suite, &harness) {
+            if !selection.takes_clause(clause.id) {
+                continue;
+            }
+            let task = Task {
+                suite: Arc::clone(&suite),
+                clause,
+                harness: Arc::clone(&harness),
+                subject,
+            };
+            trials.push(trial(task, Arc::clone(book), Arc::clone(&order)));
+        }
+    }
+    trials
+}
+
+fn trial<S: ?Sized + Provider + 'static>(task: Task<S>, book: Arc<Book>, order: Arc<RwLock<()>>) -> Trial {
+    let kind = task.harness.lane.as_str();
+    Trial::ignorable_test(task.name(), move || {
+        let row = execute::execute(&task, &book, &order);
+        let outcome = match row.status {
+            Status::Passed => Ok(Completion::Completed),
+            Status::Unsupported => Ok(Completion::ignored_with(format!("unsupported: {}", row.detail))),
+            Status::NotRun => Ok(Completion::ignored_with(format!("not run: {}", row.detail))),
+            Status::Failed => Err(Failed::from(explained(&row, &task.name()))),
+        };
+        book.add(row);
+        outcome
+    })
+    .with_kind(kind)
+}
+
+/// A failure with all that one needs to understand and repeat it.
+fn explained(row: &Row, name: &str) -> String {
+    let package = variable("CARGO_PKG_NAME").map_or_else(String::new, |package| format!(" -p {package}"));
+    let binary = std::env::current_exe().ok();
+    let binary = binary
+        .as_deref()
+        .and_then(|path| path.file_stem())
+        .and_then(|stem| stem.to_str());
+    let test = binary
+        .and_then(|stem| stem.rsplit_once('-'))
+        .map_or_else(String::new, |(test, _)| format!(" --test {test}"));
+    format!(
+        "{}: {}\n{}\nrerun:    cargo test{package}{test} -- --exact '{name}'",
+        row.clause, row.sentence, row.detail
+    )
+}
+
+/// The clauses that concern this target, and for whom.
+fn planned<S: ?Sized + Provider + 'static>(
+    suite: &Suite<S>,
+    harness: &Harness<S>,
+) -> Vec<(Clause<S>, Subject)> {
+    if let Source::Broken(_) = harness.source {
+        return vec![(harness_clause(), Subject::Provider)];
+    }
+    let mut planned = Vec::new();
+    for clause in suite.clauses.iter().filter(|clause| concerns(clause, harness)) {
+        let subjects: &[_] = match clause.subject {
+            _ if suite.of_client => &[Subject::Client],
+            Subject::Provider => &[Subject::Provider],
+            Subject::Client => &[Subject::Client],
+            // Without a client there is nothing to run twice.
+            Subject::Both if harness.client.is_none() => &[Subject::Provider],
+            Subject::Both => &[Subject::Provider, Subject::Client],
+        };
+        planned.extend(subjects.iter().map(|subject| (clause.clone(), *subject)));
+    }
+    planned
+}
+
+/// What a broken description fails.
+fn harness_clause<S: ?Sized + Provider + 'static>() -> Clause<S> {
+    clause!(
+        "common.0.1",
+        "A provider comes with a usable contract.toml.",
+        |case: S| {
+            case.bare()?;
+        }
+    )
+    .of_provider()
+}
+
+fn concerns<S: ?Sized + Provider + 'static>(clause: &Clause<S>, harness: &Harness<S>) -> bool {
+    clause.needs.iter().all(|need| match need {
+        Need::Proxy => harness.target().is_some_and(|target| target.proxy.is_some()),
+        Need::Configuration => harness.target().is_some(),
+        Need::Remote => harness.kind == ProviderKind::Remote,
+        Need::Missing => harness.target().is_some_and(|target| target.missing.is_some()),
+        Need::Denied => harness.target().is_some_and(|target| target.denied.is_some()),
+        Need::Backend => harness.target().is_some_and(|target| target.backend.is_some()),
+        Need::Fact(name) => harness.facts.contains_key(*name),
+    })
+}
+
+/// Whether the provider declares what the clause is about.
+fn is_declared<S: ?Sized + Provider + 'static>(suite: &Suite<S>, level: Level, service: &S) -> bool {
+    match level {
+        Level::Must => true,
+        Level::Capability(id) => match suite.supports {
+            Some(supports) => supports(service, id).is_supported(),
+            None => service.info().capabilities().grade(id).is_supported(),
+        },
+    }
+}

@@ -1,0 +1,178 @@
+//! What came of every clause: counted, told while it happens, and written down.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::json;
+
+/// What came of a clause. The four are never merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// The promise is kept.
+    Passed,
+    /// The promise is broken.
+    Failed,
+    /// The provider declares that it lacks this, and refuses it before anything is sent.
+    Unsupported,
+    /// It could not be tried here.
+    NotRun,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) domain: &'static str,
+    pub(super) provider: String,
+    pub(super) lane: &'static str,
+    pub(super) target: String,
+    pub(super) clause: &'static str,
+    pub(super) subject: &'static str,
+    pub(super) level: &'static str,
+    pub(super) status: Status,
+    pub(super) detail: String,
+    pub(super) ms: u64,
+    pub(super) sentence: &'static str,
+}
+
+/// How many clauses came out how, and which did not pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// How many passed.
+    pub passed: usize,
+    /// The ids of the clauses that failed, each with what was expected and seen.
+    pub failed: Vec<(String, String)>,
+    /// The ids of the clauses about what the provider lacks.
+    pub unsupported: Vec<String>,
+    /// The ids of the clauses that could not be tried, each with the reason.
+    pub not_run: Vec<(String, String)>,
+}
+
+impl Tally {
+    /// Whether a clause of this id failed.
+    #[must_use]
+    pub fn has_failed(&self, clause: &str) -> bool {
+        self.failed.iter().any(|(id, _)| id == clause)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} unsupported, {} not run",
+            self.passed,
+            self.failed.len(),
+            self.unsupported.len(),
+            self.not_run.len()
+        )
+    }
+}
+
+/// Collects rows from all threads.
+pub(super) struct Book {
+    rows: Mutex<Vec<Row>>,
+    tells: bool,
+}
+
+impl Book {
+    pub(super) fn new(tells: bool) -> Self {
+        Self {
+            rows: Mutex::default(),
+            tells,
+        }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn plan(&self, total: usize) {
+        self.tell(&json!({ "event": "plan", "total": total }));
+    }
+
+    pub(super) fn started(&self, row: &Row) {
+        self.tell(&event("start", row));
+    }
+
+    pub(super) fn add(&self, row: Row) {
+        self.tell(&event("end", &row));
+        self.rows().push(row);
+    }
+
+    fn tell(&self, event: &serde_json::Value) {
+        if self.tells {
+            // Nobody may listen any more; that is no reason to stop.
+            let _ = writeln!(std::io::stderr().lock(), "{event}");
+        }
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for row in self.rows().iter() {
+            let id = row.clause.to_owned();
+            match row.status {
+                Status::Passed => tally.passed += 1,
+                Status::Failed => tally.failed.push((id, row.detail.clone())),
+                Status::Unsupported => tally.unsupported.push(id),
+                Status::NotRun => tally.not_run.push((id, row.detail.clone())),
+            }
+        }
+        tally
+    }
+
+    /// Writes the report, if asked for, and the last line.
+    pub(super) fn finish(&self, report: Option<&str>, code: ExitCode) -> ExitCode {
+        let mut code = code;
+        if let Some(path) = report {
+            let mut rows = self.rows();
+            rows.sort_by(|a, b| {
+                (&a.provider, &a.target, a.clause, a.subject).cmp(&(
+                    &b.provider,
+                    &b.target,
+                    b.clause,
+                    b.subject,
+                ))
+            });
+            let written = serde_json::to_vec_pretty(&*rows)
+                .map_err(std::io::Error::from)
+                .and_then(|text| std::fs::write(path, text));
+            if let Err(error) = written {
+                let _ = writeln!(std::io::stderr(), "cannot write the report {path}: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+        let tally = self.tally();
+        let mut reasons: Vec<_> = tally.not_run.iter().map(|(_, reason)| reason.as_str()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        let mut out = std::io::stdout().lock();
+        for reason in reasons {
+            let count = tally.not_run.iter().filter(|(_, other)| other == reason).count();
+            let _ = writeln!(out, "not run ({count}): {reason}");
+        }
+        let _ = writeln!(out, "{tally}");
+        code
+    }
+}
+
+fn event(name: &str, row: &Row) -> serde_json::Value {
+    let mut event = json!({
+        "event": name,
+        "domain": row.domain,
+        "provider": row.provider,
+        "lane": row.lane,
+        "target": row.target,
+        "subject": row.subject,
+        "clause": row.clause,
+    });
+    if name == "end" {
+        event["status"] = json!(row.status);
+        event["ms"] = json!(row.ms);
+    }
+    event
+}
