@@ -11,7 +11,9 @@
 )]
 
 mod commands;
+mod contract;
 mod failure;
+mod graph;
 mod platform;
 mod process;
 mod runs;
@@ -36,6 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    ContractTest(commands::contract_test::ContractTest),
     Servers(commands::servers::Servers),
 }
 
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode> {
     let tool = Tool::start()?;
     match command {
+        Command::ContractTest(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
     }
 }

@@ -1,3 +1,4 @@
 //! One file a command.
 
+pub mod contract_test;
 pub mod servers;

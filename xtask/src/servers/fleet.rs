@@ -211,6 +211,11 @@ impl Fleet {
             .map_or(Ok(()), |group| group.signal(Signal::CONT))
     }
 
+    /// Stops every server; none can be started again.
+    pub fn end(&mut self) {
+        self.running.clear();
+    }
+
     /// Leaves every server running when this value goes.
     pub fn keep(self) {
         for group in self.running.into_iter().filter_map(|running| running.group) {

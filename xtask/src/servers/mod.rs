@@ -26,6 +26,10 @@ pub struct Server {
     pub name: &'static str,
     /// For people.
     pub what: &'static str,
+    /// The domain whose suites use it.
+    pub domain: &'static str,
+    /// The provider that talks to it.
+    pub provider: &'static str,
     /// The variables that tell tests where it is. Where the first is set already, no server is started.
     pub variables: &'static [&'static str],
     /// How many ports it needs.

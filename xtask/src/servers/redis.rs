@@ -12,6 +12,8 @@ use crate::failure::{Failure, Result};
 pub const PLAIN: Server = Server {
     name: "redis",
     what: "Redis, plain",
+    domain: "cache",
+    provider: "redis",
     variables: &["EXTERNAL_TEST_REDIS_URL"],
     ports: 1,
     sources,
@@ -24,6 +26,8 @@ pub const PLAIN: Server = Server {
 pub const TLS: Server = Server {
     name: "redis-tls",
     what: "Redis, TLS and an ACL user",
+    domain: "cache",
+    provider: "redis",
     variables: &["EXTERNAL_TEST_REDIS_TLS_URL", "EXTERNAL_TEST_CA"],
     // The second port is plain, for the readiness check alone: the same process behind the same ACL.
     ports: 2,

@@ -13,6 +13,8 @@ use crate::failure::{Failure, Result};
 pub const SMTP: Server = Server {
     name: "smtp",
     what: "SMTP: plain, STARTTLS + AUTH, TLS + AUTH",
+    domain: "email",
+    provider: "smtp",
     variables: &[
         "EXTERNAL_TEST_SMTP_URL",
         "EXTERNAL_TEST_SMTP_AUTH_URL",

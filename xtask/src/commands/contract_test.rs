@@ -1,0 +1,331 @@
+//! `contract-test`: every provider against every clause, with the servers that this needs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::contract::outcome;
+use crate::contract::report::{Count, Report, Row, Status, fingerprint};
+use crate::contract::suite::{self, Steering};
+use crate::failure::{Failure, Result};
+use crate::graph::{self, Built};
+use crate::servers::{self, Fleet, Host, Server, control};
+use crate::tool::Tool;
+
+/// Runs the contract suites: every provider against every promise of its contract.
+///
+/// Four lanes: `embedded` (memory, local, file), `simulator` (a vendor-shaped server of our own), `server` (real servers,
+/// started here on loopback and thrown away afterwards), `live` (the real vendor, from EXTERNAL_LIVE_* variables; runs
+/// only when asked for by name).
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Servers come from the first of: an address in the environment (EXTERNAL_TEST_REDIS_URL, …), \
+    a program on PATH,\nthe Debian package unpacked without root under the target directory, the language's package \
+    there, a container\nengine. What cannot be had is \"not run\", with the reason; --require-servers makes that a \
+    failure.\n\nExit code 0: nothing failed and, with --require-servers, nothing was left out.\n\nExamples:\n  \
+    cargo xtask contract-test --lane embedded            needs no server\n  \
+    cargo xtask contract-test --domain cache --provider redis --clause cache.set\n  \
+    cargo xtask contract-test --require-servers --report report.json"
+)]
+pub struct ContractTest {
+    /// Only this domain: storage, cache, email, …
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Option<String>,
+    /// Only this provider, by its id
+    #[arg(long, value_name = "ID")]
+    provider: Option<String>,
+    /// Only this lane; may be given several times [default: all but live]
+    #[arg(long, value_name = "LANE")]
+    lane: Vec<Lane>,
+    /// Only this clause, or all that begin with this: storage.put or storage.put.3
+    #[arg(long, value_name = "ID")]
+    clause: Option<String>,
+    /// Write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// A clause that could not be run is a failure
+    #[arg(long)]
+    require_servers: bool,
+    /// List what would be run, and run nothing
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lane {
+    Embedded,
+    Simulator,
+    Server,
+    Live,
+}
+
+impl Lane {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Simulator => "simulator",
+            Self::Server => "server",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl ContractTest {
+    /// A run of everything, as CI wants it.
+    pub fn of_everything(report: PathBuf) -> Self {
+        Self {
+            domain: None,
+            provider: None,
+            lane: Vec::new(),
+            clause: None,
+            report: Some(report),
+            require_servers: true,
+            list: false,
+        }
+    }
+
+    /// Runs the command.
+    pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        let started = Instant::now();
+        let servers = if self.list { Vec::new() } else { self.servers() };
+        let host = Host {
+            workspace: tool.workspace(),
+            groups: tool.groups(),
+        };
+        self.announce(&servers, &host, tool);
+
+        let mut fleet = Fleet::new(tool.groups().clone());
+        for server in &servers {
+            fleet.add(server, &host, &tool.folder(), None);
+        }
+        fleet
+            .lines()
+            .iter()
+            .for_each(|line| eprintln!("  started  {line}"));
+        let absent: Vec<String> = fleet
+            .absent()
+            .map(|(server, why)| format!("not here: {} ({}): {why}", server.name, server.what))
+            .collect();
+        absent.iter().for_each(|line| eprintln!("  {line}"));
+
+        let built = self.build(tool)?;
+        let mut steering = self.steering();
+        if self.list {
+            return list(tool, &built, &steering);
+        }
+        steering.extend(fleet.variables());
+        // Shared with the control port, which lives as long as the process; the end of this function empties it.
+        let fleet = Arc::new(Mutex::new(fleet));
+        let _ended = Ended(Arc::clone(&fleet));
+        steering.push((
+            "EXTERNAL_CONTROL",
+            control::serve(Arc::clone(&fleet))?.to_string(),
+        ));
+
+        let rows = run_all(tool, &built, &steering)?;
+        self.conclude(tool, &built, rows, &absent, started.elapsed())
+    }
+
+    /// The servers that the filters leave a use for.
+    fn servers(&self) -> Vec<&'static Server> {
+        if !self.lane.is_empty() && !self.lane.contains(&Lane::Server) {
+            return Vec::new();
+        }
+        let wanted = |server: &&Server| {
+            self.domain
+                .as_deref()
+                .is_none_or(|domain| server.domain == domain)
+                && self
+                    .provider
+                    .as_deref()
+                    .is_none_or(|provider| server.provider == provider)
+        };
+        servers::ALL.iter().filter(wanted).collect()
+    }
+
+    fn announce(&self, servers: &[&'static Server], host: &Host<'_>, tool: &Tool) {
+        let cold = !tool.workspace().target.join("debug/deps").is_dir();
+        eprintln!("This will");
+        for server in servers {
+            eprintln!(
+                "  start    {:<10} {}, from {}",
+                server.name,
+                server.what,
+                Fleet::plan(server, host)
+            );
+        }
+        eprintln!(
+            "  build    the suites with every provider{}",
+            if cold {
+                " (nothing is built yet: about 6 minutes on two cores)"
+            } else {
+                " (a minute or less if little changed)"
+            }
+        );
+        eprintln!("  run      the suites (about 2 minutes when all lanes run)");
+        if !servers.is_empty() {
+            eprintln!(
+                "Without servers: --lane embedded. With your own: set {}.",
+                servers[0].variables[0]
+            );
+        }
+    }
+
+    fn build(&self, tool: &Tool) -> Result<Vec<Built>> {
+        let suites = graph::suites(tool.workspace());
+        if suites.is_empty() {
+            return Err(Failure::new(
+                "no member has a test target named contract or client",
+            ));
+        }
+        let mut command = tool.workspace().cargo();
+        graph::select(command.args(["test", "--no-run"]), tool.workspace());
+        command.args(suites.iter().flat_map(|suite| ["--test", suite]));
+        let mut built = graph::build(tool, &mut command)?;
+        built.retain(|built| {
+            graph::SUITES.contains(&built.target.as_str())
+                && self
+                    .domain
+                    .as_deref()
+                    .is_none_or(|domain| built.domain() == domain)
+        });
+        built.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+        if built.is_empty() {
+            let domain = self.domain.as_deref().unwrap_or("any domain");
+            return Err(Failure::new(format!("no suite for {domain}")));
+        }
+        Ok(built)
+    }
+
+    fn steering(&self) -> Steering {
+        let mut steering = Steering::new();
+        if !self.lane.is_empty() {
+            let lanes: Vec<_> = self.lane.iter().map(|lane| lane.as_str()).collect();
+            steering.push(("EXTERNAL_CONTRACT_LANES", lanes.join(",")));
+        }
+        steering.extend(
+            self.provider
+                .clone()
+                .map(|provider| ("EXTERNAL_CONTRACT_PROVIDER", provider)),
+        );
+        steering.extend(
+            self.clause
+                .clone()
+                .map(|clause| ("EXTERNAL_CONTRACT_CLAUSE", clause)),
+        );
+        steering
+    }
+
+    fn conclude(
+        &self,
+        tool: &Tool,
+        built: &[Built],
+        rows: Vec<Row>,
+        absent: &[String],
+        took: Duration,
+    ) -> Result<ExitCode> {
+        if rows.is_empty() {
+            return Err(Failure::new(
+                "no clause matches these filters; --list shows what there is",
+            ));
+        }
+        println!("{}", outcome::table(&rows));
+        for row in rows.iter().filter(|row| row.status == Status::Failed) {
+            println!("\n{}", outcome::failure(row));
+        }
+        let not_run = outcome::not_run(&rows);
+        if !not_run.is_empty() || !absent.is_empty() {
+            println!();
+            absent.iter().chain(&not_run).for_each(|line| println!("{line}"));
+        }
+        let count = Count::of(&rows);
+        if let Some(file) = &self.report {
+            Report {
+                suite: suite_version(tool),
+                clauses: clause_list(tool, built)?,
+                results: rows,
+            }
+            .write(file)?;
+            println!("\nreport: {}", file.display());
+        }
+        println!("\nin {:.1} s, the build included", took.as_secs_f64());
+        let short = self.require_servers && (count.not_run > 0 || !absent.is_empty());
+        if short {
+            println!("--require-servers: what was not run counts as a failure");
+        }
+        println!("{count}");
+        Ok(if count.failed > 0 || short {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+/// Empties a fleet, which stops its servers, when the run ends in whatever way.
+struct Ended(Arc<Mutex<Fleet>>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end();
+    }
+}
+
+fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<Vec<Row>> {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
+        bar.set_style(style);
+    }
+    let logs = suite::logs(tool)?;
+    let mut rows = Vec::new();
+    for built in built {
+        let started = Instant::now();
+        let more = suite::run(tool, built, steering, &logs, &bar)?;
+        let line = format!(
+            "  ran      {} {}: {} in {:.1} s",
+            built.package,
+            built.target,
+            Count::of(&more),
+            started.elapsed().as_secs_f64()
+        );
+        bar.suspend(|| eprintln!("{line}"));
+        rows.extend(more);
+    }
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+fn list(tool: &Tool, built: &[Built], steering: &Steering) -> Result<ExitCode> {
+    for built in built {
+        for name in suite::names(tool, built, steering)? {
+            println!("{} {name}", built.domain());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn suite_version(tool: &Tool) -> String {
+    let packages = &tool.workspace().packages;
+    packages
+        .iter()
+        .find(|package| package.name == "external-contract")
+        .map_or_else(String::new, |p| p.version.clone())
+}
+
+/// A fingerprint of all clauses there are, whatever the filters.
+fn clause_list(tool: &Tool, built: &[Built]) -> Result<String> {
+    let mut clauses = Vec::new();
+    for built in built {
+        let names = suite::names(tool, built, &Steering::new())?;
+        clauses.extend(
+            names
+                .iter()
+                .filter_map(|name| Some(name.rsplit_once("::")?.1.to_owned())),
+        );
+    }
+    Ok(fingerprint(clauses.iter().map(String::as_str)))
+}

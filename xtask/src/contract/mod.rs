@@ -1,0 +1,5 @@
+//! Contract tests: rows of the report, the run of one suite binary, what is printed.
+
+pub mod outcome;
+pub mod report;
+pub mod suite;

@@ -1,0 +1,101 @@
+//! What `contract-test` prints at its end: a table, the failures, the reasons, the counts.
+
+use std::collections::BTreeMap;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+use super::report::{Count, Row, Status, by_lane};
+
+/// The table domain x provider x lane.
+pub fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "domain",
+        "provider",
+        "lane",
+        "passed",
+        "failed",
+        "unsupported",
+        "not run",
+    ]);
+    for ((domain, provider, lane), count) in by_lane(rows) {
+        let Count {
+            passed,
+            failed,
+            unsupported,
+            not_run,
+        } = count;
+        let counts = [passed, failed, unsupported, not_run]
+            .map(|n| if n == 0 { "·".to_owned() } else { n.to_string() });
+        table.add_row(
+            [domain, provider, lane]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(counts),
+        );
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// One failure with all that one needs to understand and repeat it.
+pub fn failure(row: &Row) -> String {
+    let Row {
+        domain,
+        provider,
+        lane,
+        target,
+        clause,
+        subject,
+        ..
+    } = row;
+    let detail = row.detail.trim_end().replace('\n', "\n  ");
+    let mut text = format!("FAILED {clause}, {subject}: {domain} {provider} ({lane}, {target})\n");
+    text += &format!("  promise:  {}\n  {detail}\n", row.sentence);
+    if provider == "-" {
+        text += &format!("  rerun:    cargo xtask contract-test --domain {domain}");
+    } else {
+        text += &format!(
+            "  rerun:    cargo xtask contract-test --domain {domain} --provider {provider} --lane {lane} --clause {clause}"
+        );
+    }
+    text
+}
+
+/// Each reason why something was not run, with how many rows it holds back.
+pub fn not_run(rows: &[Row]) -> Vec<String> {
+    let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.status == Status::NotRun) {
+        *reasons
+            .entry((row.provider.as_str(), row.detail.as_str()))
+            .or_default() += 1;
+    }
+    reasons
+        .into_iter()
+        .map(|((provider, why), n)| format!("not run: {n} of {provider}: {why}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_promise_and_its_rerun() {
+        let mut row = Row::of_binary("cache", "plain", "expected: 1\nseen: 2".into());
+        row.provider = "redis".into();
+        row.lane = "server".into();
+        row.clause = "cache.get.1".into();
+        row.sentence = "A sentence.".into();
+        let text = failure(&row);
+        assert!(text.contains("A sentence."));
+        assert!(text.contains("  seen: 2"));
+        let rerun =
+            "cargo xtask contract-test --domain cache --provider redis --lane server --clause cache.get.1";
+        assert!(text.ends_with(rerun), "{text}");
+    }
+}

@@ -1,0 +1,208 @@
+//! The run of one suite binary: its environment, its progress, its rows.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use serde::Deserialize;
+
+use super::report::{Row, Status};
+use crate::failure::{Context, Result};
+use crate::graph::Built;
+use crate::tool::Tool;
+
+/// A clause ends within its own time limit, so a binary that says nothing for this long hangs.
+const SILENCE: Duration = Duration::from_secs(180);
+
+/// The variables by which suites are steered: names and values.
+pub type Steering = Vec<(&'static str, String)>;
+
+impl Built {
+    /// `external-cache` -> `cache`.
+    pub fn domain(&self) -> &str {
+        self.package.strip_prefix("external-").unwrap_or(&self.package)
+    }
+
+    /// The command that runs it as cargo would.
+    pub fn command(&self, steering: &Steering) -> Command {
+        let mut command = Command::new(&self.file);
+        command
+            .current_dir(&self.folder)
+            .env("CARGO_MANIFEST_DIR", &self.folder);
+        command.env("CARGO_PKG_NAME", &self.package).stdin(Stdio::null());
+        command.envs(steering.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// The full names of its tests: `provider::target::subject::clause`.
+pub fn names(tool: &Tool, built: &Built, steering: &Steering) -> Result<Vec<String>> {
+    let out = tool
+        .groups()
+        .check(&built.target, built.command(steering).arg("--list"))?;
+    let text = String::from_utf8_lossy(&out);
+    let name = |line: &str| {
+        line.strip_suffix(": test")
+            .map(|name| strip_kind(name).to_owned())
+    };
+    Ok(text.lines().filter_map(name).collect())
+}
+
+/// libtest-mimic puts the kind in square brackets before the name.
+fn strip_kind(name: &str) -> &str {
+    name.strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .map_or(name, |(_, name)| name)
+}
+
+#[derive(Deserialize)]
+struct Event {
+    event: String,
+    #[serde(default)]
+    total: u64,
+    #[serde(default)]
+    provider: String,
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    clause: String,
+    status: Option<Status>,
+}
+
+/// Runs every selected clause of one binary. What the binary itself prints goes to a file in `logs`.
+pub fn run(
+    tool: &Tool,
+    built: &Built,
+    steering: &Steering,
+    logs: &Path,
+    bar: &ProgressBar,
+) -> Result<Vec<Row>> {
+    let report = tool
+        .folder()
+        .join(format!("{}-{}.rows.json", built.domain(), built.target));
+    let log = logs.join(format!("{}-{}.txt", built.domain(), built.target));
+    let mut command = built.command(steering);
+    command
+        .env("EXTERNAL_CONTRACT_REPORT", &report)
+        .env("EXTERNAL_CONTRACT_PROGRESS", "1");
+    command
+        .stdout(File::create(&log).context(format!("cannot write {}", log.display()))?)
+        .stderr(Stdio::piped());
+    let mut group = tool
+        .groups()
+        .spawn(&format!("{}-{}", built.domain(), built.target), &mut command)?;
+
+    let (sender, lines) = channel();
+    if let Some(pipe) = group.child().stderr.take() {
+        std::thread::spawn(move || {
+            BufReader::new(pipe)
+                .lines()
+                .map_while(|line| line.ok())
+                .all(|line| sender.send(line).is_ok())
+        });
+    }
+    let mut said = Vec::new();
+    let mut hung = false;
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(line) => match serde_json::from_str::<Event>(&line) {
+                Ok(event) => show(&event, built.domain(), bar),
+                Err(_) => said.push(line),
+            },
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                hung = true;
+                group.kill()?;
+                break;
+            }
+        }
+    }
+    let status = group.wait()?;
+    let mut rows: Vec<Row> = match std::fs::read(&report) {
+        Ok(text) => serde_json::from_slice(&text)
+            .context(format!("{} wrote rows that cannot be read", built.package))?,
+        Err(_) => Vec::new(),
+    };
+    let broken = if hung {
+        Some(format!(
+            "it said nothing for {} s and was killed",
+            SILENCE.as_secs()
+        ))
+    } else if !report.exists() {
+        Some(format!("it ended with {status} and wrote no rows"))
+    } else if !status.success() && !rows.iter().any(|row| row.status == Status::Failed) {
+        Some(format!("it ended with {status}, though no row failed"))
+    } else {
+        None
+    };
+    if let Some(why) = broken {
+        let tail = said[said.len().saturating_sub(10)..].join("\n");
+        let log = tool.workspace().show(&log);
+        rows.push(Row::of_binary(
+            built.domain(),
+            &built.target,
+            format!("{why}; its output is in {log}\n{tail}"),
+        ));
+    }
+    Ok(rows)
+}
+
+fn show(event: &Event, domain: &str, bar: &ProgressBar) {
+    match event.event.as_str() {
+        "plan" => bar.inc_length(event.total),
+        "start" => bar.set_message(format!(
+            "{domain} {} {} {}",
+            event.provider, event.target, event.clause
+        )),
+        "end" => {
+            bar.inc(1);
+            if event.status == Some(Status::Failed) {
+                bar.println(format!(
+                    "failed: {domain} {} {} {}",
+                    event.provider, event.target, event.clause
+                ));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A folder for what the binaries print; it stays after the run.
+pub fn logs(tool: &Tool) -> Result<PathBuf> {
+    let logs = tool.workspace().own().join("logs");
+    std::fs::create_dir_all(&logs)?;
+    Ok(logs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_listed_names() {
+        assert_eq!(
+            strip_kind("[server] redis::plain::provider::cache.get.1"),
+            "redis::plain::provider::cache.get.1"
+        );
+        assert_eq!(strip_kind("redis::plain"), "redis::plain");
+    }
+
+    #[test]
+    fn counts_progress() {
+        let bar = ProgressBar::hidden();
+        bar.set_length(0);
+        for line in [
+            r#"{"event":"plan","total":2}"#,
+            r#"{"event":"start","domain":"cache","provider":"redis","lane":"server","target":"plain","clause":"cache.get.1"}"#,
+            r#"{"event":"end","domain":"cache","provider":"redis","clause":"cache.get.1","status":"passed","ms":1}"#,
+        ] {
+            show(&serde_json::from_str(line).unwrap(), "cache", &bar);
+        }
+        assert_eq!((bar.position(), bar.length()), (1, Some(2)));
+        assert!(bar.message().contains("cache.get.1"));
+    }
+}

@@ -1,0 +1,130 @@
+//! The builds: one selection of packages and features for everything, so that nothing is compiled twice.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::failure::{Failure, Result};
+use crate::tool::Tool;
+use crate::workspace::{Package, Workspace};
+
+/// The feature that switches on every provider.
+pub const FEATURE: &str = "all-providers";
+
+/// The contract suites' test targets.
+pub const SUITES: &[&str] = &["contract", "client"];
+
+/// A program that a build made.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The package's name.
+    pub package: String,
+    /// The package's folder, where cargo runs its tests.
+    pub folder: PathBuf,
+    /// Name of the test or program.
+    pub target: String,
+    /// The file to run.
+    pub file: PathBuf,
+}
+
+/// Adds the one graph's selection to a cargo command.
+pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Command {
+    command.arg("--workspace");
+    // Cargo refuses a feature that no member has.
+    if workspace
+        .packages
+        .iter()
+        .any(|package| package.features.contains_key(FEATURE))
+    {
+        command.args(["--features", FEATURE]);
+    }
+    command
+}
+
+/// The names among [`SUITES`] that some member has.
+pub fn suites(workspace: &Workspace) -> Vec<&'static str> {
+    let has = |name: &str| {
+        workspace
+            .packages
+            .iter()
+            .any(|package| package.targets_of("test").any(|t| t == name))
+    };
+    SUITES.iter().copied().filter(|name| has(name)).collect()
+}
+
+/// Builds by `command`, with cargo's own progress on standard error, and returns the programs it names.
+pub fn build(tool: &Tool, command: &mut Command) -> Result<Vec<Built>> {
+    command.arg("--message-format=json-render-diagnostics");
+    let mut group = tool
+        .groups()
+        .spawn("cargo", command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let mut built = Vec::new();
+    if let Some(out) = group.child().stdout.take() {
+        for line in BufReader::new(out).lines() {
+            built.extend(program(&line?, &tool.workspace().packages));
+        }
+    }
+    let status = group.wait()?;
+    if status.success() {
+        Ok(built)
+    } else {
+        Err(Failure::new(format!("the build failed ({status})")))
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    manifest_path: Option<PathBuf>,
+    target: Option<MessageTarget>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct MessageTarget {
+    name: String,
+}
+
+fn program(line: &str, packages: &[Package]) -> Option<Built> {
+    let message: Message = serde_json::from_str(line).ok()?;
+    let (file, manifest) = (message.executable?, message.manifest_path?);
+    if message.reason != "compiler-artifact" {
+        return None;
+    }
+    let package = packages
+        .iter()
+        .find(|package| package.manifest_path == manifest)?;
+    Some(Built {
+        package: package.name.clone(),
+        folder: package.folder().to_owned(),
+        target: message.target?.name,
+        file,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_programs_from_cargos_messages() {
+        let packages: Vec<Package> = serde_json::from_str(
+            r#"[{"name":"external-cache","version":"0.1.0","manifest_path":"/w/c/Cargo.toml","publish":null,
+                "features":{},"dependencies":[],"targets":[]}]"#,
+        )
+        .unwrap();
+        let line = r#"{"reason":"compiler-artifact","package_id":"x","manifest_path":"/w/c/Cargo.toml","target":
+            {"kind":["test"],"name":"contract"},"executable":"/t/contract-1"}"#;
+        let built = program(line, &packages).unwrap();
+        assert_eq!(
+            (built.package.as_str(), built.target.as_str()),
+            ("external-cache", "contract")
+        );
+        assert_eq!(built.folder, PathBuf::from("/w/c"));
+        let library = line.replace(r#""/t/contract-1""#, "null");
+        assert!(program(&library, &packages).is_none());
+        assert!(program("not json", &packages).is_none());
+    }
+}
