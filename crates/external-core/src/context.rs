@@ -111,6 +111,12 @@ impl CallContext {
         self.metadata.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    /// The same pairs, for a record that outlives this context.
+    #[must_use]
+    pub fn shared_metadata(&self) -> Option<Arc<Vec<(String, String)>>> {
+        self.metadata.clone()
+    }
+
     /// Whether a pipeline further out owns deadline and retry already.
     #[must_use]
     pub fn is_managed(&self) -> bool {

@@ -1,1 +1,36 @@
-//! The call pipeline: deadline, retry by effect, circuit breaker, attempt timeout, call records.
+//! The call pipeline: what a production caller otherwise writes again and again around every call.
+//!
+//! Every client method passes its call through [`Pipeline::run`], which applies, from the outside in:
+//!
+//! 1. **call record**: one span and one [`CallRecord`] per call, also for a call that is dropped;
+//! 2. **total deadline**: no layer sleeps past it;
+//! 3. bulkhead *(place kept, not built yet)*;
+//! 4. **retry**: only if [`Error::may_repeat`](external_core::Error::may_repeat) says that repeating is safe and
+//!    [`Error::retry`](external_core::Error::retry) that it is of use; exponential backoff with full jitter;
+//! 5. rate limit and shared Retry-After gate *(place kept, not built yet)*;
+//! 6. **circuit breaker**: calls are refused at once while the service is known to be down;
+//! 7. **attempt timeout**: grows with the body; its effect comes from the sent mark;
+//! 8. **attempt record**.
+//!
+//! The order is fixed, so it cannot be wrong. A call meets one retry layer however clients are nested: an
+//! attempt's context is *managed*, and an inner pipeline leaves deadline and retry to the outer one.
+//!
+//! A [`Domain`] is how a service becomes a client, and a [`Registry`] lists its providers; the container builds
+//! on both without knowing any domain.
+#![forbid(unsafe_code)]
+
+mod breaker;
+mod cleanup;
+mod domain;
+mod pipeline;
+mod policy;
+mod record;
+mod registry;
+
+pub use breaker::BreakerState;
+pub use cleanup::Cleanup;
+pub use domain::Domain;
+pub use pipeline::{BoxFuture, Call, CallGuard, CloseReport, In, Pipeline};
+pub use policy::{BreakerPolicy, OperationPolicy, Policy, PolicySettings, RetryPolicy};
+pub use record::{AttemptRecord, CallObserver, CallRecord, Outcome};
+pub use registry::{KnownProvider, Registry};

@@ -64,7 +64,20 @@ pub fn parse(text: &str) -> Option<Duration> {
 
 /// The same for `Option<Duration>`; use it with `#[serde(default)]`.
 pub mod option {
-    use super::{Deserializer, Duration};
+    use super::{Deserializer, Duration, Serializer};
+
+    /// Writes a duration that may be absent.
+    ///
+    /// # Errors
+    ///
+    /// As the serializer.
+    #[allow(clippy::ref_option, reason = "the signature that serde asks for")]
+    pub fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => super::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
 
     /// Reads a duration that may be absent.
     ///

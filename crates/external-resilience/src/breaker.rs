@@ -1,0 +1,397 @@
+//! The circuit breaker: once a service is known to be down, calls are refused at once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use external_core::{Effect, Error, ErrorKind, Retry};
+use tokio::time::Instant;
+
+use crate::BreakerPolicy;
+
+/// What a breaker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// Calls pass and are watched.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls pass as probes.
+    HalfOpen,
+    /// Calls are refused until someone resets it by hand.
+    Isolated,
+}
+
+#[derive(Debug)]
+pub(crate) struct Breaker {
+    policy: BreakerPolicy,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    phase: Phase,
+    /// Counts changes of phase, so that a late answer does not speak for a phase it did not belong to.
+    generation: u64,
+    window: Window,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Closed,
+    Open {
+        until: Instant,
+    },
+    HalfOpen {
+        until: Instant,
+        running: u32,
+        answered: u32,
+    },
+    Isolated,
+}
+
+/// What an attempt said about the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    Failure,
+    /// It was cut short, or the error says nothing about the service.
+    Nothing,
+}
+
+impl Verdict {
+    /// Only these kinds speak against a service; all others are its answers.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
+                Self::Failure
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
+
+impl Breaker {
+    pub(crate) fn new(policy: BreakerPolicy) -> Self {
+        let window = Window::new(policy.window as usize);
+        Self {
+            policy,
+            inner: Mutex::new(Inner {
+                phase: Phase::Closed,
+                generation: 0,
+                window,
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> BreakerState {
+        let mut inner = self.lock();
+        self.let_time_pass(&mut inner);
+        match inner.phase {
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::Isolated => BreakerState::Isolated,
+        }
+    }
+
+    pub(crate) fn isolate(&self) {
+        self.enter(&mut self.lock(), Phase::Isolated);
+    }
+
+    pub(crate) fn reset(&self) {
+        self.enter(&mut self.lock(), Phase::Closed);
+    }
+
+    /// Lets an attempt pass, or says why not. The permit counts the attempt as cut short unless it is settled.
+    pub(crate) fn admit(&self) -> Result<Permit<'_>, Error> {
+        let mut inner = self.lock();
+        self.let_time_pass(&mut inner);
+        match &mut inner.phase {
+            Phase::Closed => {}
+            Phase::HalfOpen {
+                running, answered, ..
+            } if *running + *answered < self.policy.half_open_calls => {
+                *running += 1;
+            }
+            Phase::HalfOpen { .. } => {
+                return Err(refusal(
+                    "the circuit is half open and all its probes are out",
+                    None,
+                ));
+            }
+            Phase::Open { until } => {
+                let wait = until.saturating_duration_since(Instant::now());
+                return Err(refusal("the circuit is open", Some(wait)));
+            }
+            Phase::Isolated => return Err(refusal("the circuit was isolated by hand", None)),
+        }
+        Ok(Permit {
+            breaker: self,
+            generation: inner.generation,
+            started: Instant::now(),
+            settled: false,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, inner: &mut Inner, phase: Phase) {
+        inner.phase = phase;
+        inner.generation += 1;
+        inner.window.clear();
+    }
+
+    fn open(&self, inner: &mut Inner) {
+        let until = Instant::now() + self.policy.open_for;
+        self.enter(inner, Phase::Open { until });
+    }
+
+    fn let_time_pass(&self, inner: &mut Inner) {
+        let now = Instant::now();
+        match inner.phase {
+            Phase::Open { until } if now >= until => {
+                let until = now + self.policy.half_open_for;
+                self.enter(
+                    inner,
+                    Phase::HalfOpen {
+                        until,
+                        running: 0,
+                        answered: 0,
+                    },
+                );
+            }
+            // Probes that hang say that the service is still down; nothing but answers that say nothing
+            // about it (`NotFound`) says that it is up.
+            Phase::HalfOpen { until, running, .. } if now >= until => {
+                if running > 0 {
+                    self.open(inner);
+                } else {
+                    self.enter(inner, Phase::Closed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn settle(&self, generation: u64, verdict: Verdict, took: Duration) {
+        let mut inner = self.lock();
+        if inner.generation != generation {
+            return;
+        }
+        let slow = took >= self.policy.slow_call;
+        match &mut inner.phase {
+            Phase::Closed => {
+                // An attempt cut short says something only once it was slow.
+                if verdict != Verdict::Nothing || slow {
+                    inner.window.push(verdict == Verdict::Failure, slow);
+                }
+                if self.is_tripped(&inner.window) {
+                    self.open(&mut inner);
+                }
+            }
+            Phase::HalfOpen {
+                running, answered, ..
+            } => {
+                *running = running.saturating_sub(1);
+                if verdict == Verdict::Failure || slow {
+                    self.open(&mut inner);
+                } else if verdict == Verdict::Success {
+                    *answered += 1;
+                    if *answered >= self.policy.half_open_calls {
+                        self.enter(&mut inner, Phase::Closed);
+                    }
+                }
+            }
+            Phase::Open { .. } | Phase::Isolated => {}
+        }
+    }
+
+    fn is_tripped(&self, window: &Window) -> bool {
+        let seen = window.len();
+        seen >= self.policy.minimum_calls as usize
+            && (window.rate(window.failures) >= self.policy.failure_rate
+                || window.rate(window.slow) >= self.policy.slow_call_rate)
+    }
+}
+
+/// A refusal of our own: nothing was sent, and it says nothing new about the service.
+fn refusal(message: &'static str, wait: Option<Duration>) -> Error {
+    let retry = wait.map_or(Retry::Backoff, Retry::After);
+    Error::unavailable(message)
+        .with_effect(Effect::NotSent)
+        .with_retry(retry)
+        .with_context("refused_by", "breaker")
+}
+
+/// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
+/// slow call if it ran that long.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    breaker: &'a Breaker,
+    generation: u64,
+    started: Instant,
+    settled: bool,
+}
+
+impl Permit<'_> {
+    pub(crate) fn settle(mut self, verdict: Verdict) {
+        self.settled = true;
+        self.breaker
+            .settle(self.generation, verdict, self.started.elapsed());
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.breaker
+                .settle(self.generation, Verdict::Nothing, self.started.elapsed());
+        }
+    }
+}
+
+/// The last so many attempts, as a ring of two flags each.
+#[derive(Debug)]
+struct Window {
+    ring: Box<[(bool, bool)]>,
+    next: usize,
+    filled: usize,
+    failures: usize,
+    slow: usize,
+}
+
+impl Window {
+    fn new(size: usize) -> Self {
+        Self {
+            ring: vec![(false, false); size.max(1)].into(),
+            next: 0,
+            filled: 0,
+            failures: 0,
+            slow: 0,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.filled
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "counts of a window of at most 100,000")]
+    fn rate(&self, count: usize) -> f64 {
+        count as f64 / self.filled.max(1) as f64
+    }
+
+    fn push(&mut self, failure: bool, slow: bool) {
+        if self.filled == self.ring.len() {
+            let (old_failure, old_slow) = self.ring[self.next];
+            self.failures -= usize::from(old_failure);
+            self.slow -= usize::from(old_slow);
+        } else {
+            self.filled += 1;
+        }
+        self.ring[self.next] = (failure, slow);
+        self.failures += usize::from(failure);
+        self.slow += usize::from(slow);
+        self.next = (self.next + 1) % self.ring.len();
+    }
+
+    fn clear(&mut self) {
+        (self.next, self.filled, self.failures, self.slow) = (0, 0, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaker() -> Breaker {
+        Breaker::new(BreakerPolicy {
+            window: 10,
+            minimum_calls: 4,
+            half_open_calls: 2,
+            ..BreakerPolicy::default()
+        })
+    }
+
+    fn fail(breaker: &Breaker, times: u32) {
+        for _ in 0..times {
+            breaker.admit().unwrap().settle(Verdict::Failure);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opens_at_the_rate_and_closes_after_its_probes() {
+        let breaker = breaker();
+        fail(&breaker, 3);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        let error = breaker.admit().unwrap_err();
+        assert_eq!(
+            (error.kind(), error.effect()),
+            (ErrorKind::Unavailable, Effect::NotSent)
+        );
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        let (one, two) = (breaker.admit().unwrap(), breaker.admit().unwrap());
+        assert!(breaker.admit().is_err());
+        one.settle(Verdict::Success);
+        two.settle(Verdict::Success);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_probe_gives_its_place_back() {
+        let breaker = breaker();
+        fail(&breaker, 4);
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        drop((breaker.admit().unwrap(), breaker.admit().unwrap()));
+        assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_probe_opens_again_and_late_answers_do_not_count() {
+        let breaker = breaker();
+        let late = breaker.admit().unwrap();
+        fail(&breaker, 4);
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        breaker.admit().unwrap().settle(Verdict::Failure);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        late.settle(Verdict::Success);
+        assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hanging_probes_open_it_again_and_plain_answers_close_it() {
+        let breaker = breaker();
+        fail(&breaker, 4);
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        let hanging = breaker.admit().unwrap();
+        tokio::time::advance(BreakerPolicy::default().half_open_for).await;
+        assert_eq!(breaker.state(), BreakerState::Open);
+        drop(hanging);
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        breaker.admit().unwrap().settle(Verdict::Nothing);
+        tokio::time::advance(BreakerPolicy::default().half_open_for).await;
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_give_up_on_hanging_calls_open_it() {
+        let breaker = breaker();
+        let hanging: Vec<_> = (0..4).map(|_| breaker.admit().unwrap()).collect();
+        tokio::time::advance(BreakerPolicy::default().slow_call).await;
+        drop(hanging);
+        assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn isolation_lasts_until_the_reset() {
+        let breaker = breaker();
+        breaker.isolate();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(breaker.admit().is_err());
+        breaker.reset();
+        assert!(breaker.admit().is_ok());
+    }
+}

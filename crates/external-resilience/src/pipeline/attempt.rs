@@ -1,0 +1,119 @@
+//! One attempt: attempt timeout, the sent mark, the breaker's verdict, the attempt record.
+
+use std::fmt;
+use std::time::Duration;
+
+use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use tokio::time::Instant;
+
+use super::recorder::{AttemptGuard, Recorder};
+use super::{Attempt, Call, In, Pipeline};
+use crate::breaker::{Permit, Verdict};
+
+impl Pipeline {
+    /// Makes attempt `number` of a call that ends at `end` at the latest.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of one attempt; a struct of them would be used once"
+    )]
+    pub(super) async fn attempt<'env, T>(
+        &self,
+        recorder: &mut Recorder,
+        permit: Option<Permit<'_>>,
+        call: Call,
+        cx: &CallContext,
+        number: u32,
+        end: Option<Instant>,
+        attempt: &Attempt<'_, 'env, T>,
+    ) -> Result<T> {
+        let started = Instant::now();
+        let timeout = recorder.limits.attempt_timeout;
+        let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
+        let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
+        let attempt_cx = cx.for_attempt(number, earlier(own_end, end));
+        recorder.attempts = number;
+        let guard = AttemptGuard::new(recorder, number, started);
+        // Declared before the future, so dropped after it: whoever drops this call reads a true mark.
+        let _mark = PassMarkUp {
+            from: &attempt_cx,
+            to: cx,
+        };
+
+        let finished = {
+            let future = attempt(&attempt_cx, In::new());
+            match attempt_cx.deadline() {
+                Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+                None => Some(future.await),
+            }
+        };
+        let result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, started)));
+        if let Some(permit) = permit {
+            match &result {
+                Ok(_) => permit.settle(Verdict::Success),
+                // Cut short by the caller's own deadline: no verdict, unless it had run for long, which dropping
+                // the permit looks at. In a managed call the deadline is the outer attempt's, so a timeout is ours.
+                Err(error) if error.kind() == ErrorKind::Timeout && !cx.is_managed() && is_past(end) => {
+                    drop(permit)
+                }
+                Err(error) => permit.settle(Verdict::of(error)),
+            }
+        }
+        match result {
+            Ok(value) => {
+                guard.succeed();
+                Ok(value)
+            }
+            Err(mut error) => {
+                error.locate(self.inner.provider, call.operation);
+                guard.fail(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn is_past(end: Option<Instant>) -> bool {
+    end.is_some_and(|end| Instant::now() >= end)
+}
+
+/// A timeout's effect is decided by the sent mark, read once the attempt's future is gone.
+fn timed_out(cx: &CallContext, started: Instant) -> Error {
+    let effect = if cx.was_sent() {
+        Effect::MaybeApplied
+    } else {
+        Effect::NotSent
+    };
+    Error::timeout(format!("no answer within {}", Short(started.elapsed()))).with_effect(effect)
+}
+
+struct Short(Duration);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
+        }
+    }
+}
+
+/// Tells the outer context what the inner one knows, also when the call is dropped.
+struct PassMarkUp<'a> {
+    from: &'a CallContext,
+    to: &'a CallContext,
+}
+
+impl Drop for PassMarkUp<'_> {
+    fn drop(&mut self) {
+        if self.from.was_sent() {
+            self.to.mark_sent();
+        }
+    }
+}

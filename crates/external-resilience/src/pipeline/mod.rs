@@ -1,0 +1,267 @@
+//! The pipeline: the fixed order of layers around every call, written once for all domains.
+//!
+//! The layers take the attempt as `&dyn Fn`, so that there is one copy of the state machine per result type, not
+//! per method; what it costs above the plain call is one timer and two locks.
+
+mod attempt;
+mod close;
+mod recorder;
+mod retry;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
+use tokio::sync::Notify;
+
+pub use close::CloseReport;
+pub use recorder::CallGuard;
+
+use self::recorder::Recorder;
+use crate::breaker::Breaker;
+use crate::{BreakerState, CallObserver, Cleanup, Policy};
+
+/// What a contract method returns: the box that `async_trait` makes.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Carries nothing but `'env: 'a` (implied by the reference inside), so that an attempt's closure may borrow from around the call.
+#[derive(Debug, Clone, Copy)]
+pub struct In<'a, 'env>(PhantomData<&'a &'env ()>);
+
+impl In<'_, '_> {
+    fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// An attempt: the contract's own boxed future, made anew for each.
+type Attempt<'f, 'env, T> =
+    dyn for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync + 'f;
+
+/// What is called, and how large a body it sends.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Call {
+    /// The operation.
+    pub operation: Operation,
+    /// How many bytes each attempt sends: its timeout grows with them.
+    pub body: u64,
+}
+
+impl Call {
+    /// A call without a body worth mentioning.
+    #[must_use]
+    pub fn new(operation: Operation) -> Self {
+        Self { operation, body: 0 }
+    }
+
+    /// A call that sends so many bytes.
+    #[must_use]
+    pub fn with_body(mut self, bytes: u64) -> Self {
+        self.body = bytes;
+        self
+    }
+}
+
+impl From<Operation> for Call {
+    fn from(operation: Operation) -> Self {
+        Self::new(operation)
+    }
+}
+
+/// The pipeline of one instance. Clones share everything: breaker, clean-up, records.
+///
+/// ```
+/// use external_core::{CallContext, Capabilities, Error, Effect, Operation, ProviderInfo, Repeat};
+/// use external_resilience::{Pipeline, Policy};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
+/// let pipeline = Pipeline::new("default", &info, Policy::default());
+/// let get = Operation::new("cache", "get", Repeat::Safe);
+/// let answer = pipeline
+///     .run(get, &CallContext::default(), |cx, _| {
+///         let attempt = cx.attempt();
+///         Box::pin(async move {
+///             if attempt < 3 { Err(Error::unavailable("not yet")) } else { Ok(attempt) }
+///         })
+///     })
+///     .await?;
+/// assert_eq!(answer, 3);
+/// # Ok::<(), Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Pipeline {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    instance: Arc<str>,
+    provider: &'static str,
+    domain: &'static str,
+    policy: Policy,
+    breaker: Option<Breaker>,
+    observers: Vec<Arc<dyn CallObserver>>,
+    cleanup: Cleanup,
+    jitter: Mutex<fastrand::Rng>,
+    /// Calls that are running, with the highest bit set once the pipeline is closing.
+    running: AtomicU64,
+    idle: Notify,
+}
+
+impl Pipeline {
+    /// The pipeline of an instance: `instance` is its name in the configuration, `info` that of its provider.
+    #[must_use]
+    pub fn new(instance: impl Into<Arc<str>>, info: &ProviderInfo, policy: Policy) -> Self {
+        Self::assemble(instance.into(), info.id(), info.domain(), policy, Vec::new())
+    }
+
+    /// The same settings, heard by one more observer. To be called before the pipeline is shared: breaker,
+    /// clean-up and counts start anew.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
+        let inner = &self.inner;
+        let observers = inner.observers.iter().cloned().chain([observer]).collect();
+        Self::assemble(
+            inner.instance.clone(),
+            inner.provider,
+            inner.domain,
+            inner.policy.clone(),
+            observers,
+        )
+    }
+
+    fn assemble(
+        instance: Arc<str>,
+        provider: &'static str,
+        domain: &'static str,
+        policy: Policy,
+        observers: Vec<Arc<dyn CallObserver>>,
+    ) -> Self {
+        let inner = Inner {
+            instance,
+            provider,
+            domain,
+            breaker: policy.breaker.map(Breaker::new),
+            policy,
+            observers,
+            cleanup: Cleanup::default(),
+            jitter: Mutex::new(fastrand::Rng::new()),
+            running: AtomicU64::new(0),
+            idle: Notify::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Passes one call through all layers. The closure makes one attempt, and may be called several times.
+    ///
+    /// # Errors
+    ///
+    /// The last attempt's error, with provider, operation and the number of attempts; its effect is
+    /// `MaybeApplied` if that of any attempt was. Besides: `Closed` after [`close`](Self::close), `Timeout` at a
+    /// deadline, `Unavailable` with effect `NotSent` while the circuit is open.
+    pub async fn run<'env, T, F>(&self, call: impl Into<Call>, cx: &CallContext, attempt: F) -> Result<T>
+    where
+        F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
+    {
+        let (value, recorder) = self.drive(call.into(), cx, &attempt).await?;
+        recorder.succeed();
+        Ok(value)
+    }
+
+    /// As [`run`](Self::run), for an answer whose body still streams: the guard travels with the body, and the
+    /// call's record is closed by it.
+    ///
+    /// The total deadline ends at the head; what stalls in mid-body is the body's own idle timeout.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn run_streaming<'env, T, F>(
+        &self,
+        call: impl Into<Call>,
+        cx: &CallContext,
+        attempt: F,
+    ) -> Result<(T, CallGuard)>
+    where
+        F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
+    {
+        let (value, recorder) = self.drive(call.into(), cx, &attempt).await?;
+        Ok((value, CallGuard::new(recorder)))
+    }
+
+    /// Probes the provider: one attempt outside the breaker, within the attempt timeout, recorded as `probe`.
+    ///
+    /// # Errors
+    ///
+    /// The probe's.
+    pub async fn probe(&self, provider: &dyn Provider, cx: &CallContext) -> Result<()> {
+        let probe = Operation::new(self.inner.domain, "probe", Repeat::Safe);
+        let mut recorder = Recorder::open(self.inner.clone(), probe, cx);
+        let answered = match recorder.enter() {
+            Ok(()) => {
+                let end = recorder.end_of(cx);
+                self.attempt(&mut recorder, None, Call::new(probe), cx, 1, end, &|cx, _| {
+                    provider.probe(cx)
+                })
+                .await
+            }
+            Err(closed) => Err(closed),
+        };
+        recorder.finish_with(answered)
+    }
+
+    /// The clean-up work of this instance.
+    #[must_use]
+    pub fn cleanup(&self) -> &Cleanup {
+        &self.inner.cleanup
+    }
+
+    /// The policy its calls follow.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    /// The instance's name.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.inner.instance
+    }
+
+    /// What the breaker is doing; `None` without one.
+    #[must_use]
+    pub fn breaker_state(&self) -> Option<BreakerState> {
+        self.inner.breaker.as_ref().map(Breaker::state)
+    }
+
+    /// Refuses all calls until [`reset_breaker`](Self::reset_breaker).
+    pub fn isolate(&self) {
+        if let Some(breaker) = &self.inner.breaker {
+            breaker.isolate();
+        }
+    }
+
+    /// Closes the circuit and forgets what was seen.
+    pub fn reset_breaker(&self) {
+        if let Some(breaker) = &self.inner.breaker {
+            breaker.reset();
+        }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("domain", &self.inner.domain)
+            .field("provider", &self.inner.provider)
+            .field("instance", &self.inner.instance)
+            .field("breaker", &self.breaker_state())
+            .finish_non_exhaustive()
+    }
+}

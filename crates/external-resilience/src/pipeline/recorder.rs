@@ -1,0 +1,253 @@
+//! One record a call and one an attempt, emitted also when the call is dropped.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use external_core::{CallContext, Error, Operation, Result};
+use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::Inner;
+use super::close::CLOSING;
+use crate::policy::Limits;
+use crate::{AttemptRecord, CallRecord, Outcome};
+
+/// The open record of a call. Dropped before it is finished, it says that the call was.
+pub(super) struct Recorder {
+    inner: Arc<Inner>,
+    span: Span,
+    operation: Operation,
+    pub(super) limits: Limits,
+    pub(super) attempts: u32,
+    started: Instant,
+    managed: bool,
+    cleanup: bool,
+    entered: bool,
+    finished: bool,
+    metadata: Option<Arc<Vec<(String, String)>>>,
+}
+
+impl Recorder {
+    pub(super) fn open(inner: Arc<Inner>, operation: Operation, cx: &CallContext) -> Self {
+        let span = tracing::info_span!(
+            target: "external",
+            "external.call",
+            domain = operation.domain,
+            operation = operation.name,
+            provider = inner.provider,
+            instance = &*inner.instance,
+            managed = cx.is_managed(),
+            attempts = Empty,
+            outcome = Empty,
+            error.kind = Empty,
+            error.effect = Empty,
+            vendor.request_id = Empty,
+            duration_ms = Empty,
+        );
+        Self {
+            span,
+            operation,
+            limits: inner.policy.for_operation(operation.name),
+            attempts: 0,
+            started: Instant::now(),
+            managed: cx.is_managed(),
+            cleanup: cx.is_cleanup(),
+            entered: false,
+            finished: false,
+            metadata: cx.shared_metadata(),
+            inner,
+        }
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Counts the call as running, unless the client was closed; clean-up may still pass.
+    pub(super) fn enter(&mut self) -> Result<()> {
+        self.entered = true;
+        let before = self.inner.running.fetch_add(1, Ordering::AcqRel);
+        if before & CLOSING != 0 && !self.cleanup {
+            return Err(Error::closed("the client was closed"));
+        }
+        Ok(())
+    }
+
+    /// When the call must be over: what its caller says, else the policy; in a managed call the outer pipeline's.
+    pub(super) fn end_of(&self, cx: &CallContext) -> Option<Instant> {
+        cx.deadline().or_else(|| {
+            let total = self.limits.total_deadline.filter(|_| !self.managed)?;
+            self.started.checked_add(total)
+        })
+    }
+
+    pub(super) fn succeed(mut self) {
+        self.emit(Outcome::Ok, None);
+    }
+
+    pub(super) fn finish_with<T>(mut self, result: Result<T>) -> Result<T> {
+        match result {
+            Ok(value) => {
+                self.succeed();
+                Ok(value)
+            }
+            Err(mut error) => {
+                error.locate(self.inner.provider, self.operation);
+                let error = error.with_attempts(self.attempts, self.started.elapsed());
+                self.emit(Outcome::Error, Some(&error));
+                Err(error)
+            }
+        }
+    }
+
+    fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
+        self.finished = true;
+        let duration = self.started.elapsed();
+        if !self.span.is_disabled() {
+            self.span.record("attempts", self.attempts);
+            self.span.record("outcome", outcome.as_str());
+            self.span.record("duration_ms", duration.as_secs_f64() * 1000.0);
+            if let Some(error) = error {
+                self.span.record("error.kind", error.kind().as_str());
+                self.span.record("error.effect", error.effect().as_str());
+                if let Some(id) = error.request_id() {
+                    self.span.record("vendor.request_id", id);
+                }
+            }
+        }
+        let record = CallRecord {
+            operation: self.operation,
+            provider: self.inner.provider,
+            instance: &self.inner.instance,
+            attempts: self.attempts,
+            outcome,
+            error,
+            duration,
+            managed: self.managed,
+            metadata: self.metadata.as_deref().map_or(&[], Vec::as_slice),
+        };
+        for observer in &self.inner.observers {
+            observer.on_call(&record);
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.emit(Outcome::Dropped, None);
+        }
+        if self.entered {
+            let before = self.inner.running.fetch_sub(1, Ordering::AcqRel);
+            if before & CLOSING != 0 {
+                self.inner.idle.notify_waiters();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The open record of an attempt. Dropped before it is finished, it says that the attempt was.
+pub(super) struct AttemptGuard<'a> {
+    recorder: &'a Recorder,
+    number: u32,
+    started: Instant,
+    finished: bool,
+}
+
+impl<'a> AttemptGuard<'a> {
+    pub(super) fn new(recorder: &'a Recorder, number: u32, started: Instant) -> Self {
+        Self {
+            recorder,
+            number,
+            started,
+            finished: false,
+        }
+    }
+
+    pub(super) fn succeed(mut self) {
+        self.emit(Outcome::Ok, None);
+    }
+
+    pub(super) fn fail(mut self, error: &Error) {
+        self.emit(Outcome::Error, Some(error));
+    }
+
+    fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
+        self.finished = true;
+        let Recorder {
+            inner,
+            operation,
+            managed,
+            span,
+            ..
+        } = self.recorder;
+        let duration = self.started.elapsed();
+        tracing::debug!(
+            target: "external",
+            parent: span,
+            attempt = self.number,
+            outcome = outcome.as_str(),
+            error = error.map(tracing::field::display),
+            duration_ms = duration.as_secs_f64() * 1000.0,
+            "attempt"
+        );
+        let record = AttemptRecord {
+            operation: *operation,
+            provider: inner.provider,
+            instance: &inner.instance,
+            attempt: self.number,
+            outcome,
+            error,
+            duration,
+            managed: *managed,
+        };
+        for observer in &inner.observers {
+            observer.on_attempt(&record);
+        }
+    }
+}
+
+impl Drop for AttemptGuard<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.emit(Outcome::Dropped, None);
+        }
+    }
+}
+
+/// Travels with a streaming body: the call is over when the body is. Dropped, it says that the body was.
+#[derive(Debug)]
+pub struct CallGuard {
+    recorder: Recorder,
+}
+
+impl CallGuard {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Self { recorder }
+    }
+
+    /// The body ended well.
+    pub fn succeed(self) {
+        self.recorder.succeed();
+    }
+
+    /// The body ended with an error, which is given back with provider, operation and attempts.
+    #[must_use]
+    pub fn fail(self, error: Error) -> Error {
+        let failed: Result<std::convert::Infallible> = self.recorder.finish_with(Err(error));
+        match failed {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! How an instance's calls are treated: values with defaults, ranges and reasons.
+
+mod settings;
+
+use std::time::Duration;
+
+pub use settings::PolicySettings;
+
+/// How calls of one instance are treated.
+///
+/// | value | default | range | why |
+/// |---|---|---|---|
+/// | total deadline | 30 s | 1 ms to 1 day | a caller waits no longer, whatever the layers do |
+/// | attempt timeout | 10 s | 1 ms to 1 day | leaves room for two more attempts within the deadline |
+/// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout grows by body / floor rate |
+/// | attempts | 3 | 1 to 20 | more only add load to what is down |
+/// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
+/// | breaker | see [`BreakerPolicy`] | | |
+///
+/// A domain's own defaults start from these; the documentation of its client says what it changes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long a call may take in all; `None`: as long as its caller says.
+    pub total_deadline: Option<Duration>,
+    /// How long one attempt may take, without its body; `None`: as long as the call.
+    pub attempt_timeout: Option<Duration>,
+    /// The slowest rate, in bytes a second, at which a body may move before the attempt counts as hung.
+    pub floor_rate: u64,
+    /// When and how calls are repeated.
+    pub retry: RetryPolicy,
+    /// When calls are refused; `None`: never.
+    pub breaker: Option<BreakerPolicy>,
+    /// What differs for single operations, by name (`"put"`).
+    pub operations: Vec<(String, OperationPolicy)>,
+}
+
+/// When and how calls are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// How many attempts a call may have, the first included.
+    pub max_attempts: u32,
+    /// The bound of the first wait; each further one doubles it.
+    pub base: Duration,
+    /// The largest bound of a wait.
+    pub cap: Duration,
+}
+
+/// When a circuit opens and how it closes.
+///
+/// | value | default | range |
+/// |---|---|---|
+/// | failure rate | 0.5 of the window | above 0, up to 1 |
+/// | slow call | 10 s or longer | at least 1 ms |
+/// | slow call rate | 0.9 of the window | above 0, up to 1 |
+/// | window | the last 100 attempts | 1 to 100,000 |
+/// | minimum calls | 20 in the window | 1 to the window |
+/// | open | 5 s | 1 ms to 1 day |
+/// | half open | 3 probes, at most 30 s | 1 to 1,000; 1 ms to 1 day |
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct BreakerPolicy {
+    /// The share of failed attempts at which it opens.
+    pub failure_rate: f64,
+    /// From which duration on an attempt is slow.
+    pub slow_call: Duration,
+    /// The share of slow attempts at which it opens.
+    pub slow_call_rate: f64,
+    /// How many of the last attempts are looked at.
+    pub window: u32,
+    /// Fewer attempts than this in the window say nothing.
+    pub minimum_calls: u32,
+    /// How long it stays open before probes are let through.
+    pub open_for: Duration,
+    /// How many probes have to succeed.
+    pub half_open_calls: u32,
+    /// How long probing may take before it is decided without them.
+    pub half_open_for: Duration,
+}
+
+/// What differs for one operation. `None` leaves the instance's value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationPolicy {
+    /// How long a call may take in all.
+    pub total_deadline: Option<Duration>,
+    /// How long one attempt may take, without its body.
+    pub attempt_timeout: Option<Duration>,
+    /// How many attempts a call may have.
+    pub max_attempts: Option<u32>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            total_deadline: Some(Duration::from_secs(30)),
+            attempt_timeout: Some(Duration::from_secs(10)),
+            floor_rate: 64 << 10,
+            retry: RetryPolicy::default(),
+            breaker: Some(BreakerPolicy::default()),
+            operations: Vec::new(),
+        }
+    }
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base: Duration::from_millis(100),
+            cap: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for BreakerPolicy {
+    fn default() -> Self {
+        Self {
+            failure_rate: 0.5,
+            slow_call: Duration::from_secs(10),
+            slow_call_rate: 0.9,
+            window: 100,
+            minimum_calls: 20,
+            open_for: Duration::from_secs(5),
+            half_open_calls: 3,
+            half_open_for: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Policy {
+    /// Nothing but the call: one attempt, no deadline but the caller's, no breaker. N calls make N requests.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            total_deadline: None,
+            attempt_timeout: None,
+            retry: RetryPolicy {
+                max_attempts: 1,
+                ..RetryPolicy::default()
+            },
+            breaker: None,
+            ..Self::default()
+        }
+    }
+
+    /// Replaces the total deadline.
+    #[must_use]
+    pub fn with_total_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
+        self.total_deadline = deadline.into();
+        self
+    }
+
+    /// Replaces the attempt timeout.
+    #[must_use]
+    pub fn with_attempt_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.attempt_timeout = timeout.into();
+        self
+    }
+
+    /// Replaces the number of attempts, at least one.
+    #[must_use]
+    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
+        self.retry.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Replaces the bounds of the waits between attempts.
+    #[must_use]
+    pub fn with_backoff(mut self, base: Duration, cap: Duration) -> Self {
+        (self.retry.base, self.retry.cap) = (base, cap);
+        self
+    }
+
+    /// Replaces the breaker.
+    #[must_use]
+    pub fn with_breaker(mut self, breaker: impl Into<Option<BreakerPolicy>>) -> Self {
+        self.breaker = breaker.into();
+        self
+    }
+
+    /// Sets what differs for one operation.
+    #[must_use]
+    pub fn with_operation(mut self, name: impl Into<String>, policy: OperationPolicy) -> Self {
+        let name = name.into();
+        self.operations.retain(|(known, _)| *known != name);
+        self.operations.push((name, policy));
+        self
+    }
+
+    pub(crate) fn for_operation(&self, name: &str) -> Limits {
+        let differs = self
+            .operations
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, policy)| *policy);
+        let differs = differs.unwrap_or_default();
+        Limits {
+            total_deadline: differs.total_deadline.or(self.total_deadline),
+            attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
+            max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
+        }
+    }
+
+    /// How long an attempt with a body of so many bytes may take: the timeout and the body at the floor rate.
+    pub(crate) fn attempt_timeout_with_body(&self, timeout: Duration, body: u64) -> Duration {
+        timeout.saturating_add(Duration::from_millis(
+            body.saturating_mul(1000) / self.floor_rate.max(1),
+        ))
+    }
+}
+
+impl OperationPolicy {
+    /// Nothing differs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long a call may take in all.
+    #[must_use]
+    pub fn with_total_deadline(mut self, deadline: Duration) -> Self {
+        self.total_deadline = Some(deadline);
+        self
+    }
+
+    /// How long one attempt may take.
+    #[must_use]
+    pub fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// How many attempts a call may have.
+    #[must_use]
+    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+}
+
+/// What holds for one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) total_deadline: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) max_attempts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_with_a_body_gets_the_time_to_move_it() {
+        let policy = Policy::default();
+        let timeout = Duration::from_secs(1);
+        assert_eq!(policy.attempt_timeout_with_body(timeout, 0), timeout);
+        assert_eq!(
+            policy.attempt_timeout_with_body(timeout, 1 << 20),
+            Duration::from_secs(17)
+        );
+        assert!(policy.attempt_timeout_with_body(timeout, u64::MAX) > Duration::from_secs(1 << 20));
+    }
+
+    #[test]
+    fn an_operation_differs_where_it_says_so() {
+        let policy = Policy::default().with_operation("get", OperationPolicy::new().with_max_attempts(1));
+        assert_eq!(policy.for_operation("get").max_attempts, 1);
+        assert_eq!(
+            policy.for_operation("get").attempt_timeout,
+            policy.attempt_timeout
+        );
+        assert_eq!(policy.for_operation("put").max_attempts, 3);
+    }
+}
