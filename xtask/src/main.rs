@@ -18,6 +18,7 @@ mod platform;
 mod process;
 mod runs;
 mod servers;
+mod tidy;
 mod tool;
 mod workspace;
 
@@ -40,6 +41,7 @@ struct Cli {
 enum Command {
     ContractTest(commands::contract_test::ContractTest),
     Servers(commands::servers::Servers),
+    Tidy(commands::tidy::Tidy),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +57,6 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::ContractTest(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
+        Command::Tidy(command) => command.run(tool.workspace()),
     }
 }

@@ -21,7 +21,7 @@ pub struct Workspace {
 }
 
 /// One member.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Package {
     /// As in its manifest.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct Package {
 }
 
 /// One line of a member's dependency tables.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Dependency {
     /// The package's name.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct Dependency {
 }
 
 /// One thing that cargo builds.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Target {
     /// As in the manifest or the file's name.
     pub name: String,

@@ -2,3 +2,4 @@
 
 pub mod contract_test;
 pub mod servers;
+pub mod tidy;

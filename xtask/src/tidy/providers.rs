@@ -1,0 +1,142 @@
+//! Rules about provider folders: what is in one, and what it may know.
+
+use super::{Findings, Tree};
+
+/// `mod.rs`, `config.rs`, `error.rs` and `contract.toml`; a file that is not needed is named in the docs of `mod.rs`,
+/// with the reason.
+pub fn folders(tree: &Tree, findings: &mut Findings) {
+    for (package, id) in tree.providers() {
+        let folder = format!("crates/{package}/src/providers/{id}");
+        let Some(module) = tree.file(&format!("{folder}/mod.rs")) else {
+            findings.on(
+                &format!("{folder}/mod.rs"),
+                "a provider folder opens with mod.rs: the type, its constructor, the trait",
+            );
+            continue;
+        };
+        let docs: String = module
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
+        for name in ["config.rs", "error.rs"] {
+            if !tree.has(&format!("{folder}/{name}")) && !docs.contains(name) {
+                findings.on(
+                    &module.path,
+                    format!(
+                        "no {name} beside it: add it, or say in this file's `//!` why there is no `{name}`"
+                    ),
+                );
+            }
+        }
+        if !tree.has(&format!("{folder}/contract.toml")) {
+            findings.on(
+                &folder,
+                "no contract.toml: without it the contract suite does not test this provider",
+            );
+        }
+    }
+}
+
+/// A provider imports core, net, http and its own folder; never a sibling, never the client.
+pub fn imports(tree: &Tree, findings: &mut Findings) {
+    let providers = tree.providers();
+    for file in tree.rust() {
+        let Some((package, rest)) = file
+            .path
+            .strip_prefix("crates/")
+            .and_then(|p| p.split_once("/src/providers/"))
+        else {
+            continue;
+        };
+        let Some((id, inside)) = rest.split_once('/') else {
+            continue;
+        };
+        // How the folder `providers` is named from here.
+        let up = "super::".repeat(1 + inside.matches('/').count() + usize::from(!inside.ends_with("mod.rs")));
+        let siblings = providers
+            .iter()
+            .filter(|(other, _)| *other == package)
+            .map(|(_, id)| *id);
+        let siblings: Vec<&str> = siblings.filter(|sibling| *sibling != id).collect();
+        for (line, text) in file.statements() {
+            for sibling in &siblings {
+                let ways = [
+                    format!("crate::providers::{sibling}"),
+                    format!(" {up}{sibling}::"),
+                    format!("({up}{sibling}::"),
+                ];
+                if ways.iter().any(|way| text.contains(way.as_str())) {
+                    findings.at(&file.path, line, format!("a provider never imports a sibling ({sibling}): move what both need out of the folder"));
+                }
+            }
+            let after = text
+                .match_indices("crate::")
+                .map(|(at, found)| &text[at + found.len()..]);
+            let is_client = |rest: &str| {
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                name == "client" || name.ends_with("Client")
+            };
+            // `external_core::…Client` would be found too, if core had one.
+            if after.into_iter().any(is_client) {
+                findings.at(
+                    &file.path,
+                    line,
+                    "a provider never imports the client: turn the dependency round",
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::said;
+
+    #[test]
+    fn a_folder_is_complete_or_says_why_not() {
+        let said = said(
+            super::folders,
+            &[
+                (
+                    "crates/x/src/providers/a/mod.rs",
+                    "//! A. It has no `error.rs`: nothing fails.\n",
+                ),
+                ("crates/x/src/providers/a/config.rs", ""),
+                ("crates/x/src/providers/a/contract.toml", ""),
+                ("crates/x/src/providers/b/mod.rs", "//! B.\n"),
+            ],
+        );
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said.iter().all(|line| line.contains("/b")), "{said:?}");
+    }
+
+    #[test]
+    fn siblings_and_clients_are_not_imported() {
+        let said = said(
+            super::imports,
+            &[
+                (
+                    "crates/x/src/providers/a/mod.rs",
+                    "//! crate::client is fine here.\nuse super::b::B;\nuse super::c;\n",
+                ),
+                (
+                    "crates/x/src/providers/a/deep/one.rs",
+                    "use crate::providers::b;\nuse crate::client::Upload;\n",
+                ),
+                (
+                    "crates/x/src/providers/b/mod.rs",
+                    "use crate::XClient;\nuse crate::providers::b::own;\nuse super::super::own;\n",
+                ),
+                (
+                    "crates/x/src/providers/c/wire.rs",
+                    "use super::b::not_a_sibling;\n",
+                ),
+            ],
+        );
+        assert_eq!(said.len(), 4, "{said:#?}");
+    }
+}
