@@ -44,3 +44,8 @@ pub use operation::{Operation, Repeat};
 pub use options::CallOptions;
 pub use provider::{Provider, ProviderInfo};
 pub use secret::Secret;
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

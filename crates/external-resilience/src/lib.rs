@@ -34,3 +34,8 @@ pub use pipeline::{BoxFuture, Call, CallGuard, CloseReport, In, Pipeline};
 pub use policy::{BreakerPolicy, OperationPolicy, Policy, PolicySettings, RetryPolicy};
 pub use record::{AttemptRecord, CallObserver, CallRecord, Outcome};
 pub use registry::{KnownProvider, Registry};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,157 @@
+//! From TLS settings to rustls' client configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use external_core::build::TlsSettings;
+use external_core::{Error, Result};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Installs aws-lc-rs as the process's TLS provider unless the application installed one before: libraries that
+/// build their own rustls configuration panic without, or with two candidates compiled in.
+pub fn ensure_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Losing the race against another installer is as good as winning it.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    }
+}
+
+/// TLS settings in use: the configuration is made at the first connection and again when a file changes.
+#[derive(Debug)]
+pub struct Tls {
+    settings: TlsSettings,
+    made: Mutex<Option<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    stamps: Vec<Option<SystemTime>>,
+    config: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// No file is read yet. A client key by reference must have been bound by the build context.
+    #[must_use]
+    pub fn new(settings: TlsSettings) -> Self {
+        Self {
+            settings,
+            made: Mutex::new(None),
+        }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &TlsSettings {
+        &self.settings
+    }
+
+    /// Rustls' configuration. Reads the certificate files if they changed since the last time.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` naming the file that cannot be read or holds no certificate, or a key that does not fit.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>> {
+        let stamps = self.stamps();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made.as_ref().filter(|made| made.stamps == stamps) {
+            return Ok(made.config.clone());
+        }
+        let config = Arc::new(build(&self.settings)?);
+        *made = Some(Made {
+            stamps,
+            config: config.clone(),
+        });
+        Ok(config)
+    }
+
+    fn stamps(&self) -> Vec<Option<SystemTime>> {
+        let files = [&self.settings.ca_file, &self.settings.client_certificate];
+        let stamp = |path: &PathBuf| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        files.into_iter().flatten().map(stamp).collect()
+    }
+}
+
+fn build(settings: &TlsSettings) -> Result<ClientConfig> {
+    ensure_provider();
+    let verified = ClientConfig::builder().with_root_certificates(roots(settings)?);
+    match (&settings.client_certificate, &settings.client_key) {
+        (None, None) => Ok(verified.with_no_client_auth()),
+        (Some(path), Some(key)) => {
+            let key = PrivateKeyDer::from_pem_slice(key.expose()?.as_bytes())
+                .map_err(|_| Error::configuration("the TLS client key is not a PEM private key"))?;
+            verified
+                .with_client_auth_cert(certificates(path)?, key)
+                .map_err(|error| {
+                    unusable("the TLS client certificate and key do not fit", path).with_source(error)
+                })
+        }
+        _ => Err(Error::configuration(
+            "TLS client_certificate and client_key need each other",
+        )),
+    }
+}
+
+fn roots(settings: &TlsSettings) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = &settings.ca_file {
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| unusable("not a usable authority", path).with_source(error))?;
+        }
+    }
+    if !settings.only_ca_file {
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+    }
+    if roots.is_empty() {
+        return Err(Error::configuration(
+            "no certificate authority to trust: neither the system's nor a ca_file",
+        ));
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = fs::read(path).map_err(|error| unusable("cannot be read", path).with_source(error))?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| unusable("not a PEM file of certificates", path))?;
+    if found.is_empty() {
+        Err(unusable("holds no certificate", path))
+    } else {
+        Ok(found)
+    }
+}
+
+fn unusable(reason: &'static str, path: &Path) -> Error {
+    Error::configuration(reason).with_context("file", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_empty_authority_file_is_named() {
+        let missing = Tls::new(TlsSettings::new().with_ca_file("/nowhere/ca.pem"))
+            .client_config()
+            .unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/ca.pem"));
+        let empty = Tls::new(TlsSettings::new().with_only_ca_file("/dev/null"))
+            .client_config()
+            .unwrap_err();
+        assert!(empty.to_string().contains("holds no certificate"));
+    }
+
+    #[test]
+    fn half_a_client_identity_is_refused() {
+        let mut settings = TlsSettings::new();
+        settings.client_key = Some("x".into());
+        assert!(Tls::new(settings).client_config().is_err());
+    }
+}
