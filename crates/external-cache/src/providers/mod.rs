@@ -1,0 +1,53 @@
+//! The provider table: a row each.
+
+pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
+
+use external_core::cache::CacheService;
+use external_core::{Effect, Error, ProviderEntry, ProviderKind, Result};
+
+/// Every provider that is compiled in.
+pub(crate) const TABLE: &[ProviderEntry<dyn CacheService>] = &[
+    ProviderEntry {
+        id: "memory",
+        feature: "",
+        kind: ProviderKind::Embedded,
+        build: memory::build,
+        schema: || crate::schema_of::<memory::MemoryConfig>(),
+    },
+    #[cfg(feature = "redis")]
+    ProviderEntry {
+        id: "redis",
+        feature: "redis",
+        kind: ProviderKind::Remote,
+        build: redis::build,
+        schema: || crate::schema_of::<redis::RedisConfig>(),
+    },
+];
+
+/// Refuses a value beyond the limit before anything is sent.
+fn check_value(bytes: usize, limit: u64) -> Result<()> {
+    if bytes as u64 <= limit {
+        return Ok(());
+    }
+    Err(Error::payload_too_large("the value is larger than this cache takes")
+        .with_effect(Effect::NotSent)
+        .with_context("bytes", bytes)
+        .with_context("limit", limit))
+}
+
+/// Refuses a batch beyond the limit before anything is sent.
+fn check_batch(keys: usize, limit: usize) -> Result<()> {
+    if keys <= limit {
+        return Ok(());
+    }
+    Err(Error::invalid_argument("more keys than this cache takes in one batch")
+        .with_context("keys", keys)
+        .with_context("limit", limit))
+}
+
+/// A token that another kind of provider made.
+fn foreign_token() -> Error {
+    Error::invalid_argument("the token was not made by this cache")
+}

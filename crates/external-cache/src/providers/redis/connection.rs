@@ -1,0 +1,292 @@
+//! The connection that carries all calls: made on first use, made anew at most once an attempt, never by itself.
+//!
+//! Calls share one connection and do not wait for each other's answers. A connection that broke, or that has not
+//! answered anything for a while although it owes an answer, is put aside: calls on it keep waiting for their own
+//! deadline, the next call makes a new one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisResult, Value};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result, Secret};
+use external_net::{Connection as Socket, Tls};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::error::{self, Connection};
+
+/// A connection that owes an answer for so long is put aside once a call on it is given up.
+const STALL: Duration = Duration::from_secs(1);
+
+/// Where the server is and who we are there.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Option<Tls>,
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) database: u32,
+    pub(super) connect_timeout: Duration,
+}
+
+impl Endpoint {
+    /// A URL without credentials.
+    pub(super) fn location(&self) -> String {
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        format!("{scheme}://{open}{}{close}:{}/{}", self.host, self.port, self.database)
+    }
+
+    /// A new connection, within the call's deadline. Nothing that could take effect has left when this fails.
+    pub(super) async fn within<T>(&self, cx: &CallContext, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = cx.remaining().map_or(self.connect_timeout, |left| left.min(self.connect_timeout));
+        match tokio::time::timeout(limit, work).await {
+            Ok(outcome) => outcome.map_err(|error| error.with_effect(Effect::NotSent)),
+            Err(_) => Err(Error::timeout("no connection to the server in time")
+                .with_effect(Effect::NotSent)
+                .with_context("location", self.location())),
+        }
+    }
+
+    pub(super) async fn dial(&self) -> Result<Socket> {
+        // The deadline is around the whole of it, login included.
+        Ok(match &self.tls {
+            None => Socket::Plain(external_net::dial(&self.host, self.port, None).await?),
+            Some(tls) => {
+                Socket::Tls(Box::new(external_net::dial_tls(&self.host, self.port, tls, None).await?))
+            }
+        })
+    }
+
+    /// Dials, logs in, selects the database.
+    async fn connect(&self) -> Result<Link> {
+        let socket = self.dial().await?;
+        // The login is ours, so that its errors go through the same table as all others.
+        let info = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
+        let (mut commands, driver) = MultiplexedConnection::new_with_config(&info, socket, without_timeouts())
+            .await
+            .map_err(error::on_the_way)?;
+        let link = Link::new(commands.clone(), tokio::spawn(driver));
+        let mut setup = ::redis::pipe();
+        if let Some(password) = &self.password {
+            let password = password.expose()?;
+            let auth = setup.cmd("AUTH");
+            if let Some(username) = &self.username {
+                auth.arg(username);
+            }
+            auth.arg(password.as_str());
+        }
+        if self.database != 0 {
+            setup.cmd("SELECT").arg(self.database);
+        }
+        if !setup.is_empty() {
+            let answers =
+                commands.send_packed_commands(&setup, 0, setup.len()).await.map_err(error::on_the_way)?;
+            for answer in answers {
+                if let Value::ServerError(refusal) = answer {
+                    return Err(self.refused(error::answered(&refusal).0));
+                }
+            }
+        }
+        Ok(link)
+    }
+
+    /// Looks at the credentials again next time if they were refused.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        if let (ErrorKind::Unauthenticated, Some(password)) = (error.kind(), &self.password) {
+            password.invalidate();
+        }
+        error
+    }
+}
+
+/// The pipeline owns all deadlines.
+pub(super) fn without_timeouts() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+/// One connection.
+pub(super) struct Link {
+    commands: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    opened: Instant,
+    /// Since when an answer is owed, in milliseconds after `opened` plus one; 0 if none is.
+    owes_since: AtomicU64,
+}
+
+impl Link {
+    fn new(commands: MultiplexedConnection, driver: JoinHandle<()>) -> Self {
+        Self {
+            commands,
+            driver,
+            opened: Instant::now(),
+            owes_since: AtomicU64::new(0),
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.driver.is_finished()
+    }
+
+    fn age_in_millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn asked(&self) {
+        // Only the oldest question counts; a lost race leaves one that is as old within microseconds.
+        if self.owes_since.load(Ordering::Relaxed) == 0 {
+            self.owes_since.store(self.age_in_millis() + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn answered(&self) {
+        self.owes_since.store(0, Ordering::Relaxed);
+    }
+
+    fn is_stalled(&self) -> bool {
+        let since = self.owes_since.load(Ordering::Relaxed);
+        since != 0 && u128::from(self.age_in_millis() + 1 - since.min(self.age_in_millis() + 1)) >= STALL.as_millis()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// The connection all calls share.
+pub(super) struct Connector {
+    pub(super) endpoint: Endpoint,
+    live: Mutex<Option<Arc<Link>>>,
+    dialling: tokio::sync::Mutex<()>,
+    closed: AtomicBool,
+}
+
+impl Connector {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            live: Mutex::new(None),
+            dialling: tokio::sync::Mutex::new(()),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// One command, one answer. An error that the server answered is an error here.
+    pub(super) async fn ask(&self, cx: &CallContext, command: &Cmd) -> Result<Value> {
+        let link = self.link(cx).await?;
+        let mut commands = link.commands.clone();
+        let answer = self.exchange(cx, &link, commands.send_packed_command(command)).await?;
+        self.check(&link, answer)
+    }
+
+    /// Several commands in one write, one answer each. Errors that the server answered stay in their places.
+    pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
+        let link = self.link(cx).await?;
+        let mut sender = link.commands.clone();
+        let answers = self.exchange(cx, &link, sender.send_packed_commands(commands, 0, commands.len())).await?;
+        if answers.len() != commands.len() {
+            return Err(error::malformed());
+        }
+        Ok(answers.into_iter().map(|answer| self.check(&link, answer)).collect())
+    }
+
+    async fn exchange<T>(
+        &self,
+        cx: &CallContext,
+        link: &Arc<Link>,
+        sending: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T> {
+        let mut pending = Pending {
+            connector: self,
+            link,
+            answered: false,
+        };
+        cx.mark_sent();
+        link.asked();
+        let outcome = sending.await;
+        pending.answered = true;
+        match outcome {
+            Ok(answer) => {
+                link.answered();
+                Ok(answer)
+            }
+            Err(broken) => {
+                self.put_aside(link);
+                Err(error::on_the_way(broken))
+            }
+        }
+    }
+
+    fn check(&self, link: &Arc<Link>, answer: Value) -> Result<Value> {
+        let Value::ServerError(refusal) = answer else {
+            return Ok(answer);
+        };
+        let (error, connection) = error::answered(&refusal);
+        if connection == Connection::Replace {
+            self.put_aside(link);
+        }
+        Err(self.endpoint.refused(error))
+    }
+
+    async fn link(&self, cx: &CallContext) -> Result<Arc<Link>> {
+        if let Some(link) = self.usable() {
+            return Ok(link);
+        }
+        let connecting = async {
+            let _turn = self.dialling.lock().await;
+            // Whoever had the turn before may have made it.
+            if let Some(link) = self.usable() {
+                return Ok(link);
+            }
+            if self.closed.load(Ordering::Acquire) {
+                return Err(Error::closed("the cache was closed"));
+            }
+            let link = Arc::new(self.endpoint.connect().await?);
+            *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+            Ok(link)
+        };
+        self.endpoint.within(cx, connecting).await
+    }
+
+    fn usable(&self) -> Option<Arc<Link>> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.as_ref().filter(|link| !link.is_broken()).cloned()
+    }
+
+    fn put_aside(&self, link: &Arc<Link>) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if live.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+            *live = None;
+        }
+    }
+
+    /// Calls under way end by themselves; the connection ends with the last of them.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// A question without an answer yet: given up on a connection that has stalled, it puts the connection aside.
+struct Pending<'a> {
+    connector: &'a Connector,
+    link: &'a Arc<Link>,
+    answered: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.link.is_stalled() {
+            self.connector.put_aside(self.link);
+        }
+    }
+}
