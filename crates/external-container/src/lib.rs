@@ -1,1 +1,71 @@
-//! From one configuration file to clients: named instances, injection, health, ordered shutdown.
+//! From one configuration file to clients.
+//!
+//! A service names the domains it uses and gets its clients by name; which providers stand behind them, with
+//! which settings, is said in a file:
+//!
+//! ```toml
+//! [storage.avatars]                     # a table a domain, a table an instance
+//! provider = "s3"                       # picks the row of the domain's registry
+//! requires = ["presign"]                # start-up fails if the provider cannot do it
+//! bucket = "avatars"                    # what the provider is configured with
+//! secret_key = { env = "S3_SECRET" }    # secrets by reference
+//!
+//! [storage.avatars.client]              # what the client is configured with
+//! part_size = 16777216
+//!
+//! [storage.avatars.resilience]          # how calls are treated; what is absent keeps the domain's default
+//! total_deadline = "20s"
+//! operations.put.attempt_timeout = "5s"
+//!
+//! [cache.default]
+//! provider = "memory"
+//! ```
+//!
+//! ```
+//! use external_cache::CacheClient;
+//! use external_container::Container;
+//! use external_storage::StorageClient;
+//!
+//! # let file = std::env::temp_dir().join(format!("external-container-doc-{}.toml", std::process::id()));
+//! # std::fs::write(&file, "[storage.avatars]\nprovider = 'memory'\n[cache.default]\nprovider = 'memory'\n").unwrap();
+//! let container = Container::builder()
+//!     .domain(external_storage::registry())
+//!     .domain(external_cache::registry())
+//!     .from_file(&file)?;
+//! let avatars: StorageClient = container.get("avatars")?;
+//! let cache: CacheClient = container.get_default()?;
+//! # std::fs::remove_file(&file).unwrap();
+//! # Ok::<(), external_core::Error>(())
+//! ```
+//!
+//! - **Environment variables** are laid over the file: `EXTERNAL__STORAGE__AVATARS__BUCKET=other`. A value is a TOML
+//!   value where it parses as one, else text. The name is lower-cased; what has upper-case letters or two underscores
+//!   in a row in its key cannot be set so.
+//! - **Everything is built at once** and nothing is opened: a wrong configuration ends the start, naming file, line
+//!   and key; a back end that is down does not.
+//! - **Instances may be made of others**: what a provider resolves is built before it, a ring is an error that names it.
+//! - **Top-level tables** are domains, `mode`, `tls` (see [`TlsSettings`](external_core::build::TlsSettings)) and what
+//!   the service names as its own with [`ContainerBuilder::ignore`]; all others are errors.
+//! - **Development mode** (`mode = "development"` or [`Container::development`]) fills what is missing with embedded
+//!   providers.
+//! - **Tests** put their own clients in with [`ContainerBuilder::with`].
+//!
+//! The container knows no domain: they are handed to it.
+#![forbid(unsafe_code)]
+
+mod assembly;
+mod builder;
+mod container;
+mod document;
+mod domain;
+mod explain;
+mod health;
+mod schema;
+mod shutdown;
+mod source;
+
+pub use builder::ContainerBuilder;
+pub use container::Container;
+pub use document::Mode;
+pub use health::{Health, HealthStatus, InstanceHealth};
+pub use shutdown::{InstanceShutdown, ShutdownReport};
