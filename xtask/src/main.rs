@@ -10,10 +10,12 @@
     reason = "a program has no callers: `pub` says what a file offers to the others"
 )]
 
+mod ci;
 mod commands;
 mod contract;
 mod failure;
 mod graph;
+mod matrix;
 mod platform;
 mod process;
 mod runs;
@@ -39,9 +41,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(commands::demo::Demo),
     ContractTest(commands::contract_test::ContractTest),
     Servers(commands::servers::Servers),
+    SupportMatrix(commands::support_matrix::SupportMatrix),
     Tidy(commands::tidy::Tidy),
+    Ci(commands::ci::Ci),
 }
 
 fn main() -> ExitCode {
@@ -55,8 +60,11 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode> {
     let tool = Tool::start()?;
     match command {
+        Command::Demo(command) => command.run(&tool),
         Command::ContractTest(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
+        Command::SupportMatrix(command) => command.run(&tool),
         Command::Tidy(command) => command.run(tool.workspace()),
+        Command::Ci(command) => command.run(&tool),
     }
 }

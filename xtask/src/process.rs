@@ -21,31 +21,49 @@ pub struct Groups {
     state: Arc<Mutex<State>>,
     /// Where records go.
     folder: PathBuf,
+    /// How long a group gets between TERM and KILL.
+    grace: Duration,
 }
 
 struct State {
-    live: Vec<(Pid, PathBuf)>,
+    live: Vec<Live>,
     /// Set once, when the tool ends: nothing may start any more.
     closing: bool,
+}
+
+struct Live {
+    pid: Pid,
+    record: PathBuf,
+    grace: Duration,
 }
 
 impl Groups {
     /// Groups whose records lie in `folder`.
     pub fn new(folder: &Path) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            live: Vec::new(),
+            closing: false,
+        }));
         Self {
-            state: Arc::new(Mutex::new(State {
-                live: Vec::new(),
-                closing: false,
-            })),
+            state,
             folder: folder.to_owned(),
+            grace: GRACE,
         }
     }
 
     /// The same groups, with records in another folder from here on.
     pub fn with_folder(&self, folder: &Path) -> Self {
         Self {
-            state: Arc::clone(&self.state),
             folder: folder.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same groups; what is started from here on gets longer to end, since it has to end others itself.
+    pub fn with_grace(&self, grace: Duration) -> Self {
+        Self {
+            grace,
+            ..self.clone()
         }
     }
 
@@ -69,7 +87,11 @@ impl Groups {
             over: None,
         };
         match Record::of(name, raw).save(&self.folder) {
-            Ok(record) => state.live.push((pid, record)),
+            Ok(record) => state.live.push(Live {
+                pid,
+                record,
+                grace: self.grace,
+            }),
             Err(failure) => {
                 drop(state);
                 let _ = group.kill();
@@ -125,12 +147,14 @@ impl Groups {
     pub fn end_all(&self) -> MutexGuard<'_, impl Sized> {
         let mut state = self.state();
         state.closing = true;
-        for (pid, _) in &state.live {
+        for Live { pid, .. } in &state.live {
             let _ = kill_process_group(*pid, Signal::TERM);
+            // A stopped process hears TERM only once it runs again.
+            let _ = kill_process_group(*pid, Signal::CONT);
         }
-        let deadline = Instant::now() + GRACE;
-        for (pid, record) in &state.live {
-            while !is_over(*pid) && Instant::now() < deadline {
+        let started = Instant::now();
+        for Live { pid, record, grace } in &state.live {
+            while !is_over(*pid) && started.elapsed() < *grace {
                 std::thread::sleep(Duration::from_millis(5));
             }
             // Once more to the whole group, for children that outlived their leader.
@@ -146,8 +170,8 @@ impl Groups {
 
     fn forget(&self, pid: Pid, remove_record: bool) {
         let mut state = self.state();
-        if let Some(at) = state.live.iter().position(|(live, _)| *live == pid) {
-            let (_, record) = state.live.swap_remove(at);
+        if let Some(at) = state.live.iter().position(|live| live.pid == pid) {
+            let Live { record, .. } = state.live.swap_remove(at);
             if remove_record {
                 let _ = std::fs::remove_file(record);
             }
@@ -164,11 +188,6 @@ pub struct Group {
 }
 
 impl Group {
-    /// The leader's process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// The pipes that the command asked for.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
@@ -180,15 +199,8 @@ impl Group {
             return Ok(status);
         }
         // Waits without collecting: until `forget` the id stays the child's, so that a signal can never hit another's.
-        loop {
-            match waitid(
-                WaitId::Pid(self.pid),
-                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-            ) {
-                Err(rustix::io::Errno::INTR) => {}
-                _ => break,
-            }
-        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(self.pid), options) {}
         self.collect()
     }
 
@@ -210,7 +222,7 @@ impl Group {
         let _ = self.signal(Signal::TERM);
         // A stopped process hears TERM only once it runs again.
         let _ = self.signal(Signal::CONT);
-        let deadline = Instant::now() + GRACE;
+        let deadline = Instant::now() + self.groups.grace;
         while !self.is_over() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -48,10 +48,6 @@ pub struct Dependency {
     pub req: String,
     /// `None`, `dev` or `build`.
     pub kind: Option<String>,
-    /// Folder of a path dependency.
-    pub path: Option<PathBuf>,
-    /// Whether a feature must switch it on.
-    pub optional: bool,
 }
 
 /// One thing that cargo builds.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use crate::contract::report::{Count, Report, Row, Status, fingerprint};
 use crate::contract::suite::{self, Steering};
 use crate::failure::{Failure, Result};
 use crate::graph::{self, Built};
-use crate::servers::{self, Fleet, Host, Server, control};
+use crate::servers::{self, Ended, Fleet, Host, Server, control};
 use crate::tool::Tool;
 
 /// Runs the contract suites: every provider against every promise of its contract.
@@ -75,19 +75,6 @@ impl Lane {
 }
 
 impl ContractTest {
-    /// A run of everything, as CI wants it.
-    pub fn of_everything(report: PathBuf) -> Self {
-        Self {
-            domain: None,
-            provider: None,
-            lane: Vec::new(),
-            clause: None,
-            report: Some(report),
-            require_servers: true,
-            list: false,
-        }
-    }
-
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
@@ -112,7 +99,7 @@ impl ContractTest {
             .collect();
         absent.iter().for_each(|line| eprintln!("  {line}"));
 
-        let built = self.build(tool)?;
+        let built = self.selected(tool)?;
         let mut steering = self.steering();
         if self.list {
             return list(tool, &built, &steering);
@@ -175,30 +162,22 @@ impl ContractTest {
         }
     }
 
-    fn build(&self, tool: &Tool) -> Result<Vec<Built>> {
-        let suites = graph::suites(tool.workspace());
-        if suites.is_empty() {
-            return Err(Failure::new(
-                "no member has a test target named contract or client",
-            ));
-        }
-        let mut command = tool.workspace().cargo();
-        graph::select(command.args(["test", "--no-run"]), tool.workspace());
-        command.args(suites.iter().flat_map(|suite| ["--test", suite]));
-        let mut built = graph::build(tool, &mut command)?;
+    fn selected(&self, tool: &Tool) -> Result<Vec<Built>> {
+        let mut built = build(tool)?;
         built.retain(|built| {
-            graph::SUITES.contains(&built.target.as_str())
-                && self
-                    .domain
-                    .as_deref()
-                    .is_none_or(|domain| built.domain() == domain)
+            self.domain
+                .as_deref()
+                .is_none_or(|domain| built.domain() == domain)
         });
-        built.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
         if built.is_empty() {
             let domain = self.domain.as_deref().unwrap_or("any domain");
             return Err(Failure::new(format!("no suite for {domain}")));
         }
         Ok(built)
+    }
+
+    fn is_everything(&self) -> bool {
+        self.domain.is_none() && self.provider.is_none() && self.lane.is_empty() && self.clause.is_none()
     }
 
     fn steering(&self) -> Steering {
@@ -243,13 +222,16 @@ impl ContractTest {
             absent.iter().chain(&not_run).for_each(|line| println!("{line}"));
         }
         let count = Count::of(&rows);
+        let report = Report {
+            suite: suite_version(tool),
+            clauses: clause_list(tool, built)?,
+            results: rows,
+        };
+        if self.is_everything() {
+            report.write(&last_report(tool))?;
+        }
         if let Some(file) = &self.report {
-            Report {
-                suite: suite_version(tool),
-                clauses: clause_list(tool, built)?,
-                results: rows,
-            }
-            .write(file)?;
+            report.write(file)?;
             println!("\nreport: {}", file.display());
         }
         println!("\nin {:.1} s, the build included", took.as_secs_f64());
@@ -266,13 +248,26 @@ impl ContractTest {
     }
 }
 
-/// Empties a fleet, which stops its servers, when the run ends in whatever way.
-struct Ended(Arc<Mutex<Fleet>>);
+/// Where the report of the last run without filters is.
+pub fn last_report(tool: &Tool) -> PathBuf {
+    tool.workspace().own().join("contract-report.json")
+}
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).end();
+/// Builds every suite there is.
+pub fn build(tool: &Tool) -> Result<Vec<Built>> {
+    let suites = graph::suites(tool.workspace());
+    if suites.is_empty() {
+        return Err(Failure::new(
+            "no member has a test target named contract or client",
+        ));
     }
+    let mut command = tool.workspace().cargo();
+    graph::select(command.args(["test", "--no-run"]), tool.workspace());
+    command.args(suites.iter().flat_map(|suite| ["--test", suite]));
+    let mut built = graph::build(tool, &mut command)?;
+    built.retain(|built| graph::SUITES.contains(&built.target.as_str()));
+    built.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
+    Ok(built)
 }
 
 fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<Vec<Row>> {

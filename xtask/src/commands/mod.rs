@@ -1,5 +1,8 @@
 //! One file a command.
 
+pub mod ci;
 pub mod contract_test;
+pub mod demo;
 pub mod servers;
+pub mod support_matrix;
 pub mod tidy;

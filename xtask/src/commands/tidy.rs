@@ -17,11 +17,6 @@ pub struct Tidy {
 }
 
 impl Tidy {
-    /// A run of every check.
-    pub const fn of_everything() -> Self {
-        Self { rules: false }
-    }
-
     /// Runs the command.
     pub fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
         if self.rules {

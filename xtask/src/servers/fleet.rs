@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -79,7 +80,7 @@ impl Fleet {
 
     /// Obtains and starts `server` with its data under `folder`; what it keeps for people goes to `keep` if given.
     /// A server that cannot be had is remembered with the reason.
-    pub fn add(&mut self, server: &'static Server, host: &Host<'_>, folder: &Path, keep: Option<PathBuf>) {
+    pub fn add(&mut self, server: &'static Server, host: &Host<'_>, folder: &Path, keep: Option<&Path>) {
         if is_given(server) {
             self.given.push(server.name);
             return;
@@ -95,7 +96,7 @@ impl Fleet {
         server: &'static Server,
         host: &Host<'_>,
         folder: &Path,
-        keep: Option<PathBuf>,
+        keep: Option<&Path>,
     ) -> Result<Running> {
         let program = obtain((server.sources)(host), host)?;
         let data = folder.join(server.name);
@@ -106,7 +107,7 @@ impl Fleet {
             fs::create_dir_all(&data)?;
             let place = Place {
                 ports: ports::free(server.ports)?,
-                keep: keep.clone().unwrap_or_else(|| data.join("keep")),
+                keep: keep.map_or_else(|| data.join("keep"), Path::to_owned),
                 data: data.clone(),
                 tool: host.workspace.root.join("xtask"),
             };
@@ -239,6 +240,15 @@ impl Fleet {
             .iter_mut()
             .find(|running| running.server.name == name)
             .ok_or_else(|| Failure::new(format!("no server {name} here; there are: {known}")))
+    }
+}
+
+/// Empties a fleet that the control port shares, which stops its servers, when a run ends in whatever way.
+pub struct Ended(pub Arc<Mutex<Fleet>>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
 }
 

@@ -17,8 +17,10 @@ use crate::failure::Result;
 use crate::process::Groups;
 use crate::workspace::Workspace;
 
-pub use fleet::Fleet;
+pub use fleet::{Ended, Fleet};
 pub use program::Program;
+pub use redis::PLAIN as REDIS;
+pub use smtp::SMTP;
 
 /// One kind of server. A new one is a file with such a value and a line in [`ALL`].
 pub struct Server {
@@ -45,7 +47,7 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[redis::PLAIN, redis::TLS, smtp::SMTP];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP];
 
 /// What finding a program needs to know of this machine.
 pub struct Host<'a> {
@@ -55,6 +57,9 @@ pub struct Host<'a> {
     pub groups: &'a Groups,
 }
 
+/// Gets a program.
+pub type Obtain = Box<dyn Fn(&Host<'_>) -> Result<Program>>;
+
 /// A way to get a server's program.
 pub struct Source {
     /// For people, with what it costs: `Debian package redis-server (3 MB, about 5 s)`.
@@ -62,7 +67,7 @@ pub struct Source {
     /// Whether it is here already, so that nothing is fetched.
     pub here: bool,
     /// Gets it.
-    pub obtain: Box<dyn Fn(&Host<'_>) -> Result<Program>>,
+    pub obtain: Obtain,
 }
 
 /// Where one server runs.

@@ -18,7 +18,7 @@ pub fn free(count: usize) -> Result<Vec<u16>> {
         .unwrap_or_default();
     let start = std::process::id()
         .wrapping_mul(2_654_435_761)
-        .wrapping_add(now.subsec_nanos() / 1000)
+        .wrapping_add(now.subsec_micros())
         % span;
     let mut held = Vec::new();
     for step in 0..span {

@@ -255,7 +255,7 @@ mod tests {
         ]);
         tree.packages = packages(
             r#"[{"name":"external-x","version":"0.1.0","manifest_path":"/w/crates/external-x/Cargo.toml","publish":null,
-            "features":{},"targets":[],"dependencies":[{"name":"external-y","req":"^0.1","kind":null,"optional":false}]}]"#,
+            "features":{},"targets":[],"dependencies":[{"name":"external-y","req":"^0.1","kind":null}]}]"#,
         );
         let mut findings = Findings::default();
         super::arrows(&tree, &mut findings);

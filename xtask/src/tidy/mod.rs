@@ -50,8 +50,11 @@ impl Findings {
     }
 }
 
+/// Looks at the whole tree and says what breaks its rule.
+pub type Check = fn(&Tree, &mut Findings);
+
 /// Every check, with the rule that it holds.
-pub const CHECKS: &[(&str, fn(&Tree, &mut Findings))] = &[
+pub const CHECKS: &[(&str, Check)] = &[
     ("the visible top level is as stated", layout::top_level),
     (
         "published crates carry README, CHANGELOG and both licences",
@@ -96,7 +99,7 @@ pub(crate) mod tests {
     use crate::workspace::Workspace;
 
     /// What one check says of a small tree.
-    pub(crate) fn said(check: fn(&Tree, &mut Findings), files: &[(&str, &str)]) -> Vec<String> {
+    pub(crate) fn said(check: Check, files: &[(&str, &str)]) -> Vec<String> {
         let mut findings = Findings::default();
         check(&Tree::of(files), &mut findings);
         findings.0.iter().map(ToString::to_string).collect()

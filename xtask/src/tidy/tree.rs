@@ -68,16 +68,6 @@ impl Source {
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
-
-    /// `external-cache` for a file of that crate.
-    pub fn package(&self) -> &str {
-        self.path
-            .strip_prefix("crates/")
-            .unwrap_or(&self.path)
-            .split('/')
-            .next()
-            .unwrap_or_default()
-    }
 }
 
 impl Tree {

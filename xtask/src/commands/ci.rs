@@ -1,0 +1,160 @@
+//! `ci`: everything that must hold, in one run.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+
+use crate::ci::{Ci as Run, Installing, Log, STEPS, Step};
+use crate::failure::{Context, Failure, Result};
+use crate::tool::Tool;
+
+/// Runs every check: format, lints, tests, contract tests with servers, demos, docs, packaging, and more.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A step that fails does not stop the others. Each step's output is in ci/ under the target \
+    directory's xtask folder;\nthe first failure's is shown at the end. About 30 minutes on two cores with nothing \
+    cached, a few when all is built."
+)]
+pub struct Ci {
+    /// Only these steps; may be given several times
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Not these steps; may be given several times
+    #[arg(long, value_name = "STEP")]
+    skip: Vec<String>,
+    /// List the steps
+    #[arg(long)]
+    list: bool,
+}
+
+struct Done {
+    step: &'static Step,
+    took: Duration,
+    outcome: Result<Option<String>>,
+    log: Log,
+}
+
+impl Ci {
+    /// Runs the command.
+    pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        if self.list {
+            STEPS
+                .iter()
+                .for_each(|step| println!("{:<14} {}", step.name, step.what));
+            return Ok(ExitCode::SUCCESS);
+        }
+        let steps = self.steps()?;
+        let logs = tool.workspace().own().join("ci");
+        let _ = fs::remove_dir_all(&logs);
+        fs::create_dir_all(&logs)?;
+        let program = tool.folder().join("xtask");
+        fs::copy(std::env::current_exe()?, &program).context("cannot copy this program")?;
+        let needs_deny = steps.iter().any(|step| step.name == "deny");
+        let deny = if needs_deny {
+            Installing::start(tool, &logs)?
+        } else {
+            Installing::none()
+        };
+        let ci = Run {
+            tool,
+            program,
+            report: logs.join("contract-report.json"),
+            deny: &deny,
+        };
+
+        let started = Instant::now();
+        let mut done = Vec::new();
+        for (at, step) in steps.iter().copied().enumerate() {
+            done.push(one(&ci, step, (at + 1, steps.len()), &logs));
+        }
+        Ok(conclude(tool, &done, started.elapsed()))
+    }
+
+    fn steps(&self) -> Result<Vec<&'static Step>> {
+        for name in self.only.iter().chain(&self.skip) {
+            if !STEPS.iter().any(|step| step.name == name) {
+                let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+                return Err(Failure::new(format!(
+                    "no step {name}; there are: {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        let wanted = |step: &&Step| {
+            (self.only.is_empty() || self.only.iter().any(|name| name == step.name))
+                && !self.skip.iter().any(|name| name == step.name)
+        };
+        Ok(STEPS.iter().filter(wanted).collect())
+    }
+}
+
+fn one(ci: &Run<'_>, step: &'static Step, (at, of): (usize, usize), logs: &Path) -> Done {
+    let log = Log {
+        path: logs.join(format!("{}.txt", step.name)),
+    };
+    let title = format!("[{at:>2}/{of}] {:<14} {:<40}", step.name, step.what);
+    if std::io::stderr().is_terminal() {
+        eprint!("{title} …\r");
+    }
+    let started = Instant::now();
+    let outcome = (step.run)(ci, &log);
+    let took = started.elapsed();
+    let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+    eprintln!("{title} {word:<6} {:>7.1} s", took.as_secs_f64());
+    Done {
+        step,
+        took,
+        outcome,
+        log,
+    }
+}
+
+fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["step", "", "seconds", ""]);
+    for Done {
+        step, took, outcome, ..
+    } in done
+    {
+        let remark = match outcome {
+            Ok(remark) => remark.clone().unwrap_or_default(),
+            Err(failure) => failure.to_string().lines().next().unwrap_or_default().to_owned(),
+        };
+        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        table.add_row([step.name, word, &format!("{:.1}", took.as_secs_f64()), &remark]);
+    }
+    let failed: Vec<&Done> = done.iter().filter(|done| done.outcome.is_err()).collect();
+    if let Some(Done {
+        step,
+        outcome: Err(failure),
+        log,
+        ..
+    }) = failed.first()
+    {
+        println!(
+            "\nfirst failure: {} ({})\n{}\n{failure}",
+            step.name,
+            tool.workspace().show(&log.path),
+            log.tail(80)
+        );
+    }
+    println!("\n{table}");
+    println!(
+        "\n{:.1} minutes in all; logs: {}",
+        took.as_secs_f64() / 60.0,
+        tool.workspace().show(&tool.workspace().own().join("ci"))
+    );
+    println!("{} passed, {} failed", done.len() - failed.len(), failed.len());
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
