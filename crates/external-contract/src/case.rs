@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
 use tempfile::TempDir;
@@ -286,6 +286,12 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     #[must_use]
     pub fn cx(&self) -> CallContext {
         CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(10)))
+    }
+
+    /// The wall clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        BuildContext::default().now()
     }
 
     /// A text that nobody else uses, in any process: lower-case letters, digits and `-`.

@@ -104,6 +104,7 @@ mod control;
 mod harness;
 mod proxy;
 mod runner;
+pub mod storage;
 mod suite;
 mod verdict;
 

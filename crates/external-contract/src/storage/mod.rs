@@ -1,0 +1,227 @@
+//! The suite of object storage.
+//!
+//! Facts that a target may tell: `objects` (the folder where objects lie as plain files at their keys, so that the
+//! suite can damage one), `persistent` (another instance of the same configuration sees the same objects).
+
+mod conditions;
+mod copy;
+mod delete;
+mod get;
+mod http;
+mod keys;
+mod list;
+mod multipart;
+mod presign;
+mod put;
+mod store;
+mod tags;
+mod uploads;
+mod versions;
+
+use bytes::Bytes;
+use external_core::storage::{
+    AbortMultipartRequest, CAPABILITIES, DeleteBatchRequest, DeleteRequest, GetRequest, HeadRequest,
+    ListRequest, ListUploadsRequest, ObjectKey, PutRequest, StorageService, supports,
+};
+use external_core::{Error, ErrorKind, Result};
+use futures_util::future::BoxFuture;
+
+use crate::{Case, ProviderCall, Suite, Verdict, ensure, ensure_eq};
+use store::{Store, pattern};
+
+type S = dyn StorageService;
+
+/// What the contract demands natively of the providers it knows.
+const NATIVES: &[(&str, &[&str])] = &[("memory", EMBEDDED), ("local", EMBEDDED)];
+
+const EMBEDDED: &[&str] = &[
+    "range",
+    "suffix-range",
+    "if-match",
+    "if-none-match",
+    "content-headers",
+    "metadata",
+    "create-only",
+    "compare-and-swap",
+    "checksum",
+    "delete-batch",
+    "list-delimiter",
+    "list-start-after",
+    "multipart",
+    "multipart-create-only",
+    "multipart-compare-and-swap",
+    "list-uploads",
+    "copy",
+    "tags",
+];
+
+/// Every clause of [`StorageService`], with the common block.
+#[must_use]
+pub fn suite() -> Suite<dyn StorageService> {
+    let calls = vec![
+        ProviderCall {
+            name: "put",
+            run: call_put,
+            marked: true,
+        },
+        ProviderCall {
+            name: "head",
+            run: call_head,
+            marked: true,
+        },
+        ProviderCall {
+            name: "get",
+            run: call_get,
+            marked: true,
+        },
+        ProviderCall {
+            name: "list_page",
+            run: call_list,
+            marked: true,
+        },
+        ProviderCall {
+            name: "delete",
+            run: call_delete,
+            marked: true,
+        },
+    ];
+    Suite::of_contract("storage", CAPABILITIES, supports, calls)
+        .with_natives(NATIVES)
+        .with_leftovers(leftovers)
+        .with_cleanup(cleanup)
+        .with_all(put::clauses())
+        .with_all(conditions::clauses())
+        .with_all(get::clauses())
+        .with_all(delete::clauses())
+        .with_all(list::clauses())
+        .with_all(keys::clauses())
+        .with_all(multipart::clauses())
+        .with_all(uploads::clauses())
+        .with_all(copy::clauses())
+        .with_all(tags::clauses())
+        .with_all(versions::clauses())
+        .with_all(presign::clauses())
+}
+
+fn key(case: &Case<S>, marker: &str) -> Result<ObjectKey> {
+    ObjectKey::parse(case.name(marker))
+}
+
+fn body() -> Bytes {
+    pattern(1000, 7)
+}
+
+fn call_put<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        service
+            .put(&case.cx(), &PutRequest::new(key(case, marker)?, body()))
+            .await
+            .map(drop)
+    })
+}
+
+/// Nothing is there, unless another caller's answer comes.
+fn call_head<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        absent(
+            service
+                .head(&case.cx(), &HeadRequest::new(key(case, marker)?))
+                .await,
+        )
+    })
+}
+
+fn call_get<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        absent(
+            service
+                .get(&case.cx(), &GetRequest::new(key(case, marker)?))
+                .await,
+        )
+    })
+}
+
+fn absent<T>(result: Result<T>) -> Result<()> {
+    match result {
+        Ok(_) => Err(Error::unexpected("answered an object that was never stored")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn call_list<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let page = service
+            .list_page(&case.cx(), &ListRequest::new(case.name(marker)))
+            .await?;
+        match page.objects.is_empty() {
+            true => Ok(()),
+            false => Err(Error::unexpected("listed objects that were never stored")),
+        }
+    })
+}
+
+fn call_delete<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        service
+            .delete(&case.cx(), &DeleteRequest::new(key(case, marker)?))
+            .await
+            .map(drop)
+    })
+}
+
+/// An abandoned put leaves its object whole or not at all, and no upload.
+fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
+    Box::pin(async move {
+        let store = Store::on(case, service);
+        for entry in store.list_all(ListRequest::new(case.name(""))).await?.0 {
+            let bytes = store.read_key(&entry.key).await?;
+            ensure_eq("an object left by a dropped put", &bytes, &body())?;
+        }
+        let Some(multipart) = service.multipart() else {
+            return Ok(());
+        };
+        if supports(service, "list-uploads").is_supported() {
+            let page = multipart
+                .list_uploads(&case.cx(), &ListUploadsRequest::new(case.name("")))
+                .await?;
+            let count = page.uploads.len();
+            ensure(count == 0, "no upload left behind", format!("{count} uploads"))?;
+        }
+        Ok(())
+    })
+}
+
+/// Removes what lies in the case's namespace, and nothing else.
+fn cleanup<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
+    Box::pin(async move {
+        if case.another()?.is_none() {
+            return Ok(());
+        }
+        let store = Store::on(case, service);
+        let (objects, _) = match store.list_all(ListRequest::new(case.name(""))).await {
+            // A store that never came to be (its root or bucket is not there) holds nothing.
+            Err(_) => return Ok(()),
+            Ok(listed) => listed,
+        };
+        for some in objects.chunks(100) {
+            let keys = some.iter().map(|entry| entry.key.clone()).collect();
+            service
+                .delete_batch(&case.cx(), &DeleteBatchRequest::new(keys))
+                .await?;
+        }
+        if let Some(multipart) = service.multipart()
+            && supports(service, "list-uploads").is_supported()
+        {
+            let page = multipart
+                .list_uploads(&case.cx(), &ListUploadsRequest::new(case.name("")))
+                .await?;
+            for pending in page.uploads {
+                multipart
+                    .abort_multipart(&case.cx(), &AbortMultipartRequest::new(pending.upload))
+                    .await?;
+            }
+        }
+        Ok(())
+    })
+}
