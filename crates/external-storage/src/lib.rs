@@ -1,1 +1,51 @@
 //! Object storage through one client: many providers, streaming multipart upload, typed errors.
+//!
+//! A service holds a [`StorageClient`]. Which provider answers is a matter of configuration ([`registry`]), or of one
+//! line:
+//!
+//! ```
+//! use external_storage::{MemoryStorage, StorageClient};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let storage = StorageClient::from_provider(MemoryStorage::default());
+//! storage.put("portraits/ada.png", vec![0x89, b'P', b'N', b'G']).await?;
+//! assert_eq!(storage.head("portraits/ada.png").await?.headers.content_type.as_deref(), Some("image/png"));
+//! # Ok::<(), external_storage::Error>(()) }).unwrap();
+//! ```
+//!
+//! | provider | feature | keeps objects |
+//! |---|---|---|
+//! | `memory` | always there | in this process |
+//! | `local` | `local` (`serve` for links) | as plain files under a folder |
+//!
+//! What each method promises is written at the contract, [`StorageService`], and its facets.
+#![forbid(unsafe_code)]
+
+pub mod checksum;
+mod client;
+mod content_type;
+mod providers;
+
+pub use client::{
+    ChecksumSetting, DownloadRequest, ListItem, RenameReceipt, StorageClient, StorageSettings, UploadReceipt,
+    UploadRequest,
+};
+pub use content_type::guess as guess_content_type;
+pub use external_core::storage::*;
+pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
+pub use external_resilience::{Domain, Policy};
+#[cfg(feature = "local")]
+pub use providers::local::{LocalConfig, LocalStorage};
+pub use providers::memory::{MemoryConfig, MemoryStorage};
+
+use external_resilience::{KnownProvider, Registry};
+
+/// Every provider of this crate, compiled in or not.
+const KNOWN: &[KnownProvider] =
+    &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "local", feature: "local" }];
+
+/// The provider table: what this build can make. `.with(ENTRY)` adds a provider from outside.
+#[must_use]
+pub fn registry() -> Registry<StorageClient> {
+    Registry::new("external-storage", providers::TABLE.to_vec(), KNOWN)
+}

@@ -1,0 +1,66 @@
+//! A body on its way: its call's record closes with it, and a stall in it is a timeout.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use external_core::storage::ByteStream;
+use external_core::{Error, Result};
+use external_resilience::CallGuard;
+use futures_core::Stream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Passes `body` on under the call's guard.
+pub(super) fn guarded(body: ByteStream, guard: CallGuard, idle: Duration) -> ByteStream {
+    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None })
+}
+
+struct Guarded {
+    body: ByteStream,
+    guard: Option<CallGuard>,
+    idle: Duration,
+    /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow store.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Guarded {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.body).poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                this.timer = None;
+                Poll::Ready(Some(Ok(chunk)))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.fail(error)))),
+            Poll::Ready(None) => {
+                if let Some(guard) = this.guard.take() {
+                    guard.succeed();
+                }
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let deadline = Instant::now() + this.idle;
+                let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+                match timer.as_mut().poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(()) => {
+                        let error = Error::timeout("the body stalled").with_context("idle_seconds", this.idle.as_secs_f64());
+                        Poll::Ready(Some(Err(this.fail(error))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Guarded {
+    fn fail(&mut self, error: Error) -> Error {
+        match self.guard.take() {
+            Some(guard) => guard.fail(error),
+            None => error,
+        }
+    }
+}

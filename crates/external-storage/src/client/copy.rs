@@ -1,0 +1,114 @@
+//! Copy and rename: by the provider where it can, else by reading and writing, declared as such.
+
+use external_core::storage::{
+    CopyRequest, DeleteRequest, Deleted, GetTagsRequest, IntoKey, ObjectAttributes, ObjectInfo, PutReceipt,
+};
+use external_core::{CallContext, Result};
+
+use super::upload::UploadRequest;
+use super::{DownloadRequest, StorageClient};
+
+/// What a rename did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RenameReceipt {
+    /// What is at the new key.
+    pub receipt: PutReceipt,
+    /// What deleting the old key answered.
+    pub deleted: Deleted,
+}
+
+impl StorageClient {
+    /// Copies an object with its attributes, replacing what is at `to`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no source, and those of every call.
+    pub async fn copy(&self, from: impl IntoKey, to: impl IntoKey) -> Result<PutReceipt> {
+        self.copy_with(&CopyRequest::new(from.into_key()?, to.into_key()?)).await
+    }
+
+    /// Copies an object. Where the provider cannot (capability `copy` is then `Emulated`), the bytes pass through this
+    /// client: pinned to one version of the source, with its headers, metadata, tags and checksum.
+    ///
+    /// - An emulated copy promises what a native one does. (storage.client_copy.1)
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `AlreadyExists` or `Conflict` by the preconditions, `InvalidArgument`, `Unsupported`, and those of
+    /// every call.
+    pub async fn copy_with(&self, request: &CopyRequest) -> Result<PutReceipt> {
+        self.copy_call(&CallContext::new(&request.call), request).await
+    }
+
+    /// Copies an object and then deletes the source, if it is still the content that was copied where the provider can
+    /// tell. Two calls: a failure in between leaves both.
+    ///
+    /// - Afterwards the object is at `to` and no longer at `from`. (storage.rename.1)
+    /// - A rename onto the same key is `InvalidArgument`, and the object stays. (storage.rename.2)
+    /// - A source written to in between is kept, and the rename is `Conflict`. (storage.rename.3)
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Conflict`, `InvalidArgument`, and those of every call.
+    pub async fn rename(&self, from: impl IntoKey, to: impl IntoKey) -> Result<RenameReceipt> {
+        let (from, to) = (from.into_key()?, to.into_key()?);
+        let mut copy = CopyRequest::new(from.clone(), to);
+        self.locate(copy.operation(), copy.validate())?;
+        let mut delete = DeleteRequest::new(from.clone());
+        if self.can("if-match") && self.can("delete-if-match") {
+            let token = self.head(from).await?.token;
+            copy = copy.with_if_match(token.clone());
+            delete = delete.with_if_match(token);
+        }
+        let receipt = self.copy_with(&copy).await?;
+        let deleted = self.delete_with(&delete).await?;
+        Ok(RenameReceipt { receipt, deleted })
+    }
+
+    pub(super) async fn copy_call(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {
+        let operation = request.operation();
+        self.locate(operation, self.check_copy(request))?;
+        match self.service().copier() {
+            Some(copier) => self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await,
+            None => self.copy_through(cx, request).await,
+        }
+    }
+
+    async fn copy_through(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {
+        let mut call = request.call.clone();
+        if let Some(left) = cx.remaining() {
+            call = call.with_timeout(left);
+        }
+        let mut download = DownloadRequest::new(request.from.clone()).with_call_options(call.clone());
+        download.if_match.clone_from(&request.if_match);
+        download.version.clone_from(&request.from_version);
+        let object = self.download_stream(&download).await?;
+        let attributes = match &request.replace_attributes {
+            Some(attributes) => attributes.clone(),
+            None => self.attributes_of(cx, &object.info, request).await?,
+        };
+        let mut upload = UploadRequest::new(request.to.clone())
+            .with_attributes(attributes)
+            .with_precondition(request.precondition.clone())
+            .with_call_options(call);
+        upload.checksum = object.info.checksum;
+        let receipt = self.upload_stream(object.body, upload).await?;
+        let copied = PutReceipt::new(receipt.token);
+        Ok(match receipt.version {
+            Some(version) => copied.with_version(version),
+            None => copied,
+        })
+    }
+
+    /// The source's attributes. Tags of an old version are not to be had, and are left out.
+    async fn attributes_of(&self, cx: &CallContext, info: &ObjectInfo, request: &CopyRequest) -> Result<ObjectAttributes> {
+        let mut attributes = ObjectAttributes::new();
+        attributes.headers = info.headers.clone();
+        attributes.metadata = info.metadata.clone();
+        if self.service().tags().is_some() && request.from_version.is_none() {
+            attributes.tags = self.get_tags_call(cx, &GetTagsRequest::new(info.key.clone())).await?;
+        }
+        Ok(attributes)
+    }
+}

@@ -1,0 +1,283 @@
+//! Downloads: a body that survives broken connections, pinned to one version, and ranges fetched side by side.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use external_core::storage::{
+    ByteRange, ByteStream, Checksum, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectInfo, ObjectKey, VersionId,
+    VersionToken,
+};
+use external_core::{CallOptions, Error, ErrorKind, Operation, Repeat, Result, Retry};
+use futures_util::{StreamExt, stream};
+
+use super::StorageClient;
+use crate::checksum::{self, Hasher};
+
+/// The first wait before a body is resumed; each further one without progress doubles it.
+const RESUME_WAIT: Duration = Duration::from_millis(100);
+
+const GET: Operation = Operation::new("storage", "get", Repeat::Safe);
+
+/// An object to download, with all options.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DownloadRequest {
+    /// Which object.
+    pub key: ObjectKey,
+    /// Which part. Default: all of it.
+    pub range: Option<ByteRange>,
+    /// Download only the content this token stands for; any other is `Conflict`.
+    pub if_match: Option<VersionToken>,
+    /// Download this stored version.
+    pub version: Option<VersionId>,
+    /// Timeout of each exchange up to its head, and log metadata.
+    pub call: CallOptions,
+}
+
+external_core::call_options!(DownloadRequest);
+
+impl DownloadRequest {
+    /// Downloads all of `key`.
+    #[must_use]
+    pub fn new(key: ObjectKey) -> Self {
+        Self { key, range: None, if_match: None, version: None, call: CallOptions::default() }
+    }
+
+    /// Downloads a part only.
+    #[must_use]
+    pub fn with_range(mut self, range: impl Into<ByteRange>) -> Self {
+        self.range = Some(range.into());
+        self
+    }
+
+    /// Downloads only the content `token` stands for.
+    #[must_use]
+    pub fn with_if_match(mut self, token: VersionToken) -> Self {
+        self.if_match = Some(token);
+        self
+    }
+
+    /// Downloads a stored version.
+    #[must_use]
+    pub fn with_version(mut self, version: VersionId) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    fn get(&self) -> GetRequest {
+        let mut request = GetRequest::new(self.key.clone()).with_call_options(self.call.clone());
+        request.range = self.range;
+        request.if_match.clone_from(&self.if_match);
+        request.version.clone_from(&self.version);
+        request
+    }
+}
+
+impl StorageClient {
+    /// The bytes of an object, in memory; at most `download_bytes_max` of the settings.
+    ///
+    /// - An object larger than `download_bytes_max` is `PayloadTooLarge`, and its body is not read.
+    ///   (storage.download.1)
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `PayloadTooLarge`, `Corrupt`, and those of every call.
+    pub async fn download(&self, key: impl IntoKey) -> Result<Bytes> {
+        let object = self.download_stream(&DownloadRequest::new(key.into_key()?)).await?;
+        let limit = self.inner.settings.download_bytes_max;
+        if object.info.size > limit {
+            let error = Error::payload_too_large("the object is larger than the settings let a download be")
+                .with_context("bytes", object.info.size)
+                .with_context("limit", limit);
+            return self.locate(GET, Err(error));
+        }
+        object.body.collect(limit).await
+    }
+
+    /// An object as a body that goes on where a connection broke.
+    ///
+    /// - A body that breaks off is continued at the byte where it broke, and arrives whole. (storage.download.2)
+    /// - All of it comes from one version: if the object changes in between, the body ends with `Conflict`, never with
+    ///   a mixture. (storage.download.3)
+    /// - A body that breaks again and again without progress ends with the error, after `resumes` tries.
+    ///   (storage.download.4)
+    /// - A whole body that does not match the stored checksum ends with `Corrupt`, also when it was resumed.
+    ///   (storage.download.5)
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Conflict`, `InvalidArgument`, `Unsupported`, and those of every call.
+    pub async fn download_stream(&self, request: &DownloadRequest) -> Result<ObjectBody> {
+        let object = self.get_with(&request.get()).await?.into_object()?;
+        let whole = object.range == (0..object.info.size);
+        let checksum = object.info.checksum.filter(|_| whole);
+        let resuming = Resuming {
+            client: self.clone(),
+            request: request.get(),
+            token: object.info.token.clone(),
+            left: object.range.clone(),
+            body: object.body,
+            hash: checksum.map(|sum| Hasher::new(sum.kind()).map(|hasher| (hasher, sum))).transpose()?,
+            failures: 0,
+        };
+        let body = stream::unfold(Some(resuming), |state| async move {
+            let mut state = state?;
+            match state.next().await {
+                Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(state))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Ok(ObjectBody::new(object.info, object.range, ByteStream::new(body)))
+    }
+
+    /// An object as a body whose ranges are fetched side by side: `download_concurrency` ranges of
+    /// `download_part_bytes`, which are in memory together. One more exchange than
+    /// [`download_stream`](Self::download_stream); of use for large objects where one connection is slow.
+    ///
+    /// - The bytes arrive in order and whole, whatever the order of the exchanges. (storage.download.6)
+    ///
+    /// # Errors
+    ///
+    /// As [`download_stream`](Self::download_stream).
+    pub async fn download_ranged(&self, request: &DownloadRequest) -> Result<ObjectBody> {
+        let settings = &self.inner.settings;
+        let mut head = HeadRequest::new(request.key.clone()).with_call_options(request.call.clone());
+        head.version.clone_from(&request.version);
+        let info = self.head_with(&head).await?;
+        let range = match request.range {
+            Some(range) => self.locate(GET, range.resolve(info.size))?,
+            None => 0..info.size,
+        };
+        let other = request.if_match.as_ref().is_some_and(|token| *token != info.token);
+        if other || range.end - range.start <= settings.download_part_bytes || !self.can("range") {
+            return self.download_stream(request).await;
+        }
+        let token = info.token.clone();
+        let (client, request) = (self.clone(), request.clone());
+        let parts = cut(range.clone(), settings.download_part_bytes).map(move |part| {
+            let mut request = request.clone().with_range(part.clone());
+            if client.can("if-match") {
+                request.if_match = Some(token.clone());
+            }
+            fetch(client.clone(), request, token.clone(), part)
+        });
+        let mut body = ByteStream::new(stream::iter(parts).buffered(settings.download_concurrency));
+        if let Some(sum) = info.checksum.filter(|_| range == (0..info.size)) {
+            body = checksum::verify_read(body, sum)?;
+        }
+        Ok(ObjectBody::new(info, range, body))
+    }
+}
+
+/// `range` in parts of `size`, the last one shorter.
+fn cut(range: Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> + Send {
+    let mut next = range.start;
+    std::iter::from_fn(move || {
+        let part = next..range.end.min(next.saturating_add(size));
+        next = part.end;
+        (part.start < part.end).then_some(part)
+    })
+}
+
+async fn fetch(
+    client: StorageClient,
+    request: DownloadRequest,
+    token: VersionToken,
+    part: Range<u64>,
+) -> Result<Bytes> {
+    let object = client.download_stream(&request).await?;
+    if object.info.token != token {
+        return client.locate(GET, Err(changed(&object.info)));
+    }
+    object.body.collect(part.end - part.start).await
+}
+
+fn changed(info: &ObjectInfo) -> Error {
+    Error::conflict("the object was replaced while it was downloaded").with_context("key", &info.key)
+}
+
+/// A body that is asked for again where it broke.
+struct Resuming {
+    client: StorageClient,
+    request: GetRequest,
+    token: VersionToken,
+    left: Range<u64>,
+    body: ByteStream,
+    hash: Option<(Hasher, Checksum)>,
+    /// Breaks since the last byte.
+    failures: u32,
+}
+
+impl Resuming {
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let broken = match self.body.next_chunk().await {
+                Ok(Some(chunk)) => return self.take(chunk).map(Some),
+                Ok(None) if self.left.is_empty() => return self.finish(),
+                Ok(None) => Error::unavailable("the body ended before its time"),
+                // What breaks behind the last byte is about the whole (a checksum), not about the connection.
+                Err(error) if self.left.is_empty() => return Err(error),
+                Err(error) => error,
+            };
+            self.resume(broken).await?;
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) -> Result<Bytes> {
+        self.failures = 0;
+        self.left.start += chunk.len() as u64;
+        if self.left.start > self.left.end {
+            return self.client.locate(GET, Err(Error::corrupt("the body is longer than announced")));
+        }
+        if let Some((hasher, _)) = &mut self.hash {
+            hasher.update(&chunk);
+        }
+        Ok(chunk)
+    }
+
+    fn finish(&mut self) -> Result<Option<Bytes>> {
+        match self.hash.take() {
+            Some((hasher, sum)) => {
+                self.client.locate(GET, checksum::compare(sum, hasher.finish()))?;
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn resume(&mut self, broken: Error) -> Result<()> {
+        let passing = matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt)
+            && broken.retry() != Retry::Never;
+        if !passing || self.failures >= self.client.inner.settings.resumes || !self.client.can("range") {
+            return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
+        }
+        tokio::time::sleep(RESUME_WAIT.saturating_mul(1 << self.failures.min(6))).await;
+        self.failures += 1;
+        self.request.range = Some(ByteRange::from(self.left.clone()));
+        if self.client.can("if-match") {
+            self.request.if_match = Some(self.token.clone());
+        }
+        let object = self.client.get_with(&self.request).await?.into_object()?;
+        if object.info.token != self.token {
+            return self.client.locate(GET, Err(changed(&object.info)));
+        }
+        if object.range != self.left {
+            return self.client.locate(GET, Err(Error::corrupt("the provider answered another range than asked")));
+        }
+        self.body = object.body;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_without_gap_or_overlap() {
+        assert_eq!(cut(3..10, 3).collect::<Vec<_>>(), [3..6, 6..9, 9..10]);
+        assert_eq!(cut(0..6, 3).collect::<Vec<_>>(), [0..3, 3..6]);
+        assert_eq!(cut(5..5, 3).count(), 0);
+    }
+}

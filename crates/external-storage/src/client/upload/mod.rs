@@ -1,0 +1,242 @@
+//! Uploads of unknown length: one put if it fits into one part, else parts side by side.
+
+mod budget;
+mod multipart;
+mod parts;
+mod source;
+
+use bytes::Bytes;
+use external_core::storage::{
+    Checksum, ChecksumKind, ObjectAttributes, ObjectKey, Precondition, PutReceipt, PutRequest, VersionId, VersionToken,
+};
+use external_core::{CallContext, CallOptions, Effect, Error, Operation, Repeat, Result, Retry};
+use futures_core::Stream;
+use tokio::io::AsyncRead;
+
+use self::parts::PartSizes;
+use self::source::Source;
+use super::StorageClient;
+use crate::checksum::Hasher;
+
+pub(super) use budget::Budget;
+
+/// What an error before the first exchange is about.
+const PUT: Operation = Operation::new("storage", "put", Repeat::Idempotent);
+
+/// Where an upload goes, with all options.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UploadRequest {
+    /// Where to.
+    pub key: ObjectKey,
+    /// What is stored with the bytes. The content type is guessed from the key where absent.
+    pub attributes: ObjectAttributes,
+    /// What must hold of the key, however many exchanges the upload takes. Default: nothing.
+    pub precondition: Precondition,
+    /// The checksum of all the bytes, where it is known beforehand; else the client computes one.
+    pub checksum: Option<Checksum>,
+    /// The timeout of the whole upload, reading the source included, and log metadata. Default: none, and the policy's
+    /// deadlines for each exchange.
+    pub call: CallOptions,
+}
+
+external_core::call_options!(UploadRequest);
+
+impl UploadRequest {
+    /// Uploads to `key`.
+    #[must_use]
+    pub fn new(key: ObjectKey) -> Self {
+        Self {
+            key,
+            attributes: ObjectAttributes::default(),
+            precondition: Precondition::None,
+            checksum: None,
+            call: CallOptions::default(),
+        }
+    }
+
+    /// Sets what is stored with the bytes.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: ObjectAttributes) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Sets the media type, keeping the other attributes.
+    #[must_use]
+    pub fn with_content_type(mut self, value: impl Into<String>) -> Self {
+        self.attributes = self.attributes.with_content_type(value);
+        self
+    }
+
+    /// Sets what must hold for the upload to take effect.
+    #[must_use]
+    pub fn with_precondition(mut self, precondition: Precondition) -> Self {
+        self.precondition = precondition;
+        self
+    }
+
+    /// Sets the checksum that the bytes must have.
+    #[must_use]
+    pub fn with_checksum(mut self, checksum: Checksum) -> Self {
+        self.checksum = Some(checksum);
+        self
+    }
+}
+
+/// What an upload made.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UploadReceipt {
+    /// Where the object is: the provider's location and the key, `s3://bucket/key`.
+    pub location: String,
+    /// How many bytes it has.
+    pub size: u64,
+    /// How many parts it was sent in; 0 for a single put.
+    pub parts: u32,
+    /// Stands for the content just written.
+    pub token: VersionToken,
+    /// The version made, where the provider keeps versions.
+    pub version: Option<VersionId>,
+    /// The checksum of the whole, where one was computed.
+    pub checksum: Option<Checksum>,
+}
+
+impl StorageClient {
+    /// Uploads all that `reader` has.
+    ///
+    /// - Bytes of any length arrive whole, without their length being known beforehand. (storage.upload.1)
+    /// - What fits into one part is one put. (storage.upload.2)
+    /// - Parts are sent side by side, at most `upload_concurrency` of them. (storage.upload.3)
+    /// - Part sizes grow, so that the provider's highest part number is no limit of an upload. (storage.upload.4)
+    /// - All uploads together hold at most their budget in memory. (storage.upload.5)
+    /// - A failing source or part leaves no upload behind, and the key as it was. (storage.upload.6)
+    /// - An upload that is dropped is aborted, also while it is being begun. (storage.upload.7)
+    /// - A precondition holds however many exchanges the upload takes. (storage.upload.8)
+    /// - A checksum given beforehand that the bytes do not have is `Corrupt`, and the key stays as it was.
+    ///   (storage.upload.9)
+    /// - A part that fails in passing is sent again alone. (storage.upload.10)
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` or `Conflict` by the precondition, `Corrupt`, `PayloadTooLarge`, `Unsupported`, `Timeout` at the
+    /// request's timeout, `Unexpected` if the source cannot be read, and those of every call.
+    pub async fn upload_with(&self, reader: impl AsyncRead + Send, request: UploadRequest) -> Result<UploadReceipt> {
+        self.run_upload(Source::reader(reader), request).await
+    }
+
+    /// Uploads all that `chunks` has. An error of the stream ends the upload and is returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`upload_with`](Self::upload_with).
+    pub async fn upload_stream(
+        &self,
+        chunks: impl Stream<Item = Result<Bytes>> + Send,
+        request: UploadRequest,
+    ) -> Result<UploadReceipt> {
+        self.run_upload(Source::stream(chunks), request).await
+    }
+
+    async fn run_upload(&self, source: Source<'_>, mut request: UploadRequest) -> Result<UploadReceipt> {
+        if request.attributes.headers.content_type.is_none() && self.can("content-headers") {
+            request.attributes.headers.content_type = Some(self.guess(&request.key));
+        }
+        let cx = CallContext::new(&request.call);
+        let upload = self.upload_in(&cx, source, &request);
+        let Some(deadline) = cx.deadline() else { return upload.await };
+        // Reading the source has no other bound. An abort goes on in the clean-up, where this cuts it short.
+        match tokio::time::timeout_at(deadline, upload).await {
+            Ok(result) => result,
+            Err(_) => {
+                let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
+                self.locate(PUT, Err(Error::timeout("the upload took too long").with_effect(effect)))
+            }
+        }
+    }
+
+    async fn upload_in(&self, cx: &CallContext, mut source: Source<'_>, request: &UploadRequest) -> Result<UploadReceipt> {
+        let mut sizes = PartSizes::new(self.info().capabilities(), &self.inner.settings);
+        let kind = self.upload_checksum(request);
+        // What is refused is refused before the source is touched. The upload may turn out to be a single put, or not.
+        let probe = self.single_put(request, Bytes::new(), request.checksum);
+        self.locate(PUT, self.check_put(&probe))?;
+
+        let parts = self.service().multipart().is_some();
+        let size = if parts { sizes.next_size()? } else { self.largest_put() };
+        let held = self.inner.budget.take(size as u64).await;
+        let first = self.locate(PUT, source.part(size).await)?;
+        let mut hasher = kind.map(Hasher::new).transpose()?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(&first);
+        }
+        if self.locate(PUT, source.is_empty().await)? {
+            let checksum = self.verify_whole(request, hasher)?;
+            let size = first.len() as u64;
+            let put = self.single_put(request, first, checksum);
+            let receipt = self.put_call(cx, &put).await?;
+            return Ok(self.uploaded(request, &receipt, size, 0, checksum));
+        }
+        if !parts {
+            let error = Error::payload_too_large("the provider takes no parts, and one put does not hold the upload")
+                .with_effect(Effect::NotSent)
+                .with_context("bytes_at_least", size);
+            return self.locate(PUT, Err(error));
+        }
+        self.upload_parts(cx, request, source, sizes, multipart::First { body: first, held, hasher }).await
+    }
+
+    /// How much one put holds where there are no parts: the provider's limit, within the instance's budget.
+    fn largest_put(&self) -> usize {
+        let budget = self.inner.settings.upload_budget_bytes;
+        let limit = self.info().capabilities().get_limit("put-bytes-max").unwrap_or(budget);
+        usize::try_from(limit.min(budget)).unwrap_or(usize::MAX)
+    }
+
+    fn single_put(&self, request: &UploadRequest, body: Bytes, checksum: Option<Checksum>) -> PutRequest {
+        let mut put = PutRequest::new(request.key.clone(), body)
+            .with_attributes(request.attributes.clone())
+            .with_precondition(request.precondition.clone())
+            .with_call_options(request.call.clone());
+        put.checksum = checksum;
+        put
+    }
+
+    fn upload_checksum(&self, request: &UploadRequest) -> Option<ChecksumKind> {
+        let given = request.checksum.map(|sum| sum.kind());
+        given.or_else(|| self.inner.settings.checksum.kind().filter(|_| self.can("checksum")))
+    }
+
+    /// The checksum of all the bytes; `Corrupt` if another one was given beforehand.
+    fn verify_whole(&self, request: &UploadRequest, hasher: Option<Hasher>) -> Result<Option<Checksum>> {
+        let seen = hasher.map(Hasher::finish);
+        if let (Some(expected), Some(seen)) = (request.checksum, seen) {
+            let compared = crate::checksum::compare(expected, seen);
+            let certain = compared.map_err(|error| error.with_effect(Effect::NotApplied).with_retry(Retry::Never));
+            self.locate(PUT, certain)?;
+        }
+        Ok(seen)
+    }
+
+    fn uploaded(
+        &self,
+        request: &UploadRequest,
+        receipt: &PutReceipt,
+        size: u64,
+        parts: u32,
+        checksum: Option<Checksum>,
+    ) -> UploadReceipt {
+        UploadReceipt {
+            location: self.location_of(&request.key),
+            size,
+            parts,
+            token: receipt.token.clone(),
+            version: receipt.version.clone(),
+            checksum,
+        }
+    }
+
+    pub(super) fn location_of(&self, key: &ObjectKey) -> String {
+        format!("{}/{key}", self.info().location().trim_end_matches('/'))
+    }
+}

@@ -1,0 +1,237 @@
+//! An upload in parts: begin, parts side by side, complete; and abort, whatever happens in between.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use external_core::storage::{
+    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest, MultipartUpload,
+    PartReceipt, PutPartRequest, PutReceipt,
+};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use futures_util::StreamExt;
+use futures_util::future::poll_fn;
+use futures_util::stream::FuturesUnordered;
+
+use super::budget::Held;
+use super::parts::PartSizes;
+use super::source::Source;
+use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
+use crate::checksum::{self, Hasher};
+
+/// How long an abort may take, retries included.
+const ABORT_WITHIN: Duration = Duration::from_secs(30);
+
+/// What was read before it was known that the upload needs parts.
+pub(super) struct First {
+    pub(super) body: Bytes,
+    pub(super) held: Option<Held>,
+    pub(super) hasher: Option<Hasher>,
+}
+
+/// An upload that is aborted unless it is completed.
+struct Pending {
+    client: StorageClient,
+    upload: Option<MultipartUpload>,
+}
+
+impl Pending {
+    fn upload(&self) -> Result<&MultipartUpload> {
+        self.upload.as_ref().ok_or_else(|| Error::unexpected("the upload is over"))
+    }
+
+    fn completed(mut self) {
+        self.upload = None;
+    }
+
+    /// Aborts now, so that the error that led here is returned when the upload is gone. The abort goes on if the
+    /// caller does not wait.
+    async fn abort(mut self) {
+        if let Some(upload) = self.upload.take() {
+            let client = self.client.clone();
+            self.client.pipeline().cleanup().complete(abort(client, upload)).await;
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            self.client.pipeline().cleanup().spawn(abort(self.client.clone(), upload));
+        }
+    }
+}
+
+async fn abort(client: StorageClient, upload: MultipartUpload) {
+    let request = AbortMultipartRequest::new(upload);
+    if let Err(error) = client.abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request).await {
+        let key = request.upload.key.as_str();
+        tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
+    }
+}
+
+impl StorageClient {
+    pub(super) async fn upload_parts(
+        &self,
+        cx: &CallContext,
+        request: &UploadRequest,
+        source: Source<'_>,
+        sizes: PartSizes,
+        first: First,
+    ) -> Result<UploadReceipt> {
+        // The precondition is sent at the end: whether it can be is asked before megabytes are.
+        self.locate(PUT, self.check_multipart_precondition(&request.precondition))?;
+        let pending = self.begin_pending(cx, request, first.hasher.is_some()).await?;
+        match self.send_all(cx, request, source, sizes, first, &pending).await {
+            Ok(receipt) => {
+                pending.completed();
+                Ok(receipt)
+            }
+            Err(error) => {
+                pending.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins inside the clean-up tracker: dropped meanwhile, what was begun is aborted all the same.
+    async fn begin_pending(&self, cx: &CallContext, request: &UploadRequest, sum: bool) -> Result<Pending> {
+        let mut begin =
+            BeginMultipartRequest::new(request.key.clone()).with_attributes(request.attributes.clone());
+        begin.checksum = self.upload_checksum(request).filter(|_| sum);
+        begin.call = request.call.clone();
+        if let Some(left) = cx.remaining() {
+            begin.call = begin.call.with_timeout(left);
+        }
+        let client = self.clone();
+        let task = async move {
+            let cx = CallContext::new(&begin.call);
+            let upload = client.begin_call(&cx, &begin).await?;
+            Ok(Pending { client, upload: Some(upload) })
+        };
+        let begun = self.pipeline().cleanup().complete(task).await;
+        begun.unwrap_or_else(|| self.locate(PUT, Err(Error::unexpected("beginning the upload was cut short"))))
+    }
+
+    async fn send_all(
+        &self,
+        cx: &CallContext,
+        request: &UploadRequest,
+        mut source: Source<'_>,
+        mut sizes: PartSizes,
+        first: First,
+        pending: &Pending,
+    ) -> Result<UploadReceipt> {
+        let upload = pending.upload()?;
+        let First { body, held, mut hasher } = first;
+        let mut receipts: Vec<PartReceipt> = Vec::new();
+        let mut sending = FuturesUnordered::new();
+        let mut total = body.len() as u64;
+        sending.push(self.send_part(cx, request, upload, 1, body, held));
+        loop {
+            while sending.len() >= self.inner.settings.upload_concurrency {
+                receipts.extend(sending.next().await.transpose()?);
+            }
+            let number = sizes.number();
+            let reading = async {
+                if source.is_empty().await? {
+                    return Ok(None);
+                }
+                let size = sizes.next_size()?;
+                let held = self.inner.budget.take(size as u64).await;
+                Ok(Some((source.part(size).await?, held)))
+            };
+            let read = poll_beside(reading, &mut sending, &mut receipts).await?;
+            let Some((body, held)) = self.locate(PUT, read)? else { break };
+            if let Some(hasher) = &mut hasher {
+                hasher.update(&body);
+            }
+            total += body.len() as u64;
+            sending.push(self.send_part(cx, request, upload, number, body, held));
+        }
+        while let Some(receipt) = sending.next().await {
+            receipts.push(receipt?);
+        }
+        receipts.sort_unstable_by_key(|receipt| receipt.number);
+        let parts = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
+        let checksum = self.verify_whole(request, hasher)?;
+        let mut complete = CompleteMultipartRequest::new(upload.clone(), receipts)
+            .with_precondition(request.precondition.clone())
+            .with_call_options(request.call.clone());
+        complete.checksum = checksum;
+        let receipt = match self.complete_call(cx, &complete).await {
+            Ok(receipt) => receipt,
+            Err(error) => self.reconcile(cx, request, error, total, checksum).await?,
+        };
+        Ok(self.uploaded(request, &receipt, total, parts, checksum))
+    }
+
+    async fn send_part(
+        &self,
+        cx: &CallContext,
+        request: &UploadRequest,
+        upload: &MultipartUpload,
+        number: u32,
+        body: Bytes,
+        held: Option<Held>,
+    ) -> Result<PartReceipt> {
+        let kind = self.upload_checksum(request);
+        let sum = kind.map(|kind| checksum::of(kind, &body)).transpose()?;
+        let mut part =
+            PutPartRequest::new(upload.clone(), number, body).with_call_options(request.call.clone());
+        part.checksum = sum;
+        let receipt = self.put_part_call(cx, &part).await;
+        // The budget is given back once the bytes are.
+        drop(part);
+        drop(held);
+        receipt
+    }
+
+    /// A completion whose reply was lost and that was repeated finds no upload any more. If the object is the one that
+    /// was sent, by size and checksum, the first attempt made it.
+    async fn reconcile(
+        &self,
+        cx: &CallContext,
+        request: &UploadRequest,
+        error: Error,
+        size: u64,
+        checksum: Option<Checksum>,
+    ) -> Result<PutReceipt> {
+        if error.kind() != ErrorKind::NotFound || error.effect() != Effect::MaybeApplied || checksum.is_none() {
+            return Err(error);
+        }
+        match self.head_call(cx, &HeadRequest::new(request.key.clone())).await {
+            Ok(info) if info.size == size && info.checksum == checksum => {
+                let receipt = PutReceipt::new(info.token);
+                Ok(match info.version {
+                    Some(version) => receipt.with_version(version),
+                    None => receipt,
+                })
+            }
+            _ => Err(error),
+        }
+    }
+}
+
+/// Drives `work` while the parts on their way go on; the first part that fails ends it.
+async fn poll_beside<T, F>(
+    work: impl Future<Output = T>,
+    sending: &mut FuturesUnordered<F>,
+    receipts: &mut Vec<PartReceipt>,
+) -> Result<T>
+where
+    F: Future<Output = Result<PartReceipt>>,
+{
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        while let Poll::Ready(Some(receipt)) = sending.poll_next_unpin(cx) {
+            match receipt {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        work.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
