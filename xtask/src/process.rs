@@ -319,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_ends_what_was_started() {
+        let groups = groups("panic");
+        let mut child = 0;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let (_group, pid) = family(&groups);
+            child = pid;
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        assert!(is_gone(child));
+    }
+
+    #[test]
     fn ending_all_ends_children_and_forbids_new_ones() {
         let groups = groups("all");
         let (group, child) = family(&groups);

@@ -9,10 +9,11 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::contract::outcome;
-use crate::contract::report::{Count, Report, Row, Status, fingerprint};
+use crate::contract::report::{Count, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
+use crate::contract::suites;
 use crate::failure::{Failure, Result};
-use crate::graph::{self, Built};
+use crate::graph::Built;
 use crate::servers::{self, Ended, Fleet, Host, Server, control};
 use crate::tool::Tool;
 
@@ -163,7 +164,7 @@ impl ContractTest {
     }
 
     fn selected(&self, tool: &Tool) -> Result<Vec<Built>> {
-        let mut built = build(tool)?;
+        let mut built = suites::build(tool)?;
         built.retain(|built| {
             self.domain
                 .as_deref()
@@ -223,12 +224,12 @@ impl ContractTest {
         }
         let count = Count::of(&rows);
         let report = Report {
-            suite: suite_version(tool),
-            clauses: clause_list(tool, built)?,
+            suite: suites::version(tool),
+            clauses: suites::clauses(tool, built)?,
             results: rows,
         };
         if self.is_everything() {
-            report.write(&last_report(tool))?;
+            report.write(&suites::last_report(tool))?;
         }
         if let Some(file) = &self.report {
             report.write(file)?;
@@ -246,28 +247,6 @@ impl ContractTest {
             ExitCode::SUCCESS
         })
     }
-}
-
-/// Where the report of the last run without filters is.
-pub fn last_report(tool: &Tool) -> PathBuf {
-    tool.workspace().own().join("contract-report.json")
-}
-
-/// Builds every suite there is.
-pub fn build(tool: &Tool) -> Result<Vec<Built>> {
-    let suites = graph::suites(tool.workspace());
-    if suites.is_empty() {
-        return Err(Failure::new(
-            "no member has a test target named contract or client",
-        ));
-    }
-    let mut command = tool.workspace().cargo();
-    graph::select(command.args(["test", "--no-run"]), tool.workspace());
-    command.args(suites.iter().flat_map(|suite| ["--test", suite]));
-    let mut built = graph::build(tool, &mut command)?;
-    built.retain(|built| graph::SUITES.contains(&built.target.as_str()));
-    built.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
-    Ok(built)
 }
 
 fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<Vec<Row>> {
@@ -301,26 +280,4 @@ fn list(tool: &Tool, built: &[Built], steering: &Steering) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn suite_version(tool: &Tool) -> String {
-    let packages = &tool.workspace().packages;
-    packages
-        .iter()
-        .find(|package| package.name == "external-contract")
-        .map_or_else(String::new, |p| p.version.clone())
-}
-
-/// A fingerprint of all clauses there are, whatever the filters.
-fn clause_list(tool: &Tool, built: &[Built]) -> Result<String> {
-    let mut clauses = Vec::new();
-    for built in built {
-        let names = suite::names(tool, built, &Steering::new())?;
-        clauses.extend(
-            names
-                .iter()
-                .filter_map(|name| Some(name.rsplit_once("::")?.1.to_owned())),
-        );
-    }
-    Ok(fingerprint(clauses.iter().map(String::as_str)))
 }

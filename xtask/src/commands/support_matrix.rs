@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::commands::contract_test;
 use crate::contract::report::Report;
+use crate::contract::suites;
 use crate::failure::{Context, Failure, Result};
 use crate::matrix::{Declared, markdown, replace};
 use crate::runs::write_whole;
@@ -31,10 +31,7 @@ pub struct SupportMatrix {
 impl SupportMatrix {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
-        let file = self
-            .report
-            .clone()
-            .unwrap_or_else(|| contract_test::last_report(tool));
+        let file = self.report.clone().unwrap_or_else(|| suites::last_report(tool));
         let report = Report::read(&file).context(
             "run `cargo xtask contract-test --require-servers` first, or name a report by --report",
         )?;
@@ -65,7 +62,7 @@ impl SupportMatrix {
 fn declared(tool: &Tool) -> Result<Vec<Declared>> {
     let mut all = Vec::new();
     // The client suites know the same providers.
-    for built in contract_test::build(tool)?
+    for built in suites::build(tool)?
         .into_iter()
         .filter(|built| built.target == "contract")
     {

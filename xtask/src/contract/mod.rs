@@ -3,3 +3,4 @@
 pub mod outcome;
 pub mod report;
 pub mod suite;
+pub mod suites;
