@@ -20,6 +20,7 @@ mod platform;
 mod process;
 mod runs;
 mod servers;
+mod terminal;
 mod tidy;
 mod tool;
 mod workspace;

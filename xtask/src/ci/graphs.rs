@@ -8,7 +8,7 @@ use crate::failure::{Failure, Result};
 /// How many crates external-core may pull in, itself not counted.
 const CORE_LIMIT: usize = 25;
 
-/// Crates, or beginnings of their names, that the embedded demo must not contain.
+/// Crates, or beginnings of their names, that the embedded demo must not contain: TLS stacks, SDKs, clients of servers.
 const NO_DEMO: &[&str] = &[
     "rustls",
     "native-tls",
@@ -17,7 +17,6 @@ const NO_DEMO: &[&str] = &[
     "ring",
     "reqwest",
     "redis",
-    "lettre",
     "security-framework",
     "schannel",
 ];

@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 
 use crate::ci::{Ci as Run, Installing, Log, STEPS, Step};
 use crate::failure::{Context, Failure, Result};
+use crate::terminal;
 use crate::tool::Tool;
 
 /// Runs every check: format, lints, tests, contract tests with servers, demos, docs, packaging, and more.
@@ -116,19 +115,18 @@ fn one(ci: &Run<'_>, step: &'static Step, (at, of): (usize, usize), logs: &Path)
 }
 
 fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["step", "", "seconds", ""]);
+    let mut table = terminal::table(["step", "", "seconds", ""]);
     for Done {
         step, took, outcome, ..
     } in done
     {
         let remark = match outcome {
             Ok(remark) => remark.clone().unwrap_or_default(),
-            Err(failure) => failure.to_string().lines().next().unwrap_or_default().to_owned(),
+            Err(failure) => failure.to_string(),
         };
         let word = if outcome.is_ok() { "ok" } else { "FAILED" };
-        table.add_row([step.name, word, &format!("{:.1}", took.as_secs_f64()), &remark]);
+        let seconds = format!("{:.1}", took.as_secs_f64());
+        table.add_row([step.name, word, &seconds, &terminal::short(&remark, 70)]);
     }
     let failed: Vec<&Done> = done.iter().filter(|done| done.outcome.is_err()).collect();
     if let Some(Done {
@@ -146,6 +144,15 @@ fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
         );
     }
     println!("\n{table}");
+    for remark in done
+        .iter()
+        .filter_map(|done| done.outcome.as_ref().ok()?.as_ref())
+    {
+        // What was left out must not drown in the table.
+        if remark.contains("NOT") {
+            println!("{remark}");
+        }
+    }
     println!(
         "\n{:.1} minutes in all; logs: {}",
         took.as_secs_f64() / 60.0,

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
 use super::report::{Count, Row, Status, by_lane};
+use crate::terminal;
 
 /// The table domain x provider x lane.
 pub fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header([
+    let mut table = terminal::table([
         "domain",
         "provider",
         "lane",
