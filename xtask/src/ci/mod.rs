@@ -103,11 +103,16 @@ impl Log {
         Ok(())
     }
 
+    /// All of it.
+    pub fn text(&self) -> String {
+        std::fs::read(&self.path)
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .unwrap_or_default()
+    }
+
     /// The last lines.
     pub fn tail(&self, lines: usize) -> String {
-        let text = std::fs::read(&self.path)
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .unwrap_or_default();
+        let text = self.text();
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
