@@ -97,6 +97,7 @@
 //! its message.
 #![forbid(unsafe_code)]
 
+pub mod cache;
 mod case;
 mod clause;
 mod common_block;

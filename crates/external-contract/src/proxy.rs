@@ -31,6 +31,7 @@ struct Log {
     /// What the client sent, a buffer a connection.
     sent: Vec<Vec<u8>>,
     turns: u64,
+    open: usize,
     cut: Option<(Vec<u8>, Cut)>,
     cuts: u64,
 }
@@ -92,6 +93,12 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.log().sent.len()
+    }
+
+    /// How many connections are open now.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.shared.log().open
     }
 
     /// How many bytes came from the client so far.
@@ -158,9 +165,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 let number = {
                     let mut log = shared.log();
                     log.sent.push(Vec::new());
+                    log.open += 1;
                     log.sent.len() - 1
                 };
-                tokio::spawn(serve(client, number, Arc::clone(&shared)));
+                let shared = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    serve(client, number, Arc::clone(&shared)).await;
+                    shared.log().open -= 1;
+                });
             }
             // Out of descriptors: others must end first.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
