@@ -83,10 +83,16 @@ impl MemoryConfig {
 
     pub(super) fn sizes(&self) -> Result<Sizes> {
         let out_of_range = |field: &'static str, rule: &'static str, value: u64| {
-            Err(Error::configuration(rule).with_context("field", field).with_context("value", value))
+            Err(Error::configuration(rule)
+                .with_context("field", field)
+                .with_context("value", value))
         };
         if self.max_bytes < 16 << 10 {
-            return out_of_range("max_bytes", "a memory cache needs at least 16384 bytes", self.max_bytes);
+            return out_of_range(
+                "max_bytes",
+                "a memory cache needs at least 16384 bytes",
+                self.max_bytes,
+            );
         }
         let max_value_bytes = self.max_value_bytes.unwrap_or((self.max_bytes / 8).min(16 << 20));
         if max_value_bytes == 0 || max_value_bytes > self.max_bytes / 4 {
@@ -104,7 +110,10 @@ impl MemoryConfig {
     }
 }
 
-pub(in crate::providers) fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn CacheService>> {
+pub(in crate::providers) fn build(
+    section: &Section,
+    context: &BuildContext,
+) -> Result<Arc<dyn CacheService>> {
     Ok(Arc::new(section.parse::<MemoryConfig>()?.build(context)?))
 }
 
@@ -118,7 +127,9 @@ mod tests {
             MemoryConfig::new().with_max_bytes(1),
             MemoryConfig::new().with_max_entries(1),
             MemoryConfig::new().with_max_value_bytes(0),
-            MemoryConfig::new().with_max_bytes(1 << 20).with_max_value_bytes(1 << 19),
+            MemoryConfig::new()
+                .with_max_bytes(1 << 20)
+                .with_max_value_bytes(1 << 19),
         ] {
             let error = config.sizes().unwrap_err();
             assert!(error.to_string().contains("memory cache"), "{error}");

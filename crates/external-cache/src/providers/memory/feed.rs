@@ -24,7 +24,10 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self { sender: broadcast::Sender::new(BACKLOG), listeners: Arc::default() }
+        Self {
+            sender: broadcast::Sender::new(BACKLOG),
+            listeners: Arc::default(),
+        }
     }
 
     /// Costs one atomic read where nobody listens.

@@ -122,17 +122,26 @@ impl RedisConfig {
     /// `Configuration` naming the field that is wrong.
     pub fn build(self, context: &BuildContext) -> Result<RedisCache> {
         let address = Address::parse(&context.secret(&self.url)?.expose()?)?;
-        let wrong = |field: &'static str, rule: &'static str| Error::configuration(rule).with_context("field", field);
+        let wrong =
+            |field: &'static str, rule: &'static str| Error::configuration(rule).with_context("field", field);
         let prefix = match self.namespace.as_str() {
             "" => String::new(),
             name if name.len() <= 128 && CacheKey::parse(name).is_ok() => format!("{name}:"),
-            _ => return Err(wrong("namespace", "a namespace has at most 128 bytes and no control characters")),
+            _ => {
+                return Err(wrong(
+                    "namespace",
+                    "a namespace has at most 128 bytes and no control characters",
+                ));
+            }
         };
         if self.connect_timeout.is_zero() {
             return Err(wrong("connect_timeout", "a connection cannot be made in no time"));
         }
         if self.max_value_bytes == 0 || self.max_value_bytes > 512 << 20 {
-            return Err(wrong("max_value_bytes", "the largest value in Redis is 1 byte to 512 MiB"));
+            return Err(wrong(
+                "max_value_bytes",
+                "the largest value in Redis is 1 byte to 512 MiB",
+            ));
         }
         let password = match (self.password, address.password) {
             (Some(password), _) => Some(context.secret(&password)?),
@@ -145,7 +154,9 @@ impl RedisConfig {
         let endpoint = Endpoint {
             host: address.host,
             port: address.port,
-            tls: address.tls.then(|| Tls::new(self.tls.unwrap_or_else(|| context.tls().clone()))),
+            tls: address
+                .tls
+                .then(|| Tls::new(self.tls.unwrap_or_else(|| context.tls().clone()))),
             username,
             password,
             database: self.database.or(address.database).unwrap_or(0),
@@ -155,7 +166,10 @@ impl RedisConfig {
     }
 }
 
-pub(in crate::providers) fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn CacheService>> {
+pub(in crate::providers) fn build(
+    section: &Section,
+    context: &BuildContext,
+) -> Result<Arc<dyn CacheService>> {
     Ok(Arc::new(section.parse::<RedisConfig>()?.build(context)?))
 }
 

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::redis::aio::{AsyncPushSender, MultiplexedConnection, SendError};
-use ::redis::{ErrorKind as RedisKind, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, Value, cmd};
+use ::redis::{
+    ErrorKind as RedisKind, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, Value, cmd,
+};
 use external_core::cache::{CacheKey, Invalidation, InvalidationStream};
 use external_core::{CallContext, Effect, Error, Result};
 use tokio::sync::mpsc;
@@ -59,7 +61,11 @@ impl Drop for Listener {
 }
 
 /// Connects, and returns once the server has confirmed that it will tell.
-pub(super) async fn listen(endpoint: &Endpoint, names: &Arc<Names>, cx: &CallContext) -> Result<InvalidationStream> {
+pub(super) async fn listen(
+    endpoint: &Endpoint,
+    names: &Arc<Names>,
+    cx: &CallContext,
+) -> Result<InvalidationStream> {
     let mut listener = endpoint.within(cx, connect(endpoint, names.clone())).await?;
     let mut tracking = cmd("CLIENT");
     tracking.arg("TRACKING").arg("ON").arg("BCAST");
@@ -67,7 +73,12 @@ pub(super) async fn listen(endpoint: &Endpoint, names: &Arc<Names>, cx: &CallCon
         tracking.arg("PREFIX").arg(names.prefix());
     }
     cx.mark_sent();
-    match listener.commands.send_packed_command(&tracking).await.map_err(error::on_the_way)? {
+    match listener
+        .commands
+        .send_packed_command(&tracking)
+        .await
+        .map_err(error::on_the_way)?
+    {
         Value::Okay => Ok(Box::pin(futures_util::stream::unfold(Some(listener), next))),
         Value::ServerError(refusal) => Err(endpoint.refused(error::answered(&refusal).0)),
         _ => Err(error::malformed()),
@@ -76,7 +87,9 @@ pub(super) async fn listen(endpoint: &Endpoint, names: &Arc<Names>, cx: &CallCon
 
 async fn connect(endpoint: &Endpoint, names: Arc<Names>) -> Result<Listener> {
     let socket = endpoint.dial().await?;
-    let mut info = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+    let mut info = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_skip_set_lib_name();
     if let Some(password) = &endpoint.password {
         info = info.set_password(password.expose()?.as_str());
     }
@@ -85,7 +98,10 @@ async fn connect(endpoint: &Endpoint, names: Arc<Names>) -> Result<Listener> {
     }
     let (give, queue) = mpsc::channel(BACKLOG);
     let overflow = Arc::new(AtomicBool::new(false));
-    let config = without_timeouts().set_push_sender(Inbox { queue: give, overflow: overflow.clone() });
+    let config = without_timeouts().set_push_sender(Inbox {
+        queue: give,
+        overflow: overflow.clone(),
+    });
     let (commands, driver) = MultiplexedConnection::new_with_config(&info, socket, config)
         .await
         .map_err(|refusal| endpoint.refused(login_failed(refusal)))?;
@@ -138,7 +154,10 @@ async fn next(listener: Option<Listener>) -> Step {
 }
 
 fn ended() -> Step {
-    Some((Err(Error::unavailable("the connection of the subscription ended")), None))
+    Some((
+        Err(Error::unavailable("the connection of the subscription ended")),
+        None,
+    ))
 }
 
 enum Heard {
@@ -153,7 +172,11 @@ fn heard(push: PushInfo, names: &Names) -> Heard {
         PushKind::Invalidate => match push.data.into_iter().next() {
             Some(Value::Array(changed)) => {
                 let keys: Vec<CacheKey> = changed.iter().filter_map(|name| key_of(name, names)).collect();
-                if keys.is_empty() { Heard::Nothing } else { Heard::Change(Invalidation::Keys(keys)) }
+                if keys.is_empty() {
+                    Heard::Nothing
+                } else {
+                    Heard::Change(Invalidation::Keys(keys))
+                }
             }
             // The server was emptied.
             _ => Heard::Change(Invalidation::All),

@@ -24,16 +24,16 @@ use std::sync::Arc;
 use ::redis::{cmd, pipe};
 use async_trait::async_trait;
 use external_core::cache::{
-    AcquireRequest, CacheEntry, CacheService, CompareAndSwapRequest, DOMAIN, DeleteManyRequest, DeleteRequest,
-    Deleted, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, InvalidationCache, InvalidationStream,
-    LockAttempt, LockCache, ReleaseOutcome, ReleaseRequest, RenewOutcome, RenewRequest, SetManyRequest, SetReceipt,
-    SetRequest, SubscribeRequest, SwapOutcome, TimeToLive, TtlRequest,
+    AcquireRequest, CacheEntry, CacheService, CompareAndSwapRequest, DOMAIN, DeleteManyRequest,
+    DeleteRequest, Deleted, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, InvalidationCache,
+    InvalidationStream, LockAttempt, LockCache, ReleaseOutcome, ReleaseRequest, RenewOutcome, RenewRequest,
+    SetManyRequest, SetReceipt, SetRequest, SubscribeRequest, SwapOutcome, TimeToLive, TtlRequest,
 };
 use external_core::{CallContext, Capabilities, Error, Provider, ProviderInfo, Result};
 
 use commands::Names;
-pub(in crate::providers) use config::build;
 pub use config::RedisConfig;
+pub(in crate::providers) use config::build;
 use connection::{Connector, Endpoint};
 
 /// The most keys in one batch: the server does nothing else meanwhile.
@@ -74,7 +74,9 @@ impl RedisCache {
 
 impl fmt::Debug for RedisCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisCache").field("location", &self.info.location()).finish_non_exhaustive()
+        f.debug_struct("RedisCache")
+            .field("location", &self.info.location())
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,7 +101,11 @@ impl Provider for RedisCache {
 impl CacheService for RedisCache {
     /// <https://redis.io/docs/latest/commands/get/>
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
-        commands::entry(self.connector.ask(cx, &self.names.on_key("GET", &request.key)).await?)
+        commands::entry(
+            self.connector
+                .ask(cx, &self.names.on_key("GET", &request.key))
+                .await?,
+        )
     }
 
     async fn set(&self, cx: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
@@ -110,7 +116,10 @@ impl CacheService for RedisCache {
 
     /// <https://redis.io/docs/latest/commands/del/>
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
-        let answer = self.connector.ask(cx, &self.names.on_key("DEL", &request.key)).await?;
+        let answer = self
+            .connector
+            .ask(cx, &self.names.on_key("DEL", &request.key))
+            .await?;
         Ok(Deleted::observed(cx, commands::integer(answer)? > 0))
     }
 
@@ -154,7 +163,11 @@ impl CacheService for RedisCache {
         Ok(results)
     }
 
-    async fn delete_many(&self, cx: &CallContext, request: &DeleteManyRequest) -> Result<Vec<Result<Deleted>>> {
+    async fn delete_many(
+        &self,
+        cx: &CallContext,
+        request: &DeleteManyRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
         super::check_batch(request.keys.len(), BATCH_KEYS)?;
         if request.keys.is_empty() {
             return Ok(Vec::new());
@@ -183,7 +196,11 @@ impl CacheService for RedisCache {
     }
 
     async fn ttl(&self, cx: &CallContext, request: &TtlRequest) -> Result<TimeToLive> {
-        commands::time_to_live(self.connector.ask(cx, &self.names.on_key("PTTL", &request.key)).await?)
+        commands::time_to_live(
+            self.connector
+                .ask(cx, &self.names.on_key("PTTL", &request.key))
+                .await?,
+        )
     }
 
     /// <https://redis.io/docs/latest/commands/incrby/>
@@ -194,7 +211,9 @@ impl CacheService for RedisCache {
             None => self.connector.ask(cx, &add).await?,
             Some(ttl) => {
                 // A counter that is not there begins at zero with its TTL; one that is keeps its own.
-                let mut begin = self.names.plain_set(&request.key, &bytes::Bytes::from_static(b"0"), Some(ttl));
+                let mut begin =
+                    self.names
+                        .plain_set(&request.key, &bytes::Bytes::from_static(b"0"), Some(ttl));
                 begin.arg("NX");
                 self.transaction(cx, [begin, add]).await?
             }
@@ -202,7 +221,11 @@ impl CacheService for RedisCache {
         commands::integer(answer)
     }
 
-    async fn compare_and_swap(&self, cx: &CallContext, request: &CompareAndSwapRequest) -> Result<SwapOutcome> {
+    async fn compare_and_swap(
+        &self,
+        cx: &CallContext,
+        request: &CompareAndSwapRequest,
+    ) -> Result<SwapOutcome> {
         if request.strict {
             return Err(Error::unsupported("strict-compare-and-swap"));
         }
@@ -210,7 +233,11 @@ impl CacheService for RedisCache {
         let Some(read) = request.token.bytes() else {
             return Err(super::foreign_token());
         };
-        commands::swap_outcome(self.connector.ask(cx, &self.names.compare_and_swap(request, read)).await?)
+        commands::swap_outcome(
+            self.connector
+                .ask(cx, &self.names.compare_and_swap(request, read))
+                .await?,
+        )
     }
 
     fn locks(&self) -> Option<&dyn LockCache> {

@@ -1,0 +1,125 @@
+//! Single flight: one load for any number of callers.
+//!
+//! A flight is a shared future, polled by whoever still waits: it survives the caller that began it, and ends
+//! with the last one that waits. The table holds it weakly, so a flight nobody waits for is simply gone.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use external_core::cache::CacheKey;
+use external_core::{Effect, Error, Result};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+
+/// What a load came to: an `Option<T>` behind `Any`, so that one table serves all types.
+pub(super) type Landed = Result<Arc<dyn Any + Send + Sync>>;
+pub(super) type Flight = Shared<BoxFuture<'static, Landed>>;
+
+/// Loads of different types under one key are different loads.
+pub(super) type FlightKey = (CacheKey, TypeId);
+
+#[derive(Default)]
+pub(super) struct Flights {
+    table: Mutex<HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>>,
+    begun: AtomicU64,
+    landed: AtomicU64,
+}
+
+impl Flights {
+    /// The running flight of a key, or a new one. A panic in it is an error for all that wait.
+    pub(super) fn join_or_begin(
+        self: &Arc<Self>,
+        key: FlightKey,
+        make: impl FnOnce() -> BoxFuture<'static, Landed>,
+    ) -> Flight {
+        let mut table = self.lock();
+        if let Some(flight) = table.get(&key).and_then(|(_, flight)| flight.upgrade()) {
+            return flight;
+        }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat {
+            flights: self.clone(),
+            key: key.clone(),
+            number,
+        };
+        let work = AssertUnwindSafe(make()).catch_unwind();
+        let flight = async move {
+            let _seat = seat;
+            work.await.unwrap_or_else(|_| Err(panicked()))
+        };
+        let flight = flight.boxed().shared();
+        if let Some(weak) = flight.downgrade() {
+            table.insert(key, (number, weak));
+        }
+        flight
+    }
+
+    /// How many flights have ended so far: a change between two looks means that something may have been stored.
+    pub(super) fn landed(&self) -> u64 {
+        self.landed.load(Ordering::Acquire)
+    }
+
+    fn lock(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The flight's place in the table, given back when it lands or is abandoned.
+struct Seat {
+    flights: Arc<Flights>,
+    key: FlightKey,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.flights.landed.fetch_add(1, Ordering::AcqRel);
+        let mut table = self.flights.lock();
+        if table
+            .get(&self.key)
+            .is_some_and(|(number, _)| *number == self.number)
+        {
+            table.remove(&self.key);
+        }
+    }
+}
+
+pub(super) fn panicked() -> Error {
+    Error::unexpected("the loader panicked").with_effect(Effect::NotApplied)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> FlightKey {
+        (CacheKey::parse("k").unwrap(), TypeId::of::<u32>())
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_flight_leaves_no_trace() {
+        let flights = Arc::new(Flights::default());
+        let never = flights.join_or_begin(key(), || futures_util::future::pending().boxed());
+        assert_eq!(flights.lock().len(), 1);
+        drop(never);
+        assert_eq!((flights.lock().len(), flights.landed()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_for_all() {
+        let flights = Arc::new(Flights::default());
+        let make = || async { panic!("canary") }.boxed();
+        let (one, two) = (
+            flights.join_or_begin(key(), make),
+            flights.join_or_begin(key(), make),
+        );
+        let (one, two) = futures_util::join!(one, two);
+        assert!(one.is_err() && two.is_err());
+        assert!(flights.lock().is_empty());
+    }
+}

@@ -1,0 +1,529 @@
+//! The client that services hold: typed values and everything that loops, waits or spans several exchanges.
+
+mod codec;
+mod envelope;
+mod flight;
+mod generations;
+mod invalidations;
+mod load;
+mod load_many;
+mod lock;
+mod namespace;
+mod scope;
+mod service;
+mod settings;
+mod stats;
+mod typed;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use external_core::cache::{
+    self, CacheKey, CacheService, DeleteManyRequest, DeleteRequest, ExpireRequest, GetManyRequest,
+    GetRequest, IncrementRequest, SetCondition, SetEntry, SetManyRequest, SetRequest, TimeToLive, Ttl,
+    TtlRequest,
+};
+use external_core::{BuildContext, Capability, Error, Provider, Result};
+use external_resilience::{Domain, Pipeline, Policy};
+
+pub use codec::{Codec, Json, Raw};
+use flight::Flights;
+pub use load::{LoadError, LoadOptions};
+pub use lock::{LockGuard, LockOptions};
+pub use namespace::CacheNamespace;
+pub use service::CacheRequest;
+pub use settings::CacheSettings;
+pub use stats::CacheStats;
+use stats::Counters;
+use typed::Typed;
+
+/// How long closing waits for calls and clean-ups where nobody says otherwise.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A cache, behind the call pipeline. Cloning is cheap; clones share everything.
+///
+/// ```
+/// use std::time::Duration;
+/// use external_cache::{CacheClient, providers::memory::MemoryCache};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let cache = CacheClient::over(MemoryCache::new());
+/// cache.set("user:1", &"Ada".to_string(), Duration::from_secs(60)).await?;
+/// assert_eq!(cache.get::<String>("user:1").await?.as_deref(), Some("Ada"));
+/// assert!(cache.delete("user:1").await?);
+/// # Ok::<(), external_core::Error>(()) }).unwrap();
+/// ```
+///
+/// Typed values are written by a codec ([`Json`] unless [`with_codec`](Self::with_codec) says otherwise) into an
+/// envelope that names codec and schema version. What cannot be decoded is a miss, counted in
+/// [`stats`](Self::stats). [`get_bytes`](Self::get_bytes) and [`set_bytes`](Self::set_bytes) do without.
+///
+/// Keys that begin with `~` are the client's own (namespaces, tags) and refused.
+#[derive(Clone)]
+pub struct CacheClient<C = Json> {
+    core: Arc<Core>,
+    codec: C,
+    schema: u16,
+}
+
+#[doc(hidden)]
+pub struct Core {
+    service: Arc<dyn CacheService>,
+    pipeline: Pipeline,
+    context: BuildContext,
+    settings: CacheSettings,
+    counters: Counters,
+    flights: Arc<Flights>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CacheClient {
+    /// A client over a provider, with the domain's default policy.
+    #[must_use]
+    pub fn over(provider: impl CacheService) -> Self {
+        Self::from(Arc::new(provider) as Arc<dyn CacheService>)
+    }
+
+    /// A client over a provider, with this policy.
+    #[must_use]
+    pub fn with_policy(service: Arc<dyn CacheService>, policy: Policy) -> Self {
+        let pipeline = Pipeline::new("default", service.info(), policy);
+        Self::assemble(
+            service,
+            pipeline,
+            CacheSettings::default(),
+            BuildContext::default(),
+        )
+    }
+
+    fn assemble(
+        service: Arc<dyn CacheService>,
+        pipeline: Pipeline,
+        settings: CacheSettings,
+        context: BuildContext,
+    ) -> Self {
+        let schema = settings.schema_version;
+        let core = Core {
+            service,
+            pipeline,
+            context,
+            settings,
+            counters: Counters::default(),
+            flights: Arc::default(),
+        };
+        Self {
+            core: Arc::new(core),
+            codec: Json,
+            schema,
+        }
+    }
+}
+
+impl<C> CacheClient<C> {
+    /// The same cache with another codec for typed values.
+    #[must_use]
+    pub fn with_codec<D>(self, codec: D) -> CacheClient<D> {
+        CacheClient {
+            core: self.core,
+            codec,
+            schema: self.schema,
+        }
+    }
+
+    /// The same cache with another schema version: what others wrote is a miss.
+    #[must_use]
+    pub fn with_schema_version(mut self, version: u16) -> Self {
+        self.schema = version;
+        self
+    }
+
+    /// What was seen of typed values so far.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.core.counters.read()
+    }
+
+    /// The concrete provider, if it is a `T`.
+    #[must_use]
+    pub fn provider<T: Provider>(&self) -> Option<&T> {
+        let provider: &dyn Provider = &*self.core.service;
+        provider.find::<T>()
+    }
+
+    /// The pipeline its calls pass.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.core.pipeline
+    }
+
+    /// Sends a request of the contract with all its options: conditions, timeout, metadata.
+    ///
+    /// ```
+    /// # use external_cache::{CacheClient, providers::memory::MemoryCache};
+    /// use external_core::cache::{CacheKey, SetRequest};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let cache = CacheClient::over(MemoryCache::new());
+    /// let request = SetRequest::new(CacheKey::parse("seen:42")?, "1").if_absent();
+    /// assert!(cache.send(&request).await?.stored);
+    /// # Ok::<(), external_core::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As the method of [`CacheService`] that the request belongs to; `Unsupported` where the provider lacks the
+    /// facet.
+    pub async fn send<R: CacheRequest>(&self, request: &R) -> Result<R::Answer> {
+        self.core.send(request).await
+    }
+
+    /// Whether there is a value, without reading it: be it fresh, stale or unreadable.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that does not parse, and as any call.
+    pub async fn exists(&self, key: impl AsRef<str>) -> Result<bool> {
+        let request = TtlRequest::new(user_key(key.as_ref())?);
+        Ok(self.send(&request).await? != TimeToLive::Missing)
+    }
+
+    /// Deletes a value: `true` once it is gone, whether or not there was one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that does not parse, and as any call.
+    pub async fn delete(&self, key: impl AsRef<str>) -> Result<bool> {
+        self.send(&DeleteRequest::new(user_key(key.as_ref())?)).await?;
+        Ok(true)
+    }
+
+    /// Deletes several values, in as many exchanges as the provider's batch limit asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete); the first key that could not be deleted.
+    pub async fn delete_many<K: AsRef<str>>(&self, keys: &[K]) -> Result<()> {
+        let keys = keys
+            .iter()
+            .map(|key| user_key(key.as_ref()))
+            .collect::<Result<Vec<_>>>()?;
+        for batch in keys.chunks(self.core.batch_keys()) {
+            let results = self.send(&DeleteManyRequest::new(batch.to_vec())).await?;
+            results.into_iter().find_map(Result::err).map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+
+    /// The value as it is stored, without codec and envelope.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that does not parse, and as any call.
+    pub async fn get_bytes(&self, key: impl AsRef<str>) -> Result<Option<Bytes>> {
+        let found = self.send(&GetRequest::new(user_key(key.as_ref())?)).await?;
+        Ok(found.map(|entry| entry.value))
+    }
+
+    /// Stores bytes as they are, without codec and envelope.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key or a time to live that does not parse, `PayloadTooLarge`, and as any call.
+    pub async fn set_bytes(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Bytes>,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<()> {
+        let mut request = SetRequest::new(user_key(key.as_ref())?, value);
+        request.ttl = time_to_live(ttl)?;
+        self.send(&request).await.map(drop)
+    }
+
+    /// Adds to a counter and answers its new value; `ttl` is given to a counter that this call creates.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if the value is no counter or would leave the range of `i64`, and as any call.
+    pub async fn increment(
+        &self,
+        key: impl AsRef<str>,
+        delta: i64,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<i64> {
+        let mut request = IncrementRequest::new(user_key(key.as_ref())?, delta);
+        request.ttl = time_to_live(ttl)?;
+        self.send(&request).await
+    }
+
+    /// Changes how long a value lives; `None`: it no longer expires. Answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key or a time to live that does not parse, and as any call.
+    pub async fn expire(&self, key: impl AsRef<str>, ttl: impl Into<Option<Duration>>) -> Result<bool> {
+        self.send(&ExpireRequest::new(user_key(key.as_ref())?, time_to_live(ttl)?))
+            .await
+    }
+
+    /// How long a value will still live.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that does not parse, and as any call.
+    pub async fn ttl(&self, key: impl AsRef<str>) -> Result<TimeToLive> {
+        self.send(&TtlRequest::new(user_key(key.as_ref())?)).await
+    }
+
+    fn typed(&self) -> Typed<C>
+    where
+        C: Clone,
+    {
+        Typed {
+            core: self.core.clone(),
+            codec: self.codec.clone(),
+            schema: self.schema,
+        }
+    }
+}
+
+/// Typed values.
+impl<C> CacheClient<C> {
+    /// A fresh value of this type; `None` if there is none, or none that can be decoded.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key that does not parse, and as any call.
+    pub async fn get<T>(&self, key: impl AsRef<str>) -> Result<Option<T>>
+    where
+        C: Codec<T>,
+    {
+        let key = user_key(key.as_ref())?;
+        let found = self.send(&GetRequest::new(key.clone())).await?;
+        self.typed().fresh(&key, found).await
+    }
+
+    /// Stores a value; `ttl` is a `Duration`, or `None` for no expiry.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a key, a time to live or a value that cannot be used, `PayloadTooLarge`, and as any
+    /// call.
+    pub async fn set<T>(
+        &self,
+        key: impl AsRef<str>,
+        value: &T,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<()>
+    where
+        C: Codec<T>,
+    {
+        self.set_if(SetCondition::Always, key, value, ttl).await.map(drop)
+    }
+
+    /// Stores a value only if its key has none. Answers whether it did.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub async fn set_if_absent<T>(
+        &self,
+        key: impl AsRef<str>,
+        value: &T,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<bool>
+    where
+        C: Codec<T>,
+    {
+        self.set_if(SetCondition::IfAbsent, key, value, ttl).await
+    }
+
+    /// Stores a value only if its key has one. Answers whether it did.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub async fn set_if_present<T>(
+        &self,
+        key: impl AsRef<str>,
+        value: &T,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<bool>
+    where
+        C: Codec<T>,
+    {
+        self.set_if(SetCondition::IfPresent, key, value, ttl).await
+    }
+
+    async fn set_if<T>(
+        &self,
+        condition: SetCondition,
+        key: impl AsRef<str>,
+        value: &T,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<bool>
+    where
+        C: Codec<T>,
+    {
+        let mut request = SetRequest::new(
+            user_key(key.as_ref())?,
+            self.typed().seal(Some(value), None, Vec::new())?,
+        );
+        request.ttl = time_to_live(ttl)?;
+        request.condition = condition;
+        Ok(self.send(&request).await?.stored)
+    }
+
+    /// Several values, in the order of their keys and in as many exchanges as the provider's batch limit asks for.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn get_many<T>(&self, keys: &[impl AsRef<str>]) -> Result<Vec<Option<T>>>
+    where
+        C: Codec<T>,
+    {
+        let keys = keys
+            .iter()
+            .map(|key| user_key(key.as_ref()))
+            .collect::<Result<Vec<_>>>()?;
+        let typed = self.typed();
+        let mut values = Vec::with_capacity(keys.len());
+        for batch in keys.chunks(self.core.batch_keys()) {
+            let found = self.send(&GetManyRequest::new(batch.to_vec())).await?;
+            for (key, entry) in batch.iter().zip(found) {
+                values.push(typed.fresh(key, entry).await?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Stores several values, in as many exchanges as the provider's batch limit asks for. Not atomic.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set); the first value that could not be stored.
+    pub async fn set_many<T>(
+        &self,
+        values: &[(impl AsRef<str>, T)],
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<()>
+    where
+        C: Codec<T>,
+    {
+        let ttl = time_to_live(ttl)?;
+        let mut entries = Vec::with_capacity(values.len());
+        for (key, value) in values {
+            let mut entry = SetEntry::new(
+                user_key(key.as_ref())?,
+                self.typed().seal(Some(value), None, Vec::new())?,
+            );
+            entry.ttl = ttl;
+            entries.push(entry);
+        }
+        for batch in entries.chunks(self.core.batch_keys()) {
+            let results = self.send(&SetManyRequest::new(batch.to_vec())).await?;
+            results.into_iter().find_map(Result::err).map_or(Ok(()), Err)?;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    fn batch_keys(&self) -> usize {
+        let limit = self
+            .service
+            .info()
+            .capabilities()
+            .get_limit("batch-keys")
+            .unwrap_or(1000);
+        usize::try_from(limit).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// A key of the service's own.
+fn user_key(key: &str) -> Result<CacheKey> {
+    if key.starts_with('~') {
+        return Err(Error::invalid_argument(
+            "keys that begin with `~` are the client's own",
+        ));
+    }
+    CacheKey::parse(key)
+}
+
+fn time_to_live(ttl: impl Into<Option<Duration>>) -> Result<Option<Ttl>> {
+    ttl.into().map(Ttl::new).transpose()
+}
+
+impl From<Arc<dyn CacheService>> for CacheClient {
+    fn from(service: Arc<dyn CacheService>) -> Self {
+        Self::with_policy(service, <Self as Domain>::policy())
+    }
+}
+
+impl<C> fmt::Debug for CacheClient<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheClient")
+            .field("pipeline", &self.core.pipeline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Domain for CacheClient {
+    type Service = dyn CacheService;
+    type Settings = CacheSettings;
+
+    const NAME: &'static str = cache::DOMAIN;
+    const DEVELOPMENT: &'static str = "memory";
+
+    /// A cache that is slow is of no use: 5 s in all, 1 s an attempt, three attempts 20 ms to 500 ms apart.
+    fn policy() -> Policy {
+        Policy::default()
+            .with_total_deadline(Duration::from_secs(5))
+            .with_attempt_timeout(Duration::from_secs(1))
+            .with_backoff(Duration::from_millis(20), Duration::from_millis(500))
+    }
+
+    fn new(
+        service: Arc<dyn CacheService>,
+        pipeline: Pipeline,
+        settings: CacheSettings,
+        context: &BuildContext,
+    ) -> Result<Self> {
+        settings.check()?;
+        Ok(Self::assemble(service, pipeline, settings, context.clone()))
+    }
+
+    fn service(&self) -> Arc<dyn CacheService> {
+        self.clone().into()
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.core.pipeline
+    }
+
+    fn provider(service: &dyn CacheService) -> &dyn Provider {
+        service
+    }
+
+    fn supports(service: &dyn CacheService, capability: &str) -> Capability {
+        cache::supports(service, capability)
+    }
+
+    fn capabilities() -> &'static [(&'static str, &'static str)] {
+        cache::CAPABILITIES
+    }
+
+    fn settings_schema() -> String {
+        crate::schema_of::<CacheSettings>()
+    }
+}

@@ -1,0 +1,61 @@
+//! What a client saw of its typed values.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of one instance since it was made; clones of a client share them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// Reads that found a fresh value.
+    pub hits: u64,
+    /// Reads that found nothing usable, those of `undecodable` included.
+    pub misses: u64,
+    /// Values that another codec, schema or program wrote, or that were damaged.
+    pub undecodable: u64,
+    /// Loader calls.
+    pub loads: u64,
+    /// Loader calls that failed, ran out of time or panicked.
+    pub failed_loads: u64,
+    /// Stale values that were served.
+    pub stale: u64,
+    /// Calls to the cache that failed while `get_or_load` went on without it.
+    pub cache_failures: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) hits: Counter,
+    pub(super) misses: Counter,
+    pub(super) undecodable: Counter,
+    pub(super) loads: Counter,
+    pub(super) failed_loads: Counter,
+    pub(super) stale: Counter,
+    pub(super) cache_failures: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> CacheStats {
+        CacheStats {
+            hits: self.hits.get(),
+            misses: self.misses.get(),
+            undecodable: self.undecodable.get(),
+            loads: self.loads.get(),
+            failed_loads: self.failed_loads.get(),
+            stale: self.stale.get(),
+            cache_failures: self.cache_failures.get(),
+        }
+    }
+}

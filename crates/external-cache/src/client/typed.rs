@@ -1,0 +1,114 @@
+//! Typed values: sealing, opening, and telling fresh from stale from unusable.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use external_core::Result;
+use external_core::cache::{CacheEntry, CacheKey};
+
+use super::envelope::{Envelope, Stamp};
+use super::{Codec, Core};
+
+/// What it takes to read and write typed values.
+#[derive(Clone)]
+pub(super) struct Typed<C> {
+    pub(super) core: Arc<Core>,
+    pub(super) codec: C,
+    pub(super) schema: u16,
+}
+
+/// What a read found.
+pub(super) enum Found<T> {
+    /// A value, or the knowledge that there is none, and for how long it has been stale (zero: fresh).
+    Usable {
+        value: Option<T>,
+        stale_for: Duration,
+    },
+    Nothing,
+}
+
+impl<C> Typed<C> {
+    /// The bytes to store for a value (`None`: for its absence).
+    pub(super) fn seal<T>(
+        &self,
+        value: Option<&T>,
+        fresh_until: Option<SystemTime>,
+        tags: Vec<Stamp>,
+    ) -> Result<Bytes>
+    where
+        C: Codec<T>,
+    {
+        let envelope = Envelope {
+            codec: C::ID,
+            schema: self.schema,
+            fresh_until: fresh_until.map(unix_millis),
+            tags,
+            payload: value.map(|value| self.codec.encode(value)).transpose()?,
+        };
+        Ok(envelope.seal())
+    }
+
+    /// A fresh value, counted as hit or miss.
+    pub(super) async fn fresh<T>(&self, key: &CacheKey, entry: Option<CacheEntry>) -> Result<Option<T>>
+    where
+        C: Codec<T>,
+    {
+        let value = match self.open(key, entry).await? {
+            Found::Usable {
+                value: Some(value),
+                stale_for: Duration::ZERO,
+            } => Some(value),
+            _ => None,
+        };
+        let counters = &self.core.counters;
+        if value.is_some() {
+            counters.hits.add()
+        } else {
+            counters.misses.add()
+        }
+        Ok(value)
+    }
+
+    /// Opens what was read. Asks for the tags' generations if there are tags.
+    pub(super) async fn open<T>(&self, key: &CacheKey, entry: Option<CacheEntry>) -> Result<Found<T>>
+    where
+        C: Codec<T>,
+    {
+        let Some(entry) = entry else {
+            return Ok(Found::Nothing);
+        };
+        let Some(envelope) = Envelope::open(entry.value) else {
+            return Ok(self.undecodable(key, "no envelope"));
+        };
+        if envelope.codec != C::ID {
+            return Ok(self.undecodable(key, "another codec"));
+        }
+        if envelope.schema != self.schema {
+            return Ok(self.undecodable(key, "another schema version"));
+        }
+        if !self.core.tags_hold(&envelope.tags).await? {
+            return Ok(Found::Nothing);
+        }
+        let value = match envelope.payload.map(|payload| self.codec.decode(&payload)) {
+            None => None,
+            Some(Ok(value)) => Some(value),
+            Some(Err(_)) => return Ok(self.undecodable(key, "not a value of this type")),
+        };
+        let stale_for = envelope.fresh_until.map_or(Duration::ZERO, |until| {
+            Duration::from_millis(unix_millis(self.core.context.now()).saturating_sub(until))
+        });
+        Ok(Found::Usable { value, stale_for })
+    }
+
+    fn undecodable<T>(&self, key: &CacheKey, reason: &'static str) -> Found<T> {
+        self.core.counters.undecodable.add();
+        tracing::debug!(%key, reason, "a cached value cannot be decoded: taken as a miss");
+        Found::Nothing
+    }
+}
+
+fn unix_millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
