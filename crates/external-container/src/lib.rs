@@ -69,3 +69,7 @@ pub use container::Container;
 pub use document::Mode;
 pub use health::{Health, HealthStatus, InstanceHealth};
 pub use shutdown::{InstanceShutdown, ShutdownReport};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,117 @@
+//! The whole program, as it is run: with the shipped input, and with input and configurations that are wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its ground gives way")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn here(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
+}
+
+fn demo(out: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_external-demo"))
+        .arg("--out")
+        .arg(out)
+        .arg("--report")
+        .arg(out.join("report.json"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn report(out: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap()
+}
+
+/// The folders of the runs under `out`.
+fn runs(out: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(out).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_dir()).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn registers_everybody_and_reads_everything_back() {
+    let out = tempfile::tempdir().unwrap();
+    for turn in 1..=2 {
+        let output = demo(out.path(), &[]);
+        let shown = text(&output.stdout);
+        assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
+        assert!(shown.contains("[ 30/30]") && shown.contains("all checks passed"), "{shown}");
+        assert!(!shown.contains("FAIL"), "{shown}");
+        assert_eq!(runs(out.path()).len(), turn, "each run has a folder of its own");
+        let report = report(out.path());
+        assert_eq!(report["ok"], true);
+        let calls = report["calls"].as_array().unwrap();
+        let count = |domain: &str, operation: &str| {
+            let of = |call: &&serde_json::Value| call["domain"] == domain && call["operation"] == operation;
+            calls.iter().filter(of).count()
+        };
+        assert_eq!(count("storage", "put"), 30);
+        assert_eq!(count("email", "send"), 30);
+        assert!(calls.iter().all(|call| call["outcome"] == "ok" && call["attempts"] == 1 && call["ms"].is_number()));
+    }
+}
+
+#[test]
+fn a_broken_input_registers_nobody() {
+    let out = tempfile::tempdir().unwrap();
+    let users = out.path().join("users.jsonl");
+    let portrait = here("data/portraits/01-ada.jpg");
+    let good = format!(
+        r#"{{"name": "Ada", "email": "ada@example.com", "locale": "en", "portrait": {:?}}}"#,
+        portrait.to_str().unwrap()
+    );
+    let words = out.path().join("words.jpg");
+    fs::write(&words, "no image").unwrap();
+    let no_image = good.replace(portrait.to_str().unwrap(), words.to_str().unwrap()).replace("ada@", "bob@");
+    fs::write(&users, format!("{good}\n{{\"name\": \n{no_image}\n")).unwrap();
+
+    let output = demo(out.path(), &["--users", users.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("the input cannot be used; nobody was registered"), "{said}");
+    assert!(said.contains("users.jsonl:2: column 9: EOF while parsing a value"), "{said}");
+    assert!(said.contains("users.jsonl:3: portrait ") && said.contains("is not an image that can be used"), "{said}");
+    assert!(runs(out.path()).is_empty(), "nothing was made");
+    assert_eq!(report(out.path()), serde_json::json!({ "ok": false, "calls": [] }));
+}
+
+#[test]
+fn a_broken_configuration_is_named_by_file_key_and_line() {
+    let out = tempfile::tempdir().unwrap();
+    let config = out.path().join("mine.toml");
+    let shipped = fs::read_to_string(here("config/embedded.toml")).unwrap();
+    for (from, to, named) in [
+        ("root =", "rout =", "mine.toml:8:1"),
+        ("provider = \"memory\"", "provider = \"redis\"", "add the feature `redis` of external-cache to have it"),
+        ("[demo]", "[demos]", "unknown top-level key `demos`"),
+        ("mailbox =", "mailbocks =", "key=demo.mailbocks"),
+    ] {
+        fs::write(&config, shipped.replace(from, to)).unwrap();
+        let output = demo(out.path(), &["--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains(named), "{named} is not in: {said}");
+    }
+}
+
+/// With every provider compiled in, Redis is known, and the address where nobody listens is named.
+#[cfg(feature = "all-providers")]
+#[test]
+fn a_host_that_cannot_be_reached_is_named_and_nobody_is_registered() {
+    let out = tempfile::tempdir().unwrap();
+    let config = out.path().join("mine.toml");
+    let shipped = fs::read_to_string(here("config/embedded.toml")).unwrap();
+    let redis = "provider = \"redis\"\nurl = \"redis://app:hunter2@127.0.0.1:1/0\"";
+    fs::write(&config, shipped.replace("provider = \"memory\"", redis)).unwrap();
+    let output = demo(out.path(), &["--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(said.contains("127.0.0.1:1") && said.contains("nobody was registered"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
