@@ -42,6 +42,26 @@ pub fn clauses(tree: &Tree, findings: &mut Findings) {
     }
 }
 
+/// A clause of a capability comes with the check that providers without it refuse: `.capability(id, refused)` asks for it.
+pub fn refusals(tree: &Tree, findings: &mut Findings) {
+    let is_suite = |path: &str| {
+        path.starts_with("crates/external-contract/src/")
+            && !path.contains("/runner/")
+            && !path.ends_with("/clause.rs")
+            || path.ends_with("/tests/client.rs")
+    };
+    for file in tree.rust().filter(|file| is_suite(&file.path)) {
+        let sets = |text: &str| text.contains("level: Level::Capability(") || text.contains(".level = ");
+        for (line, _) in file.statements().filter(|(_, text)| sets(text)) {
+            findings.at(
+                &file.path,
+                line,
+                "say `.capability(id, refused)`, which asks for the check that it is refused",
+            );
+        }
+    }
+}
+
 /// Domains with a contract in core: folders that hold a trait whose docs cite clauses or that have a crate.
 fn domains(tree: &Tree) -> Vec<&str> {
     let folder = |path: &'_ str| -> Option<String> {
@@ -227,6 +247,17 @@ mod tests {
             "{said:#?}"
         );
         assert_eq!(said.len(), 4, "{said:#?}");
+    }
+
+    #[test]
+    fn a_capability_comes_with_its_refusal() {
+        let text =
+            "//! S.\nClause { level: Level::Capability(\"a\") }\nclause!().capability(\"a\", check!());\n";
+        let said = said(
+            super::refusals,
+            &[("crates/external-contract/src/x/put.rs", text)],
+        );
+        assert_eq!(said.len(), 1, "{said:?}");
     }
 
     #[test]

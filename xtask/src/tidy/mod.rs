@@ -78,6 +78,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("a provider folder is the whole story", providers::folders),
     ("providers know no sibling and no client", providers::imports),
     ("promises and clauses cite each other", contracts::clauses),
+    ("clauses of a capability check its refusal", contracts::refusals),
     ("secrets are Secret", secrets::fields),
 ];
 
