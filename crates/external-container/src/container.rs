@@ -30,7 +30,7 @@ use crate::shutdown::ShutdownReport;
 ///         provider = 'memory'
 ///     ")?;
 /// let sessions: CacheClient = container.get("sessions")?;
-/// sessions.set("k", &"v", std::time::Duration::from_secs(60)).await?;
+/// sessions.set("k", &"v".to_owned(), std::time::Duration::from_secs(60)).await?;
 /// assert!(container.shutdown(std::time::Duration::from_secs(5)).await.is_clean());
 /// # Ok::<(), external_core::Error>(()) });
 /// # fn tokio_test<F: Future<Output = external_core::Result<()>>>(f: F) {
@@ -127,7 +127,8 @@ impl Container {
 
     /// Probes all instances side by side, together within the deadline.
     ///
-    /// Probes are calls that observers hear of; breakers neither see nor stop them.
+    /// Probes are calls that observers hear of; breakers neither see nor stop them. After the shutdown every instance
+    /// is down.
     pub async fn health(&self, within: Duration) -> Health {
         let built = self.assembly.state().built.clone();
         Health::probe(&built, within).await
@@ -141,8 +142,11 @@ impl Container {
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         let built = {
             let mut state = self.assembly.state();
-            state.closed = true;
-            mem::take(&mut state.built)
+            if mem::replace(&mut state.closed, true) {
+                Vec::new()
+            } else {
+                state.built.clone()
+            }
         };
         ShutdownReport::close(built, within).await
     }

@@ -5,20 +5,20 @@
 //!
 //! ```toml
 //! [storage.avatars]                     # a table a domain, a table an instance
-//! provider = "s3"                       # picks the row of the domain's registry
-//! requires = ["presign"]                # start-up fails if the provider cannot do it
-//! bucket = "avatars"                    # what the provider is configured with
-//! secret_key = { env = "S3_SECRET" }    # secrets by reference
+//! provider = "local"                    # picks the row of the domain's registry
+//! requires = ["create-only"]            # start-up fails if the provider cannot do it
+//! root = "/var/lib/avatars"             # what the provider is configured with
 //!
 //! [storage.avatars.client]              # what the client is configured with
-//! part_size = 16777216
+//! upload_concurrency = 8
 //!
 //! [storage.avatars.resilience]          # how calls are treated; what is absent keeps the domain's default
 //! total_deadline = "20s"
 //! operations.put.attempt_timeout = "5s"
 //!
 //! [cache.default]
-//! provider = "memory"
+//! provider = "redis"
+//! url = { env = "REDIS_URL" }           # secrets by reference: { env = "…" } or { file = "…" }
 //! ```
 //!
 //! ```

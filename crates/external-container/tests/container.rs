@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use external_container::{Container, ContainerBuilder, HealthStatus, Mode};
-use external_core::{BuildContext, ErrorKind};
+use external_core::{BuildContext, ErrorKind, ProviderEntry, ProviderKind};
 use external_resilience::{CallObserver, CallRecord};
-use support::{CLOSED, EchoClient, OUTSIDER, memory, registry};
+use support::{CLOSED, EchoClient, EchoService, OUTSIDER, memory, registry};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -114,6 +114,27 @@ async fn takes_providers_from_outside_and_clients_of_the_program() {
 }
 
 #[tokio::test]
+async fn tls_settings_reach_the_providers() {
+    const TLS: ProviderEntry<dyn EchoService> = ProviderEntry {
+        id: "tls",
+        feature: "",
+        kind: ProviderKind::Remote,
+        build: |_, context| Ok(memory(&format!("{:?}", context.tls().ca_file))),
+        schema: || "{}".into(),
+    };
+    let container = Container::builder()
+        .domain(registry().with(TLS))
+        .env([("EXTERNAL__TLS__ONLY_CA_FILE", "true")])
+        .from_str(
+            "s.toml",
+            "[tls]\nca_file = '/etc/ca.pem'\n[echo.default]\nprovider = 'tls'",
+        )
+        .unwrap();
+    let client: EchoClient = container.get_default().unwrap();
+    assert_eq!(client.echo("").await.unwrap(), "Some(\"/etc/ca.pem\")");
+}
+
+#[tokio::test]
 async fn an_instance_is_built_after_what_it_is_made_of_and_closed_before() {
     let file = "[echo.front]\nprovider = 'far'\nprefix = 'order-front '\nnext = 'middle'\n\
                 [echo.middle]\nprovider = 'far'\nprefix = 'order-middle '\nnext = 'back'\n\
@@ -160,6 +181,7 @@ async fn an_instance_is_built_after_what_it_is_made_of_and_closed_before() {
         ErrorKind::Closed
     );
     assert!(container.shutdown(SECOND).await.instances.is_empty());
+    assert!(!container.health(SECOND).await.is_up());
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,7 @@ const PORTRAIT_BYTES: u64 = 5 << 20;
 /// Every problem of every line, each with file and line.
 pub(crate) fn read(file: &Path) -> Result<Vec<Registration>, BadInput> {
     let bytes = fs::read(file).map_err(|error| BadInput(vec![format!("{}: {error}", file.display())]))?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let mut users = Vec::new();
     let mut problems = Vec::new();
     let mut seen = HashMap::new();
@@ -103,7 +103,7 @@ fn parse(line: &[u8], number: usize, folder: &Path) -> Result<Registration, Stri
         ));
     }
     let email = EmailAddress::parse(&line.email).map_err(|error| {
-        let why = error.context_value("because").unwrap_or(error.message());
+        let why = error.context_value("because").unwrap_or_else(|| error.message());
         format!("email {:?} is not an address: {why}", line.email)
     })?;
     let portrait = portrait(&folder.join(&line.portrait)).map_err(|error| {

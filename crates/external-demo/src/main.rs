@@ -18,6 +18,7 @@ mod report;
 mod settings;
 mod verify;
 
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -88,7 +89,11 @@ async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
     let folder = folder::create(&args.out, BuildContext::default().now())
         .map_err(|error| format!("{}: {error}", args.out.display()))?;
     let config = args.config();
-    let (container, settings) = settings::open(&config, &folder, args.mailbox.as_deref(), calls.clone())?;
+    let opened = settings::open(&config, &folder, args.mailbox.as_deref(), calls.clone());
+    let (container, settings) = opened.inspect_err(|_| {
+        // Nothing was done in it. If it cannot be taken away, it is empty all the same.
+        let _ = fs::remove_dir(&folder);
+    })?;
     println!("configuration {}", config.display());
     println!("{} users from {}", users.len(), args.users().display());
 

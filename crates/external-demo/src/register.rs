@@ -72,10 +72,15 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// `Configuration` naming a table that is missing.
+    /// `Configuration` naming a table that is missing; `Unsupported` if the store makes no links.
     pub(crate) fn open(container: &Container, run: &str) -> Result<Self> {
+        let storage: StorageClient = container.get_default()?;
+        // Found out now, nobody is registered half.
+        if !storage.supports("presign-get").is_supported() {
+            return Err(Error::unsupported("presign-get").with_context("location", storage.info().location()));
+        }
         Ok(Self {
-            storage: container.get_default()?,
+            storage,
             cache: container.get_default()?,
             email: container.get_default()?,
             table: Arc::default(),

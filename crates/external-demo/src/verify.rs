@@ -243,7 +243,7 @@ fn same(bytes: &[u8], account: &Account) -> Result<(), String> {
         .iter()
         .zip(given)
         .position(|(one, other)| one != other)
-        .unwrap_or(bytes.len().min(given.len()));
+        .unwrap_or_else(|| bytes.len().min(given.len()));
     Err(format!(
         "{} bytes instead of {}, different from byte {at} on",
         bytes.len(),
