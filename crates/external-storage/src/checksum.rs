@@ -51,7 +51,8 @@ impl Hasher {
 /// Whether what arrived for a write is what was sent. Nothing was stored, so the effect is `NotApplied`.
 pub(crate) fn verify_write(expected: Option<Checksum>, bytes: &[u8]) -> Result<()> {
     match expected {
-        Some(expected) => compare(expected, of(expected.kind(), bytes)?).map_err(|error| error.with_effect(Effect::NotApplied)),
+        Some(expected) => compare(expected, of(expected.kind(), bytes)?)
+            .map_err(|error| error.with_effect(Effect::NotApplied)),
         None => Ok(()),
     }
 }
@@ -81,7 +82,10 @@ pub(crate) fn verify_read(body: ByteStream, expected: Checksum) -> Result<ByteSt
                 *hasher = None;
                 Some(Err(error))
             }
-            _ => hasher.take().and_then(|hasher| compare(expected, hasher.finish()).err()).map(Err),
+            _ => hasher
+                .take()
+                .and_then(|hasher| compare(expected, hasher.finish()).err())
+                .map(Err),
         };
         futures_util::future::ready(passed)
     });
@@ -97,7 +101,10 @@ mod tests {
     #[test]
     fn known_values() {
         // The check value of CRC-32C (Castagnoli), and FIPS 180's "abc".
-        assert_eq!(of(ChecksumKind::Crc32c, b"123456789").unwrap(), Checksum::Crc32c(0xe306_9283));
+        assert_eq!(
+            of(ChecksumKind::Crc32c, b"123456789").unwrap(),
+            Checksum::Crc32c(0xe306_9283)
+        );
         let abc = of(ChecksumKind::Sha256, b"abc").unwrap().to_string();
         assert!(abc.starts_with("sha256:ba7816bf8f01cfea"), "{abc}");
     }
@@ -111,8 +118,13 @@ mod tests {
         };
         let whole = verify_read(stream(&[b"abc", b"def"]), sum).unwrap();
         assert_eq!(whole.collect(100).await.unwrap(), "abcdef");
-        for damaged in [&[b"abc" as &[u8]] as &[_], &[b"abc", b"dEf"], &[]] {
-            let error = verify_read(stream(damaged), sum).unwrap().collect(100).await.unwrap_err();
+        let damages: [&[&'static [u8]]; 3] = [&[b"abc"], &[b"abc", b"dEf"], &[]];
+        for damaged in damages {
+            let error = verify_read(stream(damaged), sum)
+                .unwrap()
+                .collect(100)
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }
     }

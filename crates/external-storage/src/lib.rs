@@ -34,15 +34,25 @@ pub use content_type::guess as guess_content_type;
 pub use external_core::storage::*;
 pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
 pub use external_resilience::{Domain, Policy};
+#[cfg(feature = "serve")]
+pub use providers::local::ServeConfig;
 #[cfg(feature = "local")]
-pub use providers::local::{LocalConfig, LocalStorage};
+pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
 
 use external_resilience::{KnownProvider, Registry};
 
 /// Every provider of this crate, compiled in or not.
-const KNOWN: &[KnownProvider] =
-    &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "local", feature: "local" }];
+const KNOWN: &[KnownProvider] = &[
+    KnownProvider {
+        id: "memory",
+        feature: "",
+    },
+    KnownProvider {
+        id: "local",
+        feature: "local",
+    },
+];
 
 /// The provider table: what this build can make. `.with(ENTRY)` adds a provider from outside.
 #[must_use]

@@ -13,7 +13,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Passes `body` on under the call's guard.
 pub(super) fn guarded(body: ByteStream, guard: CallGuard, idle: Duration) -> ByteStream {
-    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None })
+    ByteStream::new(Guarded {
+        body,
+        guard: Some(guard),
+        idle,
+        timer: None,
+    })
 }
 
 struct Guarded {
@@ -47,7 +52,8 @@ impl Stream for Guarded {
                 match timer.as_mut().poll(cx) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(()) => {
-                        let error = Error::timeout("the body stalled").with_context("idle_seconds", this.idle.as_secs_f64());
+                        let error = Error::timeout("the body stalled")
+                            .with_context("idle_seconds", this.idle.as_secs_f64());
                         Poll::Ready(Some(Err(this.fail(error))))
                     }
                 }

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, CopyRequest, CopyStorage,
     DeleteBatchRequest, DeleteRequest, DeleteVersionRequest, Deleted, GetRequest, GetResult, GetTagsRequest,
-    HeadRequest, ListPage, ListRequest, ListUploadsRequest, ListVersionsRequest, MultipartStorage, MultipartUpload,
-    ObjectInfo, PartReceipt, PresignRequest, PresignStorage, PresignedUrl, PutPartRequest, PutReceipt, PutRequest,
-    PutTagsRequest, RestoreVersionRequest, StorageService, TagStorage, UploadPage, VersionPage, VersionStorage,
+    HeadRequest, ListPage, ListRequest, ListUploadsRequest, ListVersionsRequest, MultipartStorage,
+    MultipartUpload, ObjectInfo, PartReceipt, PresignRequest, PresignStorage, PresignedUrl, PutPartRequest,
+    PutReceipt, PutRequest, PutTagsRequest, RestoreVersionRequest, StorageService, TagStorage, UploadPage,
+    VersionPage, VersionStorage,
 };
 use external_core::{CallContext, Provider, ProviderInfo, Result};
 
@@ -53,7 +54,11 @@ impl StorageService for StorageClient {
         self.delete_call(cx, request).await
     }
 
-    async fn delete_batch(&self, cx: &CallContext, request: &DeleteBatchRequest) -> Result<Vec<Result<Deleted>>> {
+    async fn delete_batch(
+        &self,
+        cx: &CallContext,
+        request: &DeleteBatchRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
         self.delete_batch_call(cx, request).await
     }
 
@@ -85,7 +90,11 @@ impl StorageService for StorageClient {
 
 #[async_trait]
 impl MultipartStorage for StorageClient {
-    async fn begin_multipart(&self, cx: &CallContext, request: &BeginMultipartRequest) -> Result<MultipartUpload> {
+    async fn begin_multipart(
+        &self,
+        cx: &CallContext,
+        request: &BeginMultipartRequest,
+    ) -> Result<MultipartUpload> {
         self.begin_call(cx, request).await
     }
 
@@ -93,7 +102,11 @@ impl MultipartStorage for StorageClient {
         self.put_part_call(cx, request).await
     }
 
-    async fn complete_multipart(&self, cx: &CallContext, request: &CompleteMultipartRequest) -> Result<PutReceipt> {
+    async fn complete_multipart(
+        &self,
+        cx: &CallContext,
+        request: &CompleteMultipartRequest,
+    ) -> Result<PutReceipt> {
         self.complete_call(cx, request).await
     }
 

@@ -25,7 +25,8 @@ impl StorageClient {
     ///
     /// `NotFound` if there is no source, and those of every call.
     pub async fn copy(&self, from: impl IntoKey, to: impl IntoKey) -> Result<PutReceipt> {
-        self.copy_with(&CopyRequest::new(from.into_key()?, to.into_key()?)).await
+        self.copy_with(&CopyRequest::new(from.into_key()?, to.into_key()?))
+            .await
     }
 
     /// Copies an object. Where the provider cannot (capability `copy` is then `Emulated`), the bytes pass through this
@@ -70,7 +71,11 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_copy(request))?;
         match self.service().copier() {
-            Some(copier) => self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await,
+            Some(copier) => {
+                self.pipeline()
+                    .run(operation, cx, |cx, _| copier.copy(cx, request))
+                    .await
+            }
             None => self.copy_through(cx, request).await,
         }
     }
@@ -102,12 +107,19 @@ impl StorageClient {
     }
 
     /// The source's attributes. Tags of an old version are not to be had, and are left out.
-    async fn attributes_of(&self, cx: &CallContext, info: &ObjectInfo, request: &CopyRequest) -> Result<ObjectAttributes> {
+    async fn attributes_of(
+        &self,
+        cx: &CallContext,
+        info: &ObjectInfo,
+        request: &CopyRequest,
+    ) -> Result<ObjectAttributes> {
         let mut attributes = ObjectAttributes::new();
         attributes.headers = info.headers.clone();
         attributes.metadata = info.metadata.clone();
         if self.service().tags().is_some() && request.from_version.is_none() {
-            attributes.tags = self.get_tags_call(cx, &GetTagsRequest::new(info.key.clone())).await?;
+            attributes.tags = self
+                .get_tags_call(cx, &GetTagsRequest::new(info.key.clone()))
+                .await?;
         }
         Ok(attributes)
     }

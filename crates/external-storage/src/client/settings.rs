@@ -140,7 +140,9 @@ impl StorageSettings {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let wrong = |key: &'static str, reason: &'static str| Err(Error::configuration(reason).with_context("key", key));
+        let wrong = |key: &'static str, reason: &'static str| {
+            Err(Error::configuration(reason).with_context("key", key))
+        };
         for (key, bytes) in [
             ("part_bytes", self.part_bytes),
             ("upload_budget_bytes", self.upload_budget_bytes),
@@ -150,9 +152,10 @@ impl StorageSettings {
                 return wrong(key, "must be at least one byte");
             }
         }
-        for (key, parts) in
-            [("upload_concurrency", self.upload_concurrency), ("download_concurrency", self.download_concurrency)]
-        {
+        for (key, parts) in [
+            ("upload_concurrency", self.upload_concurrency),
+            ("download_concurrency", self.download_concurrency),
+        ] {
             if !(1..=64).contains(&parts) {
                 return wrong(key, "must be 1 to 64");
             }

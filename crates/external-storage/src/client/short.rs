@@ -17,7 +17,12 @@ impl StorageClient {
     /// # Errors
     ///
     /// As [`upload_with`](Self::upload_with); `InvalidArgument` if `key` is none.
-    pub async fn upload(&self, reader: impl AsyncRead + Send, key: impl IntoKey, content_type: &str) -> Result<String> {
+    pub async fn upload(
+        &self,
+        reader: impl AsyncRead + Send,
+        key: impl IntoKey,
+        content_type: &str,
+    ) -> Result<String> {
         let request = UploadRequest::new(key.into_key()?).with_content_type(content_type);
         Ok(self.upload_with(reader, request).await?.location)
     }

@@ -7,7 +7,8 @@ mod source;
 
 use bytes::Bytes;
 use external_core::storage::{
-    Checksum, ChecksumKind, ObjectAttributes, ObjectKey, Precondition, PutReceipt, PutRequest, VersionId, VersionToken,
+    Checksum, ChecksumKind, ObjectAttributes, ObjectKey, Precondition, PutReceipt, PutRequest, VersionId,
+    VersionToken,
 };
 use external_core::{CallContext, CallOptions, Effect, Error, Operation, Repeat, Result, Retry};
 use futures_core::Stream;
@@ -121,7 +122,11 @@ impl StorageClient {
     ///
     /// `AlreadyExists` or `Conflict` by the precondition, `Corrupt`, `PayloadTooLarge`, `Unsupported`, `Timeout` at the
     /// request's timeout, `Unexpected` if the source cannot be read, and those of every call.
-    pub async fn upload_with(&self, reader: impl AsyncRead + Send, request: UploadRequest) -> Result<UploadReceipt> {
+    pub async fn upload_with(
+        &self,
+        reader: impl AsyncRead + Send,
+        request: UploadRequest,
+    ) -> Result<UploadReceipt> {
         self.run_upload(Source::reader(reader), request).await
     }
 
@@ -144,18 +149,32 @@ impl StorageClient {
         }
         let cx = CallContext::new(&request.call);
         let upload = self.upload_in(&cx, source, &request);
-        let Some(deadline) = cx.deadline() else { return upload.await };
+        let Some(deadline) = cx.deadline() else {
+            return upload.await;
+        };
         // Reading the source has no other bound. An abort goes on in the clean-up, where this cuts it short.
         match tokio::time::timeout_at(deadline, upload).await {
             Ok(result) => result,
             Err(_) => {
-                let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
-                self.locate(PUT, Err(Error::timeout("the upload took too long").with_effect(effect)))
+                let effect = if cx.was_sent() {
+                    Effect::MaybeApplied
+                } else {
+                    Effect::NotSent
+                };
+                self.locate(
+                    PUT,
+                    Err(Error::timeout("the upload took too long").with_effect(effect)),
+                )
             }
         }
     }
 
-    async fn upload_in(&self, cx: &CallContext, mut source: Source<'_>, request: &UploadRequest) -> Result<UploadReceipt> {
+    async fn upload_in(
+        &self,
+        cx: &CallContext,
+        mut source: Source<'_>,
+        request: &UploadRequest,
+    ) -> Result<UploadReceipt> {
         let mut sizes = PartSizes::new(self.info().capabilities(), &self.inner.settings);
         let kind = self.upload_checksum(request);
         // What is refused is refused before the source is touched. The upload may turn out to be a single put, or not.
@@ -163,7 +182,11 @@ impl StorageClient {
         self.locate(PUT, self.check_put(&probe))?;
 
         let parts = self.service().multipart().is_some();
-        let size = if parts { sizes.next_size()? } else { self.largest_put() };
+        let size = if parts {
+            sizes.next_size()?
+        } else {
+            self.largest_put()
+        };
         let held = self.inner.budget.take(size as u64).await;
         let first = self.locate(PUT, source.part(size).await)?;
         let mut hasher = kind.map(Hasher::new).transpose()?;
@@ -178,18 +201,34 @@ impl StorageClient {
             return Ok(self.uploaded(request, &receipt, size, 0, checksum));
         }
         if !parts {
-            let error = Error::payload_too_large("the provider takes no parts, and one put does not hold the upload")
-                .with_effect(Effect::NotSent)
-                .with_context("bytes_at_least", size);
+            let error =
+                Error::payload_too_large("the provider takes no parts, and one put does not hold the upload")
+                    .with_effect(Effect::NotSent)
+                    .with_context("bytes_at_least", size);
             return self.locate(PUT, Err(error));
         }
-        self.upload_parts(cx, request, source, sizes, multipart::First { body: first, held, hasher }).await
+        self.upload_parts(
+            cx,
+            request,
+            source,
+            sizes,
+            multipart::First {
+                body: first,
+                held,
+                hasher,
+            },
+        )
+        .await
     }
 
     /// How much one put holds where there are no parts: the provider's limit, within the instance's budget.
     fn largest_put(&self) -> usize {
         let budget = self.inner.settings.upload_budget_bytes;
-        let limit = self.info().capabilities().get_limit("put-bytes-max").unwrap_or(budget);
+        let limit = self
+            .info()
+            .capabilities()
+            .get_limit("put-bytes-max")
+            .unwrap_or(budget);
         usize::try_from(limit.min(budget)).unwrap_or(usize::MAX)
     }
 
@@ -204,7 +243,13 @@ impl StorageClient {
 
     fn upload_checksum(&self, request: &UploadRequest) -> Option<ChecksumKind> {
         let given = request.checksum.map(|sum| sum.kind());
-        given.or_else(|| self.inner.settings.checksum.kind().filter(|_| self.can("checksum")))
+        given.or_else(|| {
+            self.inner
+                .settings
+                .checksum
+                .kind()
+                .filter(|_| self.can("checksum"))
+        })
     }
 
     /// The checksum of all the bytes; `Corrupt` if another one was given beforehand.
@@ -212,7 +257,8 @@ impl StorageClient {
         let seen = hasher.map(Hasher::finish);
         if let (Some(expected), Some(seen)) = (request.checksum, seen) {
             let compared = crate::checksum::compare(expected, seen);
-            let certain = compared.map_err(|error| error.with_effect(Effect::NotApplied).with_retry(Retry::Never));
+            let certain =
+                compared.map_err(|error| error.with_effect(Effect::NotApplied).with_retry(Retry::Never));
             self.locate(PUT, certain)?;
         }
         Ok(seen)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::storage::{
-    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest, MultipartUpload,
-    PartReceipt, PutPartRequest, PutReceipt,
+    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest,
+    MultipartUpload, PartReceipt, PutPartRequest, PutReceipt,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use futures_util::StreamExt;
@@ -38,7 +38,9 @@ struct Pending {
 
 impl Pending {
     fn upload(&self) -> Result<&MultipartUpload> {
-        self.upload.as_ref().ok_or_else(|| Error::unexpected("the upload is over"))
+        self.upload
+            .as_ref()
+            .ok_or_else(|| Error::unexpected("the upload is over"))
     }
 
     fn completed(mut self) {
@@ -50,7 +52,11 @@ impl Pending {
     async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
             let client = self.client.clone();
-            self.client.pipeline().cleanup().complete(abort(client, upload)).await;
+            self.client
+                .pipeline()
+                .cleanup()
+                .complete(abort(client, upload))
+                .await;
         }
     }
 }
@@ -58,14 +64,20 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(upload) = self.upload.take() {
-            self.client.pipeline().cleanup().spawn(abort(self.client.clone(), upload));
+            self.client
+                .pipeline()
+                .cleanup()
+                .spawn(abort(self.client.clone(), upload));
         }
     }
 }
 
 async fn abort(client: StorageClient, upload: MultipartUpload) {
     let request = AbortMultipartRequest::new(upload);
-    if let Err(error) = client.abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request).await {
+    if let Err(error) = client
+        .abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request)
+        .await
+    {
         let key = request.upload.key.as_str();
         tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
     }
@@ -108,10 +120,14 @@ impl StorageClient {
         let task = async move {
             let cx = CallContext::new(&begin.call);
             let upload = client.begin_call(&cx, &begin).await?;
-            Ok(Pending { client, upload: Some(upload) })
+            Ok(Pending {
+                client,
+                upload: Some(upload),
+            })
         };
         let begun = self.pipeline().cleanup().complete(task).await;
-        begun.unwrap_or_else(|| self.locate(PUT, Err(Error::unexpected("beginning the upload was cut short"))))
+        begun
+            .unwrap_or_else(|| self.locate(PUT, Err(Error::unexpected("beginning the upload was cut short"))))
     }
 
     async fn send_all(
@@ -124,7 +140,11 @@ impl StorageClient {
         pending: &Pending,
     ) -> Result<UploadReceipt> {
         let upload = pending.upload()?;
-        let First { body, held, mut hasher } = first;
+        let First {
+            body,
+            held,
+            mut hasher,
+        } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
         let mut sending = FuturesUnordered::new();
         let mut total = body.len() as u64;
@@ -143,7 +163,9 @@ impl StorageClient {
                 Ok(Some((source.part(size).await?, held)))
             };
             let read = poll_beside(reading, &mut sending, &mut receipts).await?;
-            let Some((body, held)) = self.locate(PUT, read)? else { break };
+            let Some((body, held)) = self.locate(PUT, read)? else {
+                break;
+            };
             if let Some(hasher) = &mut hasher {
                 hasher.update(&body);
             }
@@ -198,7 +220,8 @@ impl StorageClient {
         size: u64,
         checksum: Option<Checksum>,
     ) -> Result<PutReceipt> {
-        if error.kind() != ErrorKind::NotFound || error.effect() != Effect::MaybeApplied || checksum.is_none() {
+        if error.kind() != ErrorKind::NotFound || error.effect() != Effect::MaybeApplied || checksum.is_none()
+        {
             return Err(error);
         }
         match self.head_call(cx, &HeadRequest::new(request.key.clone())).await {

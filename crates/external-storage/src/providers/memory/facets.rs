@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, CopyRequest, CopyStorage,
     DeleteVersionRequest, Deleted, GetTagsRequest, ListUploadsRequest, ListVersionsRequest, MultipartStorage,
-    MultipartUpload, PartReceipt, PutPartRequest, PutReceipt, PutTagsRequest, RestoreVersionRequest, TagStorage,
-    UploadPage, VersionPage, VersionStorage, validate_tags,
+    MultipartUpload, PartReceipt, PutPartRequest, PutReceipt, PutTagsRequest, RestoreVersionRequest,
+    TagStorage, UploadPage, VersionPage, VersionStorage, validate_tags,
 };
 use external_core::{CallContext, Error, Result};
 
@@ -17,10 +17,16 @@ use crate::checksum;
 
 #[async_trait]
 impl MultipartStorage for MemoryStorage {
-    async fn begin_multipart(&self, cx: &CallContext, request: &BeginMultipartRequest) -> Result<MultipartUpload> {
+    async fn begin_multipart(
+        &self,
+        cx: &CallContext,
+        request: &BeginMultipartRequest,
+    ) -> Result<MultipartUpload> {
         request.attributes.validate()?;
         cx.mark_sent();
-        Ok(self.state().begin(&request.key, request.attributes.clone(), self.context.now()))
+        Ok(self
+            .state()
+            .begin(&request.key, request.attributes.clone(), self.context.now()))
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
@@ -32,11 +38,20 @@ impl MultipartStorage for MemoryStorage {
         too_large(request.body.len(), self.config.part_bytes_max)?;
         checksum::verify_write(request.checksum, &request.body)?;
         cx.mark_sent();
-        let token = self.state().put_part(&request.upload, request.number, request.body.clone())?;
-        Ok(PartReceipt::new(request.number, request.body.len() as u64, token).with_checksum(request.checksum))
+        let token = self
+            .state()
+            .put_part(&request.upload, request.number, request.body.clone())?;
+        Ok(
+            PartReceipt::new(request.number, request.body.len() as u64, token)
+                .with_checksum(request.checksum),
+        )
     }
 
-    async fn complete_multipart(&self, cx: &CallContext, request: &CompleteMultipartRequest) -> Result<PutReceipt> {
+    async fn complete_multipart(
+        &self,
+        cx: &CallContext,
+        request: &CompleteMultipartRequest,
+    ) -> Result<PutReceipt> {
         cx.mark_sent();
         let mut state = self.state();
         let Ok(upload) = state.upload(&request.upload) else {
@@ -96,7 +111,10 @@ impl TagStorage for MemoryStorage {
         validate_tags(&request.tags)?;
         cx.mark_sent();
         let mut state = self.state();
-        let current = state.objects.get_mut(&request.key).and_then(|versions| versions.last_mut()?.content.as_mut());
+        let current = state
+            .objects
+            .get_mut(&request.key)
+            .and_then(|versions| versions.last_mut()?.content.as_mut());
         let Some(content) = current else {
             return Err(Error::not_found("no such object").with_context("key", &request.key));
         };

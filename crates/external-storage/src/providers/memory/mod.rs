@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use external_core::storage::{
-    ByteStream, CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, HeadRequest, ListPage,
-    ListRequest, MultipartStorage, ObjectBody, ObjectInfo, PutReceipt, PutRequest, StorageService, TagStorage,
-    VersionStorage,
+    ByteStream, CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, HeadRequest,
+    ListPage, ListRequest, MultipartStorage, ObjectBody, ObjectInfo, PutReceipt, PutRequest, StorageService,
+    TagStorage, VersionStorage,
 };
 use external_core::{
-    BuildContext, CallContext, Capabilities, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+    BuildContext, CallContext, Capabilities, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind,
+    Result,
 };
 
 pub use config::MemoryConfig;
@@ -37,7 +38,7 @@ pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
 /// ```
 /// use external_storage::{MemoryStorage, StorageClient};
 ///
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let storage = StorageClient::from_provider(MemoryStorage::default());
 /// storage.put("notes/a.txt", "hello").await?;
 /// assert_eq!(storage.download("notes/a.txt").await?, "hello");
@@ -128,7 +129,11 @@ impl MemoryStorage {
     }
 
     fn require_versions(&self, asked: bool) -> Result<()> {
-        if asked && !self.config.versioned { Err(Error::unsupported("versions")) } else { Ok(()) }
+        if asked && !self.config.versioned {
+            Err(Error::unsupported("versions"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -136,9 +141,11 @@ fn too_large(bytes: usize, limit: u64) -> Result<()> {
     if bytes as u64 <= limit {
         return Ok(());
     }
-    Err(Error::payload_too_large("more bytes than the store takes at once")
-        .with_context("bytes", bytes)
-        .with_context("limit", limit))
+    Err(
+        Error::payload_too_large("more bytes than the store takes at once")
+            .with_context("bytes", bytes)
+            .with_context("limit", limit),
+    )
 }
 
 #[async_trait]
@@ -179,11 +186,16 @@ impl StorageService for MemoryStorage {
             if let Some(sum) = content.checksum {
                 body = checksum::verify_read(body, sum)?;
             }
-            return Ok(GetResult::Object(ObjectBody::new(info.clone(), 0..info.size, body)));
+            return Ok(GetResult::Object(ObjectBody::new(
+                info.clone(),
+                0..info.size,
+                body,
+            )));
         };
         let range = range.resolve(info.size)?;
         // A body in memory has a length that fits `usize`, and the range lies within it.
-        let indices = usize::try_from(range.start).unwrap_or(usize::MAX)..usize::try_from(range.end).unwrap_or(usize::MAX);
+        let indices = usize::try_from(range.start).unwrap_or(usize::MAX)
+            ..usize::try_from(range.end).unwrap_or(usize::MAX);
         let body = ByteStream::from_bytes(content.body.slice(indices));
         Ok(GetResult::Object(ObjectBody::new(info, range, body)))
     }
@@ -200,23 +212,36 @@ impl StorageService for MemoryStorage {
         cx.mark_sent();
         let mut state = self.state();
         if let Some(token) = &request.if_match {
-            state.check(&request.key, &external_core::storage::Precondition::Matches(token.clone()))?;
+            state.check(
+                &request.key,
+                &external_core::storage::Precondition::Matches(token.clone()),
+            )?;
         }
         let existed = state.delete(&request.key, self.context.now())?;
         Ok(Deleted::new((cx.attempt() <= 1).then_some(existed)))
     }
 
-    async fn delete_batch(&self, cx: &CallContext, request: &DeleteBatchRequest) -> Result<Vec<Result<Deleted>>> {
+    async fn delete_batch(
+        &self,
+        cx: &CallContext,
+        request: &DeleteBatchRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
         if request.keys.len() > self.config.delete_batch_max {
-            return Err(Error::invalid_argument("more keys than the store deletes at once")
-                .with_context("keys", request.keys.len())
-                .with_context("limit", self.config.delete_batch_max));
+            return Err(
+                Error::invalid_argument("more keys than the store deletes at once")
+                    .with_context("keys", request.keys.len())
+                    .with_context("limit", self.config.delete_batch_max),
+            );
         }
         cx.mark_sent();
         let mut state = self.state();
         let now = self.context.now();
         let first = cx.attempt() <= 1;
-        let delete = |key| state.delete(key, now).map(|existed| Deleted::new(first.then_some(existed)));
+        let delete = |key| {
+            state
+                .delete(key, now)
+                .map(|existed| Deleted::new(first.then_some(existed)))
+        };
         Ok(request.keys.iter().map(delete).collect())
     }
 

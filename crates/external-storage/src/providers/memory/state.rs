@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use external_core::storage::{
-    Checksum, MultipartUpload, ObjectAttributes, ObjectInfo, ObjectKey, PartReceipt, PartToken, Precondition, PutReceipt,
-    UploadId, VersionId, VersionToken,
+    Checksum, MultipartUpload, ObjectAttributes, ObjectInfo, ObjectKey, PartReceipt, PartToken, Precondition,
+    PutReceipt, UploadId, VersionId, VersionToken,
 };
 use external_core::{Error, Result};
 
@@ -59,13 +59,19 @@ impl Stored {
     }
 
     fn bytes(&self) -> u64 {
-        self.content.as_ref().map_or(0, |content| content.body.len() as u64)
+        self.content
+            .as_ref()
+            .map_or(0, |content| content.body.len() as u64)
     }
 }
 
 impl State {
     pub(super) fn new(versioned: bool, capacity: u64) -> Self {
-        Self { versioned, capacity, ..Self::default() }
+        Self {
+            versioned,
+            capacity,
+            ..Self::default()
+        }
     }
 
     /// The current version of `key`, or the one asked for.
@@ -105,7 +111,11 @@ impl State {
     }
 
     /// `Conflict` unless the object's token is `expected`, where one is.
-    pub(super) fn check_match(key: &ObjectKey, stored: &Stored, expected: Option<&VersionToken>) -> Result<()> {
+    pub(super) fn check_match(
+        key: &ObjectKey,
+        stored: &Stored,
+        expected: Option<&VersionToken>,
+    ) -> Result<()> {
         match expected {
             Some(token) if *token != stored.token() => Err(conflict(key)),
             _ => Ok(()),
@@ -113,14 +123,27 @@ impl State {
     }
 
     /// Stores a version of `key`: `None` marks a deletion.
-    pub(super) fn store(&mut self, key: &ObjectKey, content: Option<Content>, now: SystemTime) -> Result<PutReceipt> {
+    pub(super) fn store(
+        &mut self,
+        key: &ObjectKey,
+        content: Option<Content>,
+        now: SystemTime,
+    ) -> Result<PutReceipt> {
         let replaced = if self.versioned { 0 } else { self.bytes_of(key) };
         let added = content.as_ref().map_or(0, |content| content.body.len() as u64);
         self.account(added, replaced)?;
         self.counter += 1;
-        let stored = Stored { number: self.counter, modified: now, content };
+        let stored = Stored {
+            number: self.counter,
+            modified: now,
+            content,
+        };
         let receipt = PutReceipt::new(stored.token());
-        let receipt = if self.versioned { receipt.with_version(stored.id()) } else { receipt };
+        let receipt = if self.versioned {
+            receipt.with_version(stored.id())
+        } else {
+            receipt
+        };
         let versions = self.objects.entry(key.clone()).or_default();
         if !self.versioned {
             versions.clear();
@@ -145,8 +168,12 @@ impl State {
 
     /// Removes one version for good; answers whether there was one.
     pub(super) fn delete_version(&mut self, key: &ObjectKey, version: &VersionId) -> bool {
-        let Some(versions) = self.objects.get_mut(key) else { return false };
-        let Some(index) = versions.iter().position(|stored| stored.id() == *version) else { return false };
+        let Some(versions) = self.objects.get_mut(key) else {
+            return false;
+        };
+        let Some(index) = versions.iter().position(|stored| stored.id() == *version) else {
+            return false;
+        };
         self.used -= versions.remove(index).bytes();
         if versions.is_empty() {
             self.objects.remove(key);
@@ -154,36 +181,71 @@ impl State {
         true
     }
 
-    pub(super) fn begin(&mut self, key: &ObjectKey, attributes: ObjectAttributes, started: SystemTime) -> MultipartUpload {
+    pub(super) fn begin(
+        &mut self,
+        key: &ObjectKey,
+        attributes: ObjectAttributes,
+        started: SystemTime,
+    ) -> MultipartUpload {
         self.counter += 1;
         let id = UploadId::new(format!("u{}", self.counter));
-        self.uploads.insert((key.clone(), id.clone()), Upload { attributes, started, parts: BTreeMap::new() });
+        self.uploads.insert(
+            (key.clone(), id.clone()),
+            Upload {
+                attributes,
+                started,
+                parts: BTreeMap::new(),
+            },
+        );
         MultipartUpload::new(key.clone(), id)
     }
 
     pub(super) fn upload(&self, upload: &MultipartUpload) -> Result<&Upload> {
-        self.uploads.get(&(upload.key.clone(), upload.id.clone())).ok_or_else(|| no_upload(upload))
+        self.uploads
+            .get(&(upload.key.clone(), upload.id.clone()))
+            .ok_or_else(|| no_upload(upload))
     }
 
-    pub(super) fn put_part(&mut self, upload: &MultipartUpload, number: u32, body: Bytes) -> Result<PartToken> {
-        let replaced = self.upload(upload)?.parts.get(&number).map_or(0, |(_, body)| body.len() as u64);
+    pub(super) fn put_part(
+        &mut self,
+        upload: &MultipartUpload,
+        number: u32,
+        body: Bytes,
+    ) -> Result<PartToken> {
+        let replaced = self
+            .upload(upload)?
+            .parts
+            .get(&number)
+            .map_or(0, |(_, body)| body.len() as u64);
         self.account(body.len() as u64, replaced)?;
         self.counter += 1;
         let token = PartToken::new(format!("p{}", self.counter));
-        let known = self.uploads.get_mut(&(upload.key.clone(), upload.id.clone())).ok_or_else(|| no_upload(upload))?;
+        let known = self
+            .uploads
+            .get_mut(&(upload.key.clone(), upload.id.clone()))
+            .ok_or_else(|| no_upload(upload))?;
         known.parts.insert(number, (token.clone(), body));
         Ok(token)
     }
 
     /// The bytes of the named parts in a row.
-    pub(super) fn assemble(&self, upload: &MultipartUpload, parts: &[PartReceipt], part_bytes_min: u64) -> Result<Bytes> {
+    pub(super) fn assemble(
+        &self,
+        upload: &MultipartUpload,
+        parts: &[PartReceipt],
+        part_bytes_min: u64,
+    ) -> Result<Bytes> {
         let known = self.upload(upload)?;
-        let wrong = |reason: &'static str, number: u32| Error::invalid_argument(reason).with_context("part", number);
+        let wrong =
+            |reason: &'static str, number: u32| Error::invalid_argument(reason).with_context("part", number);
         let mut last = 0;
         let mut whole = BytesMut::new();
         for (index, part) in parts.iter().enumerate() {
             if part.number <= last {
-                return Err(wrong("parts must be in ascending order of their numbers", part.number));
+                return Err(wrong(
+                    "parts must be in ascending order of their numbers",
+                    part.number,
+                ));
             }
             last = part.number;
             let body = match known.parts.get(&part.number) {
@@ -197,7 +259,9 @@ impl State {
             whole.extend_from_slice(body);
         }
         if parts.is_empty() {
-            return Err(Error::invalid_argument("an upload is completed with at least one part"));
+            return Err(Error::invalid_argument(
+                "an upload is completed with at least one part",
+            ));
         }
         Ok(whole.freeze())
     }
@@ -205,7 +269,11 @@ impl State {
     /// Forgets an upload and its parts.
     pub(super) fn forget(&mut self, upload: &MultipartUpload) {
         if let Some(upload) = self.uploads.remove(&(upload.key.clone(), upload.id.clone())) {
-            self.used -= upload.parts.values().map(|(_, body)| body.len() as u64).sum::<u64>();
+            self.used -= upload
+                .parts
+                .values()
+                .map(|(_, body)| body.len() as u64)
+                .sum::<u64>();
         }
     }
 
@@ -214,20 +282,28 @@ impl State {
         match self.find(&upload.key, None) {
             Ok((stored, content)) if content.upload.as_ref() == Some(&upload.id) => {
                 let receipt = PutReceipt::new(stored.token());
-                Ok(if self.versioned { receipt.with_version(stored.id()) } else { receipt })
+                Ok(if self.versioned {
+                    receipt.with_version(stored.id())
+                } else {
+                    receipt
+                })
             }
             _ => Err(no_upload(upload)),
         }
     }
 
     fn bytes_of(&self, key: &ObjectKey) -> u64 {
-        self.objects.get(key).map_or(0, |versions| versions.iter().map(Stored::bytes).sum())
+        self.objects
+            .get(key)
+            .map_or(0, |versions| versions.iter().map(Stored::bytes).sum())
     }
 
     fn account(&mut self, added: u64, removed: u64) -> Result<()> {
         let used = self.used.saturating_add(added) - removed;
         if used > self.capacity && added > removed {
-            return Err(Error::quota_exhausted("the memory store is full").with_context("capacity", self.capacity));
+            return Err(
+                Error::quota_exhausted("the memory store is full").with_context("capacity", self.capacity)
+            );
         }
         self.used = used;
         Ok(())
@@ -237,7 +313,12 @@ impl State {
 /// What a write is made of, checked.
 pub(super) fn content(body: Bytes, attributes: &ObjectAttributes, sum: Option<Checksum>) -> Result<Content> {
     checksum::verify_write(sum, &body)?;
-    Ok(Content { body, attributes: attributes.clone(), checksum: sum, upload: None })
+    Ok(Content {
+        body,
+        attributes: attributes.clone(),
+        checksum: sum,
+        upload: None,
+    })
 }
 
 fn conflict(key: &ObjectKey) -> Error {
@@ -245,5 +326,7 @@ fn conflict(key: &ObjectKey) -> Error {
 }
 
 fn no_upload(upload: &MultipartUpload) -> Error {
-    Error::not_found("no such upload").with_context("key", &upload.key).with_context("upload", &upload.id)
+    Error::not_found("no such upload")
+        .with_context("key", &upload.key)
+        .with_context("upload", &upload.id)
 }

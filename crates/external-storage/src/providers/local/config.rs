@@ -1,0 +1,151 @@
+//! What can be set for a folder of objects.
+
+use std::path::PathBuf;
+
+#[cfg(feature = "serve")]
+use external_core::Secret;
+use serde::Deserialize;
+
+/// Configuration of [`LocalStorage`](super::LocalStorage).
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LocalConfig {
+    /// The folder that holds the objects. A relative path counts from the process's working folder.
+    pub root: PathBuf,
+    /// Whether the folder is made on first use if it is not there; else that is an error. Default: yes.
+    #[serde(default = "yes")]
+    pub create: bool,
+    /// Whether a write is on the disk when it is answered (`fsync` of file and folder), so that it survives a power
+    /// failure. Without it writes are faster, and a crash of the machine may lose the last ones. Default: yes.
+    #[serde(default = "yes")]
+    pub durable: bool,
+    /// Where an object's metadata is kept. Default: with the file.
+    #[serde(default)]
+    pub metadata: MetadataPlace,
+    /// Signed links to the objects, answered by an HTTP server in this process. Without it links are unsupported.
+    #[cfg(feature = "serve")]
+    #[serde(default)]
+    pub serve: Option<ServeConfig>,
+}
+
+/// Where an object's content type, metadata, tags and checksum are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum MetadataPlace {
+    /// In an extended attribute of the file (`user.external`), so that it moves and is copied with it; in a sidecar
+    /// where the file system has none or they do not fit.
+    #[default]
+    WithFile,
+    /// In a sidecar below `.external/meta`, found by the file's identity. It does not survive copying the folder.
+    Sidecar,
+}
+
+/// The HTTP server that answers signed links.
+#[cfg(feature = "serve")]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServeConfig {
+    /// The address to listen on, bound when the first link is made. Port 0 takes a free one.
+    /// Default: `127.0.0.1:0`.
+    #[serde(default = "loopback")]
+    pub bind: String,
+    /// What links begin with, if clients reach the server under another name: `https://files.example.org`. Default:
+    /// `http://` and the bound address.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// The key that links are signed with, at least 16 bytes. Default: a random one, so that links end with the process.
+    #[serde(default)]
+    pub key: Option<Secret>,
+    /// The most bytes in one upload through a link. Default: 5 GiB.
+    #[serde(default = "five_gib")]
+    pub upload_bytes_max: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(feature = "serve")]
+fn loopback() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+#[cfg(feature = "serve")]
+fn five_gib() -> u64 {
+    5 << 30
+}
+
+impl LocalConfig {
+    /// Objects below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            create: true,
+            durable: true,
+            metadata: MetadataPlace::default(),
+            #[cfg(feature = "serve")]
+            serve: None,
+        }
+    }
+
+    /// Takes a root that is not there for an error, instead of making it.
+    #[must_use]
+    pub fn without_create(mut self) -> Self {
+        self.create = false;
+        self
+    }
+
+    /// Answers writes before they are on the disk.
+    #[must_use]
+    pub fn without_durability(mut self) -> Self {
+        self.durable = false;
+        self
+    }
+
+    /// Sets where metadata is kept.
+    #[must_use]
+    pub fn with_metadata_place(mut self, place: MetadataPlace) -> Self {
+        self.metadata = place;
+        self
+    }
+
+    /// Makes links.
+    #[cfg(feature = "serve")]
+    #[must_use]
+    pub fn with_serve(mut self, serve: ServeConfig) -> Self {
+        self.serve = Some(serve);
+        self
+    }
+}
+
+#[cfg(feature = "serve")]
+impl ServeConfig {
+    /// Listens on `bind` with a random key.
+    #[must_use]
+    pub fn new(bind: impl Into<String>) -> Self {
+        Self {
+            bind: bind.into(),
+            public_url: None,
+            key: None,
+            upload_bytes_max: five_gib(),
+        }
+    }
+
+    /// Sets what links begin with.
+    #[must_use]
+    pub fn with_public_url(mut self, url: impl Into<String>) -> Self {
+        self.public_url = Some(url.into());
+        self
+    }
+
+    /// Sets the key that links are signed with.
+    #[must_use]
+    pub fn with_key(mut self, key: Secret) -> Self {
+        self.key = Some(key);
+        self
+    }
+}

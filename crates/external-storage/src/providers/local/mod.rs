@@ -1,0 +1,314 @@
+//! `local`: each object is a plain file at its key below a folder, so that people and other tools can look at it.
+//!
+//! A write is staged in a file of its own below `.external/tmp`, brought onto the disk with its metadata, and made the
+//! object by one rename: a crash leaves the old object or the new one. Writers of one key, in this process and in
+//! others, are kept apart by a lock below `.external/locks`. How keys are spelled on disk is the rule in
+//! [`names`]; nothing ever follows a symbolic link.
+
+mod config;
+mod error;
+mod facets;
+mod listing;
+mod names;
+mod platform;
+mod read;
+mod record;
+#[cfg(feature = "serve")]
+mod serve;
+mod tree;
+mod uploads;
+mod write;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use external_core::storage::{
+    CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, HeadRequest, ListPage,
+    ListRequest, MultipartStorage, ObjectInfo, PutReceipt, PutRequest, StorageService, TagStorage,
+};
+use external_core::{
+    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
+    ProviderKind, Result,
+};
+
+#[cfg(feature = "serve")]
+pub use config::ServeConfig;
+pub use config::{LocalConfig, MetadataPlace};
+use record::Recorded;
+use tree::Store;
+
+/// The row of the provider table.
+pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
+    id: "local",
+    feature: "local",
+    kind: ProviderKind::Embedded,
+    build: |section, context| Ok(section.parse::<LocalConfig>()?.build(context).map(Arc::new)?),
+    schema: crate::providers::schema::<LocalConfig>,
+};
+
+const DELETE_BATCH_MAX: usize = 1000;
+const PUT_BYTES_MAX: u64 = 5 << 30;
+
+/// Objects as plain files.
+///
+/// A file that another tool puts below the root is an object too, with the content type its name suggests. One that
+/// another tool writes into has another token from then on, and loses the metadata it had.
+#[derive(Debug)]
+pub struct LocalStorage {
+    info: ProviderInfo,
+    store: Arc<Store>,
+    #[cfg(feature = "serve")]
+    links: Option<serve::Links>,
+}
+
+impl LocalConfig {
+    /// Makes the store. Nothing is read or made on disk before the first call.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` if the root is empty, or the server's address, key or URL makes no sense.
+    pub fn build(self, context: &BuildContext) -> Result<LocalStorage> {
+        if self.root.as_os_str().is_empty() {
+            return Err(Error::configuration("the root folder must be named").with_context("key", "root"));
+        }
+        #[allow(unused_mut, reason = "changed where links can be made")]
+        let mut capabilities = Capabilities::new()
+            .all_native(&[
+                "range",
+                "suffix-range",
+                "if-match",
+                "if-none-match",
+                "content-headers",
+                "metadata",
+                "create-only",
+                "compare-and-swap",
+                "checksum",
+                "delete-if-match",
+                "delete-batch",
+                "list-delimiter",
+                "list-start-after",
+                "multipart",
+                "multipart-create-only",
+                "multipart-compare-and-swap",
+                "list-uploads",
+                "copy",
+                "copy-create-only",
+                "copy-compare-and-swap",
+                "tags",
+            ])
+            .limit("put-bytes-max", PUT_BYTES_MAX)
+            .limit("part-bytes-min", 1)
+            .limit("part-bytes-max", PUT_BYTES_MAX)
+            .limit("parts-max", uploads::PARTS_MAX.into())
+            .limit("delete-batch-max", DELETE_BATCH_MAX as u64)
+            .limit("list-page-max", listing::PAGE_MAX as u64);
+        let location = format!("local://{}", self.root.display());
+        let store = Arc::new(Store {
+            root: self.root,
+            create: self.create,
+            durable: self.durable,
+            metadata: self.metadata,
+            context: context.clone(),
+        });
+        #[cfg(feature = "serve")]
+        let links = match self.serve {
+            Some(serve) => {
+                capabilities = serve::declare(capabilities);
+                Some(serve::Links::new(serve, store.clone())?)
+            }
+            None => None,
+        };
+        Ok(LocalStorage {
+            info: ProviderInfo::new("local", "storage", location, capabilities),
+            store,
+            #[cfg(feature = "serve")]
+            links,
+        })
+    }
+}
+
+/// Runs file system work where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::unexpected("the file system work was cut short").with_source(error)),
+    }
+}
+
+impl LocalStorage {
+    /// Starts the server that answers links now, instead of with the first link, and tells where it listens.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the configuration has no `serve`; what binding the address says; `Closed` after a close.
+    #[cfg(feature = "serve")]
+    pub async fn serve(&self) -> Result<std::net::SocketAddr> {
+        self.links
+            .as_ref()
+            .ok_or_else(|| Error::unsupported("presign-get"))?
+            .address()
+            .await
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.store.clone();
+        blocking(move || work(&store)).await
+    }
+}
+
+fn no_versions(asked: bool) -> Result<()> {
+    if asked {
+        Err(Error::unsupported("versions"))
+    } else {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Provider for LocalStorage {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    /// Whether the root can be opened, and a file made below it.
+    async fn probe(&self, cx: &CallContext) -> Result<()> {
+        cx.mark_sent();
+        self.on_disk(|store| {
+            let nothing = Recorded {
+                attributes: Default::default(),
+                checksum: None,
+                upload: None,
+            };
+            store.stage(nothing).map(drop)
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        #[cfg(feature = "serve")]
+        if let Some(links) = &self.links {
+            links.close().await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StorageService for LocalStorage {
+    async fn put(&self, cx: &CallContext, request: &PutRequest) -> Result<PutReceipt> {
+        request.attributes.validate()?;
+        too_large(request.body.len() as u64)?;
+        let recorded = Recorded {
+            attributes: request.attributes.clone(),
+            checksum: request.checksum,
+            upload: None,
+        };
+        let body = request.body.clone();
+        let staged = self
+            .on_disk(move |store| store.stage_bytes(&body, recorded))
+            .await?;
+        let (key, precondition) = (request.key.clone(), request.precondition.clone());
+        cx.mark_sent();
+        self.on_disk(move |store| store.commit(staged, &key, &precondition, None))
+            .await
+    }
+
+    async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
+        no_versions(request.version.is_some())?;
+        cx.mark_sent();
+        let request = request.clone();
+        self.on_disk(move |store| {
+            let (file, known) = store.open(&request.key)?;
+            if request.if_match.is_some_and(|token| token != known.token) {
+                return Err(write::conflict(&request.key));
+            }
+            if request.if_none_match.is_some_and(|token| token == known.token) {
+                return Ok(GetResult::NotModified);
+            }
+            Store::body(file, &known, &request.key, request.range).map(GetResult::Object)
+        })
+        .await
+    }
+
+    async fn head(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
+        no_versions(request.version.is_some())?;
+        cx.mark_sent();
+        let key = request.key.clone();
+        self.on_disk(move |store| Ok(store.open(&key)?.1.info(&key)))
+            .await
+    }
+
+    async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
+        cx.mark_sent();
+        let request = request.clone();
+        let existed = self
+            .on_disk(move |store| store.remove(&request.key, request.if_match.as_ref()))
+            .await?;
+        Ok(Deleted::new((cx.attempt() <= 1).then_some(existed)))
+    }
+
+    async fn delete_batch(
+        &self,
+        cx: &CallContext,
+        request: &DeleteBatchRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
+        if request.keys.len() > DELETE_BATCH_MAX {
+            return Err(
+                Error::invalid_argument("more keys than the store deletes at once")
+                    .with_context("keys", request.keys.len())
+                    .with_context("limit", DELETE_BATCH_MAX),
+            );
+        }
+        cx.mark_sent();
+        let keys = request.keys.clone();
+        let first = cx.attempt() <= 1;
+        self.on_disk(move |store| {
+            let delete = |key| {
+                store
+                    .remove(key, None)
+                    .map(|existed| Deleted::new(first.then_some(existed)))
+            };
+            Ok(keys.iter().map(delete).collect())
+        })
+        .await
+    }
+
+    async fn list_page(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
+        request.validate()?;
+        cx.mark_sent();
+        let request = request.clone();
+        self.on_disk(move |store| store.page(&request)).await
+    }
+
+    fn multipart(&self) -> Option<&dyn MultipartStorage> {
+        Some(self)
+    }
+
+    #[cfg(feature = "serve")]
+    fn presigner(&self) -> Option<&dyn external_core::storage::PresignStorage> {
+        self.links.as_ref().map(|links| links as _)
+    }
+
+    fn copier(&self) -> Option<&dyn CopyStorage> {
+        Some(self)
+    }
+
+    fn tags(&self) -> Option<&dyn TagStorage> {
+        Some(self)
+    }
+}
+
+fn too_large(bytes: u64) -> Result<()> {
+    if bytes <= PUT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(
+        Error::payload_too_large("more bytes than the store takes at once")
+            .with_effect(Effect::NotApplied)
+            .with_context("bytes", bytes)
+            .with_context("limit", PUT_BYTES_MAX),
+    )
+}
