@@ -46,15 +46,9 @@ fn overrides(fleet: &Fleet) -> Result<Vec<(&'static str, String)>> {
             .or_else(set)
             .ok_or_else(|| Failure::new(format!("{name} is not known")))
     };
-    let smtp = value("EXTERNAL_TEST_SMTP_URL")?;
-    let (host, port) = smtp
-        .rsplit_once("://")
-        .and_then(|(_, rest)| rest.trim_end_matches('/').rsplit_once(':'))
-        .ok_or_else(|| Failure::new(format!("EXTERNAL_TEST_SMTP_URL: {smtp:?} has no host and port")))?;
     Ok(vec![
         ("EXTERNAL__CACHE__DEFAULT__URL", value("EXTERNAL_TEST_REDIS_URL")?),
-        ("EXTERNAL__EMAIL__DEFAULT__HOST", host.to_owned()),
-        ("EXTERNAL__EMAIL__DEFAULT__PORT", port.to_owned()),
+        ("EXTERNAL__EMAIL__DEFAULT__URL", value("EXTERNAL_TEST_SMTP_URL")?),
     ])
 }
 
