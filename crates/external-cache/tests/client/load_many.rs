@@ -1,0 +1,116 @@
+//! Get or load for many keys.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use external_cache::{CacheClient, LoadOptions};
+use external_contract::{Clause, clause, ensure_eq, ensure_error};
+use external_core::ErrorKind;
+
+use super::S;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What loaders were asked for, call by call.
+type Asked = Arc<Mutex<Vec<Vec<String>>>>;
+
+async fn lengths(keys: Vec<String>, asked: Asked) -> Result<HashMap<String, usize>, String> {
+    asked.lock().unwrap().push(keys.clone());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Ok(keys
+        .into_iter()
+        .filter(|key| !key.ends_with("absent"))
+        .map(|key| (key.clone(), key.len()))
+        .collect())
+}
+
+pub(super) fn clauses() -> Vec<Clause<S>> {
+    vec![
+        clause!(
+            "cache.load_many.1",
+            "One load brings all that is missing, answers come in order, and an absence is remembered.",
+            |case: S| {
+                let cache = CacheClient::from(case.bare()?);
+                let asked = Asked::default();
+                let (here, one, absent) = (case.name("here"), case.name("one"), case.name("absent"));
+                cache.set(&here, &1_usize, MINUTE).await?;
+                let options = LoadOptions::new(MINUTE).with_negative_ttl(MINUTE);
+                for _ in 0..2 {
+                    let keys = [&one, &here, &absent, &one];
+                    let asked = asked.clone();
+                    let loaded = cache
+                        .get_or_load_many(&keys, options.clone(), move |keys| lengths(keys, asked))
+                        .await?;
+                    ensure_eq(
+                        "the values",
+                        &loaded,
+                        &vec![Some(one.len()), Some(1), None, Some(one.len())],
+                    )?;
+                }
+                let mut missing = vec![one, absent];
+                missing.sort();
+                ensure_eq("what was loaded", &*asked.lock().unwrap(), &vec![missing])?;
+            }
+        )
+        .of_client(),
+        clause!(
+            "cache.load_many.2",
+            "A key that somebody else is loading is not loaded again.",
+            |case: S| {
+                let cache = CacheClient::from(case.bare()?);
+                let asked = Asked::default();
+                let keys: Vec<String> = (0..6).map(|n| case.name(&format!("k{n}"))).collect();
+                let load = |keys: &[String]| {
+                    let (cache, keys, asked) = (cache.clone(), keys.to_vec(), asked.clone());
+                    async move {
+                        cache
+                            .get_or_load_many(&keys, MINUTE, move |keys| lengths(keys, asked))
+                            .await
+                    }
+                };
+                let single = cache.get_or_load(&keys[5], MINUTE, || async {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    Ok::<_, String>(42_usize)
+                });
+                let (single, first, second) = futures_util::join!(single, load(&keys[..4]), load(&keys[2..]));
+                ensure_eq("the single load", &single?, &42)?;
+                ensure_eq("the first four", &first?.len(), &4)?;
+                let second = second?;
+                ensure_eq("what the single load brought", &second[3], &Some(42))?;
+                ensure_eq("the second four", &second.iter().flatten().count(), &4)?;
+                let mut loaded: Vec<String> = asked.lock().unwrap().concat();
+                let all = loaded.len();
+                loaded.sort();
+                loaded.dedup();
+                ensure_eq("keys loaded twice", &(all - loaded.len()), &0)?;
+            }
+        )
+        .of_client(),
+        clause!(
+            "cache.load_many.3",
+            "If the load fails, all that wait for it get the error.",
+            |case: S| {
+                let cache = CacheClient::from(case.bare()?);
+                let keys = [case.name("a"), case.name("b")];
+                let failing = |_| async { Err::<HashMap<String, u32>, _>("the source is gone") };
+                ensure_error(
+                    "the load",
+                    cache.get_or_load_many(&keys, MINUTE, failing).await,
+                    ErrorKind::Unexpected,
+                )?;
+                let panicking = |_| async { std::panic::resume_unwind(Box::new("canary")) };
+                let outcome = cache
+                    .get_or_load_many::<u32, _, _, String>(&keys, MINUTE, panicking)
+                    .await;
+                ensure_error("the load", outcome, ErrorKind::Unexpected)?;
+                ensure_eq(
+                    "the stored values",
+                    &cache.get_many::<u32>(&keys).await?,
+                    &vec![None, None],
+                )?;
+            }
+        )
+        .of_client(),
+    ]
+}
