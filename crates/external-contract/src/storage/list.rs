@@ -31,7 +31,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         clause!("storage.list_page.10", "Hundreds of keys are listed whole, page by page.", |case| {
             let store = Store::of(case);
             let service = case.shared_service();
-            let keys: Vec<_> = (0..350).map(|n| store.key(&format!("{:03}", n * 7 % 350))).collect::<Result<_, _>>()?;
+            let keys: Vec<_> = (0..350).map(|n| store.key(&format!("{:03}", n * 11 % 350))).collect::<Result<_, _>>()?;
             let results = side_by_side(keys.len(), |n| {
                 let (service, key) = (service.clone(), keys.get(n).cloned());
                 async move {
