@@ -124,7 +124,10 @@ impl GetRequest {
 /// The outcome of a read.
 #[derive(Debug)]
 #[non_exhaustive]
-#[allow(clippy::large_enum_variant, reason = "an answer is moved once; a box would be paid by every read")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an answer is moved once; a box would be paid by every read"
+)]
 pub enum GetResult {
     /// The object: what is known of it, and its bytes.
     Object(ObjectBody),

@@ -20,6 +20,7 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// - Every key that parses can be put, read, listed and deleted under that very name: non-ASCII text,
 ///   control characters, spaces, `%`, `\`, a leading dot, `a` beside `a/b`, segments of 255 bytes and more.
 ///   (storage.key.1)
+/// - What is no key is refused when it is parsed, alike for every provider. (storage.key.3)
 /// - Keys that differ in letter case or in Unicode normalisation are different objects. (storage.key.2)
 ///
 /// ```

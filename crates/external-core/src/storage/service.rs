@@ -25,8 +25,8 @@ pub trait StorageService: Provider {
     /// - What was put is read back byte for byte: empty, small, and megabytes. (storage.put.1)
     /// - A put over an existing key replaces content, headers, metadata, checksum and tags; nothing of the old
     ///   object shines through. (storage.put.2)
-    /// - Content headers and user metadata come back from head and get, values beyond ASCII included.
-    ///   (storage.put.3)
+    /// - Content headers come back from head and get. (storage.put.3)
+    /// - User metadata comes back from head and get, values beyond ASCII included. (storage.put.13)
     /// - A create-only put over an existing key is `AlreadyExists` with effect `NotApplied` and changes nothing; on
     ///   a free key it stores. (storage.put.4)
     /// - Of concurrent create-only puts of one key exactly one stores. (storage.put.5)
@@ -55,6 +55,7 @@ pub trait StorageService: Provider {
     ///   whole. (storage.get.2)
     /// - A suffix is answered with the last bytes, and with all of a shorter object. (storage.get.3)
     /// - A range that selects no byte is `InvalidArgument`. (storage.get.4)
+    /// - A suffix of no bytes, and any suffix of an empty object, is `InvalidArgument`. (storage.get.10)
     /// - `if_match` with another token than the current one is `Conflict`; no body is transferred. (storage.get.5)
     /// - `if_none_match` with the current token is `NotModified`; with any other the object is answered.
     ///   (storage.get.6)
@@ -124,6 +125,7 @@ pub trait StorageService: Provider {
     ///   (storage.list_page.8)
     /// - A token that the provider did not give, a limit of 0 and an empty delimiter are `InvalidArgument`.
     ///   (storage.list_page.9)
+    /// - Hundreds of keys, written side by side, are listed whole. (storage.list_page.10)
     ///
     /// # Errors
     ///

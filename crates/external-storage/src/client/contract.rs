@@ -14,7 +14,7 @@ use external_core::storage::{
 };
 use external_core::{CallContext, Provider, ProviderInfo, Result};
 
-use super::StorageClient;
+use super::{CLOSE_WITHIN, StorageClient};
 
 #[async_trait]
 impl Provider for StorageClient {
@@ -26,9 +26,10 @@ impl Provider for StorageClient {
         self.inner.pipeline.probe(&*self.inner.service, cx).await
     }
 
-    /// Closes what is behind; this client's own pipeline is closed by [`StorageClient::close`].
+    /// Closes this client, and what is behind it.
     async fn close(&self) -> Result<()> {
-        self.inner.service.close().await
+        let report = StorageClient::close(self, CLOSE_WITHIN).await;
+        report.error.map_or(Ok(()), Err)
     }
 
     fn inner(&self) -> Option<&dyn Provider> {

@@ -60,6 +60,9 @@ struct Inner {
     context: BuildContext,
 }
 
+/// How long a close may take where nobody says.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+
 const COPY_CAVEAT: &str = "the bytes pass through the client: one read, then one upload";
 
 impl StorageClient {

@@ -1,0 +1,2 @@
+//! What only the storage client has.
+fn main() {}
