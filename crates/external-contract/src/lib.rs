@@ -102,6 +102,7 @@ mod case;
 mod clause;
 mod common_block;
 mod control;
+pub mod email;
 mod harness;
 mod proxy;
 mod runner;

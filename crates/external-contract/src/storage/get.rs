@@ -196,7 +196,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         })
         .of_provider()
         .needs_fact("objects")
-        .capability("checksum", check!(|_case| {})),
+        .capability("checksum", check!(|case| { super::put::refuses_checksum(case).await?; })),
         clause!(
             "storage.head.1",
             "An object that is not there is `NotFound`; so is a prefix of keys that is itself none.",
@@ -278,7 +278,10 @@ fn damage(case: &Case<S>, name: &str) -> Verdict {
         // that shows would be somebody's edit.
         let modified = std::fs::metadata(&path)?.modified()?;
         std::fs::write(&path, bytes)?;
-        std::fs::File::options().write(true).open(&path)?.set_modified(modified)
+        std::fs::File::options()
+            .write(true)
+            .open(&path)?
+            .set_modified(modified)
     };
     flip().map_err(|error| {
         Finding::failed(

@@ -343,7 +343,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
     ]
 }
 
-async fn refuses_checksum(case: &crate::Case<S>) -> Verdict {
+pub(super) async fn refuses_checksum(case: &crate::Case<S>) -> Verdict {
     refuses(
         case,
         "a put with a checksum",
