@@ -1,1 +1,24 @@
-fn main(){}
+//! Runs the contract suite of e-mail against every provider of this crate.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use external_contract::Resilience;
+use external_email::{EmailClient, EmailService};
+use external_resilience::{Domain, Policy};
+
+fn main() -> ExitCode {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    external_contract::run(
+        external_contract::email::suite(),
+        external_contract::harnesses(folder, external_email::registry().entries(), behind),
+    )
+}
+
+fn behind(service: Arc<dyn EmailService>, resilience: Resilience) -> Arc<dyn EmailService> {
+    let policy = match resilience {
+        Resilience::Off => Policy::off(),
+        Resilience::On => EmailClient::policy(),
+    };
+    EmailClient::with_policy(service, policy).into()
+}

@@ -14,7 +14,11 @@ impl EmailClient {
     /// Everything is checked before the first exchange; afterwards nothing that fails loses what was sent.
     ///
     /// All exchanges share the caller's context, so a deadline is that of the batch.
-    pub(super) async fn send_batch_with(&self, cx: &CallContext, request: &BatchRequest) -> Result<BatchReceipt> {
+    pub(super) async fn send_batch_with(
+        &self,
+        cx: &CallContext,
+        request: &BatchRequest,
+    ) -> Result<BatchReceipt> {
         let grade = self.supports("batch");
         if !grade.is_supported() {
             return Err(Error::unsupported("batch"));
@@ -22,8 +26,12 @@ impl EmailClient {
         let request = self.filled_batch(request)?;
         let addresses: Vec<_> = request.recipients.iter().map(|r| r.to.address()).collect();
         let left_out = self.left_out(cx, &addresses).await?;
-        let mailed: Vec<BatchRecipient> =
-            request.recipients.iter().filter(|r| left_out.reason(r.to.address()).is_none()).cloned().collect();
+        let mailed: Vec<BatchRecipient> = request
+            .recipients
+            .iter()
+            .filter(|r| left_out.reason(r.to.address()).is_none())
+            .cloned()
+            .collect();
         let mails = if mailed.is_empty() {
             Vec::new()
         } else {
@@ -51,16 +59,27 @@ impl EmailClient {
         Ok(request)
     }
 
-    async fn send_pieces(&self, cx: &CallContext, request: &BatchRequest) -> Result<Vec<Result<SendReceipt>>> {
+    async fn send_pieces(
+        &self,
+        cx: &CallContext,
+        request: &BatchRequest,
+    ) -> Result<Vec<Result<SendReceipt>>> {
         let batch = self.service.batch().ok_or_else(|| Error::unsupported("batch"))?;
-        let limit = self.info().capabilities().get_limit("batch-recipients").unwrap_or(u64::MAX);
+        let limit = self
+            .info()
+            .capabilities()
+            .get_limit("batch-recipients")
+            .unwrap_or(u64::MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
         let mut pieces = Vec::new();
         for (number, recipients) in request.recipients.chunks(limit).enumerate() {
             let mut piece = request.clone();
             piece.recipients = recipients.to_vec();
             // Each piece is a batch of its own to the provider, and the same one when the caller repeats the whole.
-            piece.idempotency_key = request.idempotency_key.as_ref().map(|key| format!("{key}.{number}"));
+            piece.idempotency_key = request
+                .idempotency_key
+                .as_ref()
+                .map(|key| format!("{key}.{number}"));
             check_batch(self.info(), &piece)?;
             pieces.push(piece);
         }
@@ -71,9 +90,14 @@ impl EmailClient {
             let answer = match &stopped {
                 Some(error) => Err(error.clone()),
                 None => {
-                    let body = piece.message.estimated_bytes().saturating_mul(piece.recipients.len() as u64);
+                    let body = piece
+                        .message
+                        .estimated_bytes()
+                        .saturating_mul(piece.recipients.len() as u64);
                     let call = Call::new(self.operation(piece.operation())).with_body(body);
-                    self.pipeline.run(call, cx, |cx, _| batch.send_batch(cx, piece)).await
+                    self.pipeline
+                        .run(call, cx, |cx, _| batch.send_batch(cx, piece))
+                        .await
                 }
             };
             match answer {
@@ -88,7 +112,11 @@ impl EmailClient {
         Ok(mails)
     }
 
-    async fn send_one_by_one(&self, cx: &CallContext, request: &BatchRequest) -> Result<Vec<Result<SendReceipt>>> {
+    async fn send_one_by_one(
+        &self,
+        cx: &CallContext,
+        request: &BatchRequest,
+    ) -> Result<Vec<Result<SendReceipt>>> {
         let requests = request.expand()?;
         for (index, request) in requests.iter().enumerate() {
             check(self.info(), request).map_err(|error| error.with_context("recipient", index))?;
@@ -124,7 +152,11 @@ fn hopeless(error: &Error) -> Option<Error> {
 }
 
 /// The receipts in the order of the request, those who were left out in their places.
-fn weave(request: &BatchRequest, left_out: &LeftOut, mails: Vec<Result<SendReceipt>>) -> Vec<Result<SendReceipt>> {
+fn weave(
+    request: &BatchRequest,
+    left_out: &LeftOut,
+    mails: Vec<Result<SendReceipt>>,
+) -> Vec<Result<SendReceipt>> {
     let mut mails = mails.into_iter();
     let mail_of = |recipient: &BatchRecipient| match left_out.reason(recipient.to.address()) {
         None => mails.next(),

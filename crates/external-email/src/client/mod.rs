@@ -19,10 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use external_core::email::{
-    BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailService, Mailbox, Message, OutboxRequest, RawRequest,
-    ScheduleReceipt, ScheduleRequest, SendReceipt, SendRequest, StoredMail, VendorTemplateRequest, supports,
+    BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailService, Mailbox, Message, OutboxRequest,
+    RawRequest, ScheduleReceipt, ScheduleRequest, SendReceipt, SendRequest, StoredMail,
+    VendorTemplateRequest, supports,
 };
-use external_core::{BuildContext, CallContext, CallOptions, Capability, Error, Operation, Provider, ProviderInfo, Result};
+use external_core::{
+    BuildContext, CallContext, CallOptions, Capability, Error, Operation, Provider, ProviderInfo, Result,
+};
 use external_resilience::{CloseReport, Domain, Pipeline, Policy};
 use serde::Serialize;
 
@@ -34,12 +37,10 @@ use crate::templates::{RenderedTemplate, Templates};
 /// Sends mail through one provider. Cheap to clone; clones share everything.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use external_email::{EmailClient, EmailService, providers::memory::MemoryEmail};
+/// use external_email::{EmailClient, providers::memory::MemoryEmail};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let service: Arc<dyn EmailService> = Arc::new(MemoryEmail::new());
-/// let email = EmailClient::from(service).with_from("Shop <shop@example.org>".parse()?);
+/// let email = EmailClient::over(MemoryEmail::new()).with_from("Shop <shop@example.org>".parse()?);
 /// let receipt = email.send_email("ada@example.org", "Your order", "It is on its way.", None).await?;
 /// assert!(receipt.is_complete());
 /// assert_eq!(email.provider::<MemoryEmail>().unwrap().sent().len(), 1);
@@ -91,7 +92,32 @@ impl EmailClient {
             suppression: None,
             keyed,
         };
-        Self { service, pipeline, shared: Arc::new(shared) }
+        Self {
+            service,
+            pipeline,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// A client over a provider made in code, with the domain's policy.
+    #[must_use]
+    pub fn over(service: impl EmailService + 'static) -> Self {
+        let service: Arc<dyn EmailService> = Arc::new(service);
+        Self::from(service)
+    }
+
+    /// A client of its own for this service, with this policy, no defaults, and the shipped templates.
+    #[must_use]
+    pub fn with_policy(service: Arc<dyn EmailService>, policy: Policy) -> Self {
+        let pipeline = Pipeline::new("default", service.info(), policy);
+        let context = BuildContext::default();
+        Self::with_parts(
+            service,
+            pipeline,
+            EmailSettings::default(),
+            &context,
+            Templates::shipped(),
+        )
     }
 
     /// Replaces the sender of mails that name none.
@@ -128,9 +154,19 @@ impl EmailClient {
     /// # Errors
     ///
     /// `InvalidArgument` naming the field; else as [`send`](Self::send).
-    pub async fn send_email(&self, to: &str, subject: &str, body: &str, html: Option<&str>) -> Result<SendReceipt> {
-        let to: Mailbox = to.parse().map_err(|error: Error| error.with_context("field", "to"))?;
-        let subject = subject.parse().map_err(|error: Error| error.with_context("field", "subject"))?;
+    pub async fn send_email(
+        &self,
+        to: &str,
+        subject: &str,
+        body: &str,
+        html: Option<&str>,
+    ) -> Result<SendReceipt> {
+        let to: Mailbox = to
+            .parse()
+            .map_err(|error: Error| error.with_context("field", "to"))?;
+        let subject = subject
+            .parse()
+            .map_err(|error: Error| error.with_context("field", "subject"))?;
         let mut message = Message::new(subject).with_to(to).with_text(body);
         message.html = html.map(str::to_owned);
         self.send(message).await
@@ -217,8 +253,15 @@ impl EmailClient {
     /// # Errors
     ///
     /// As [`render`](Self::render) and [`send`](Self::send).
-    pub async fn send_template(&self, template: &str, to: &str, data: &(impl Serialize + Sync)) -> Result<SendReceipt> {
-        let to: Mailbox = to.parse().map_err(|error: Error| error.with_context("field", "to"))?;
+    pub async fn send_template(
+        &self,
+        template: &str,
+        to: &str,
+        data: &(impl Serialize + Sync),
+    ) -> Result<SendReceipt> {
+        let to: Mailbox = to
+            .parse()
+            .map_err(|error: Error| error.with_context("field", "to"))?;
         self.send(self.message(template, None, data)?.with_to(to)).await
     }
 
@@ -239,7 +282,12 @@ impl EmailClient {
     /// # Errors
     ///
     /// As [`Templates::render`].
-    pub fn render(&self, template: &str, locale: Option<&str>, data: &impl Serialize) -> Result<RenderedTemplate> {
+    pub fn render(
+        &self,
+        template: &str,
+        locale: Option<&str>,
+        data: &impl Serialize,
+    ) -> Result<RenderedTemplate> {
         self.shared.templates.render(template, locale, data)
     }
 
@@ -277,7 +325,11 @@ impl EmailClient {
 
     /// The operation as it may be repeated here: a key that the provider does not honour counts for nothing.
     fn operation(&self, operation: Operation) -> Operation {
-        if self.shared.keyed { operation } else { operation.without_key() }
+        if self.shared.keyed {
+            operation
+        } else {
+            operation.without_key()
+        }
     }
 }
 
@@ -287,16 +339,16 @@ fn context(options: &CallOptions, key: Option<&str>) -> CallContext {
 
 impl std::fmt::Debug for EmailClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmailClient").field("provider", &self.info().id()).finish_non_exhaustive()
+        f.debug_struct("EmailClient")
+            .field("provider", &self.info().id())
+            .finish_non_exhaustive()
     }
 }
 
 /// With the domain's policy, no defaults, and the shipped templates.
 impl From<Arc<dyn EmailService>> for EmailClient {
     fn from(service: Arc<dyn EmailService>) -> Self {
-        let pipeline = Pipeline::new("default", service.info(), Self::policy());
-        let context = BuildContext::default();
-        Self::with_parts(service, pipeline, EmailSettings::default(), &context, Templates::shipped())
+        Self::with_policy(service, Self::policy())
     }
 }
 

@@ -15,7 +15,10 @@ pub(super) struct LeftOut {
 
 impl LeftOut {
     pub(super) fn reason(&self, address: &EmailAddress) -> Option<&str> {
-        self.outcomes.iter().find(|(known, _)| known == address).and_then(|(_, reason)| reason.as_deref())
+        self.outcomes
+            .iter()
+            .find(|(known, _)| known == address)
+            .and_then(|(_, reason)| reason.as_deref())
     }
 
     /// The receipt of one person of a batch who is left out.
@@ -43,8 +46,14 @@ impl LeftOut {
         let mut answered = std::mem::take(&mut receipt.recipients);
         for (address, reason) in &self.outcomes {
             let outcome = match reason {
-                Some(reason) => Some(RecipientOutcome::new(address.clone(), Outcome::Suppressed(reason.clone()))),
-                None => answered.iter().position(|o| o.address == *address).map(|at| answered.remove(at)),
+                Some(reason) => Some(RecipientOutcome::new(
+                    address.clone(),
+                    Outcome::Suppressed(reason.clone()),
+                )),
+                None => answered
+                    .iter()
+                    .position(|o| o.address == *address)
+                    .map(|at| answered.remove(at)),
             };
             receipt.recipients.extend(outcome);
         }
@@ -74,8 +83,10 @@ impl EmailClient {
     pub(super) fn identified(&self, message: &Message) -> Message {
         let mut message = self.filled(message);
         if message.message_id.is_none() {
-            message.message_id =
-                message.from.as_ref().map(|from| new_message_id(from.address(), &self.shared.context));
+            message.message_id = message
+                .from
+                .as_ref()
+                .map(|from| new_message_id(from.address(), &self.shared.context));
         }
         message
     }
@@ -83,7 +94,9 @@ impl EmailClient {
     /// Asks the suppression list, if there is one, within the call's deadline.
     pub(super) async fn left_out(&self, cx: &CallContext, addresses: &[&EmailAddress]) -> Result<LeftOut> {
         let Some(list) = &self.shared.suppression else {
-            return Ok(LeftOut { outcomes: addresses.iter().map(|&address| (address.clone(), None)).collect() });
+            return Ok(LeftOut {
+                outcomes: addresses.iter().map(|&address| (address.clone(), None)).collect(),
+            });
         };
         let asked = list.suppressed(addresses);
         let reasons = match cx.deadline() {
@@ -96,10 +109,14 @@ impl EmailClient {
         }
         .map_err(|error| error.with_effect(external_core::Effect::NotSent))?;
         if reasons.len() != addresses.len() {
-            return Err(Error::unexpected("the suppression list did not answer for every address")
-                .with_effect(external_core::Effect::NotSent));
+            return Err(
+                Error::unexpected("the suppression list did not answer for every address")
+                    .with_effect(external_core::Effect::NotSent),
+            );
         }
-        Ok(LeftOut { outcomes: addresses.iter().copied().cloned().zip(reasons).collect() })
+        Ok(LeftOut {
+            outcomes: addresses.iter().copied().cloned().zip(reasons).collect(),
+        })
     }
 }
 
@@ -108,8 +125,12 @@ pub(super) fn without(message: &mut Message, left_out: &LeftOut) {
     if left_out.is_empty() {
         return;
     }
-    let gone: BTreeSet<&EmailAddress> =
-        left_out.outcomes.iter().filter(|(_, reason)| reason.is_some()).map(|(address, _)| address).collect();
+    let gone: BTreeSet<&EmailAddress> = left_out
+        .outcomes
+        .iter()
+        .filter(|(_, reason)| reason.is_some())
+        .map(|(address, _)| address)
+        .collect();
     for list in [&mut message.to, &mut message.cc, &mut message.bcc] {
         list.retain(|mailbox| !gone.contains(mailbox.address()));
     }

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use external_core::email::{
-    BatchEmail, BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailService, OutboxEmail, OutboxRequest,
-    RawEmail, RawRequest, ScheduleEmail, ScheduleReceipt, ScheduleRequest, SendReceipt, SendRequest, StoredMail,
-    VendorTemplateEmail, VendorTemplateRequest, check, check_raw, check_schedule,
+    BatchEmail, BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailService, OutboxEmail,
+    OutboxRequest, RawEmail, RawRequest, ScheduleEmail, ScheduleReceipt, ScheduleRequest, SendReceipt,
+    SendRequest, StoredMail, VendorTemplateEmail, VendorTemplateRequest, check, check_raw, check_schedule,
 };
 use external_core::{CallContext, Error, Provider, ProviderInfo, Result};
 use external_resilience::Call;
@@ -27,8 +27,11 @@ impl EmailClient {
 
     /// One mail that is ready to go.
     pub(super) async fn exchange(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
-        let call = Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        self.pipeline.run(call, cx, |cx, _| self.service.send(cx, request)).await
+        let call =
+            Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
+        self.pipeline
+            .run(call, cx, |cx, _| self.service.send(cx, request))
+            .await
     }
 
     pub(super) async fn send_raw_with(&self, cx: &CallContext, request: &RawRequest) -> Result<SendReceipt> {
@@ -36,35 +39,59 @@ impl EmailClient {
         check_raw(self.info(), request)?;
         let left_out = self.left_out(cx, &request.recipients()).await?;
         if left_out.is_all() {
-            return Ok(left_out.complete(SendReceipt::new(request.content.message_id().cloned(), Vec::new())));
+            return Ok(left_out.complete(SendReceipt::new(
+                request.content.message_id().cloned(),
+                Vec::new(),
+            )));
         }
         let mut request = request.clone();
         request.to.retain(|address| left_out.reason(address).is_none());
         let request = &request;
-        let call = Call::new(self.operation(request.operation())).with_body(request.content.bytes().len() as u64);
-        let receipt = self.pipeline.run(call, cx, |cx, _| raw.send_raw(cx, request)).await?;
+        let call =
+            Call::new(self.operation(request.operation())).with_body(request.content.bytes().len() as u64);
+        let receipt = self
+            .pipeline
+            .run(call, cx, |cx, _| raw.send_raw(cx, request))
+            .await?;
         Ok(left_out.complete(receipt))
     }
 
-    pub(super) async fn schedule_with(&self, cx: &CallContext, request: &ScheduleRequest) -> Result<ScheduleReceipt> {
-        let scheduler = self.service.scheduler().ok_or_else(|| Error::unsupported("scheduling"))?;
+    pub(super) async fn schedule_with(
+        &self,
+        cx: &CallContext,
+        request: &ScheduleRequest,
+    ) -> Result<ScheduleReceipt> {
+        let scheduler = self
+            .service
+            .scheduler()
+            .ok_or_else(|| Error::unsupported("scheduling"))?;
         let mut request = request.clone();
         request.message = self.identified(&request.message);
         check_schedule(self.info(), &request)?;
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
         if left_out.is_all() {
-            return Err(Error::permission_denied("every recipient is on the suppression list")
-                .with_effect(external_core::Effect::NotSent));
+            return Err(
+                Error::permission_denied("every recipient is on the suppression list")
+                    .with_effect(external_core::Effect::NotSent),
+            );
         }
         without(&mut request.message, &left_out);
         let request = &request;
-        let call = Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        self.pipeline.run(call, cx, |cx, _| scheduler.schedule(cx, request)).await
+        let call =
+            Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
+        self.pipeline
+            .run(call, cx, |cx, _| scheduler.schedule(cx, request))
+            .await
     }
 
     pub(super) async fn cancel_with(&self, cx: &CallContext, request: &CancelRequest) -> Result<Cancelled> {
-        let scheduler = self.service.scheduler().ok_or_else(|| Error::unsupported("scheduling"))?;
-        self.pipeline.run(request.operation(), cx, |cx, _| scheduler.cancel(cx, request)).await
+        let scheduler = self
+            .service
+            .scheduler()
+            .ok_or_else(|| Error::unsupported("scheduling"))?;
+        self.pipeline
+            .run(request.operation(), cx, |cx, _| scheduler.cancel(cx, request))
+            .await
     }
 
     pub(super) async fn send_vendor_template_with(
@@ -72,7 +99,10 @@ impl EmailClient {
         cx: &CallContext,
         request: &VendorTemplateRequest,
     ) -> Result<SendReceipt> {
-        let templates = self.service.vendor_templates().ok_or_else(|| Error::unsupported("vendor-templates"))?;
+        let templates = self
+            .service
+            .vendor_templates()
+            .ok_or_else(|| Error::unsupported("vendor-templates"))?;
         let mut request = request.clone();
         request.message = self.identified(&request.message);
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
@@ -81,14 +111,27 @@ impl EmailClient {
         }
         without(&mut request.message, &left_out);
         let request = &request;
-        let call = Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        let receipt = self.pipeline.run(call, cx, |cx, _| templates.send_template(cx, request)).await?;
+        let call =
+            Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
+        let receipt = self
+            .pipeline
+            .run(call, cx, |cx, _| templates.send_template(cx, request))
+            .await?;
         Ok(left_out.complete(receipt))
     }
 
-    pub(super) async fn sent_with(&self, cx: &CallContext, request: &OutboxRequest) -> Result<Vec<StoredMail>> {
-        let outbox = self.service.outbox().ok_or_else(|| Error::unsupported("outbox"))?;
-        self.pipeline.run(request.operation(), cx, |cx, _| outbox.sent(cx, request)).await
+    pub(super) async fn sent_with(
+        &self,
+        cx: &CallContext,
+        request: &OutboxRequest,
+    ) -> Result<Vec<StoredMail>> {
+        let outbox = self
+            .service
+            .outbox()
+            .ok_or_else(|| Error::unsupported("outbox"))?;
+        self.pipeline
+            .run(request.operation(), cx, |cx, _| outbox.sent(cx, request))
+            .await
     }
 }
 

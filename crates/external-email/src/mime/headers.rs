@@ -29,7 +29,11 @@ impl HeaderBlock {
     /// A line of free text.
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.line(name, |column, out| {
-            if folds_as_it_is(value) { fold(value, column, out) } else { encode_words(value, column, out) }
+            if folds_as_it_is(value) {
+                fold(value, column, out)
+            } else {
+                encode_words(value, column, out)
+            }
         });
     }
 
@@ -50,7 +54,11 @@ impl HeaderBlock {
                         phrase(name, column, out);
                         let address = address(mailbox.address());
                         let line = out.len() - out.rfind('\n').map_or(0, |at| at + 1);
-                        let gap = if line + address.len() + 3 > LINE { "\r\n " } else { " " };
+                        let gap = if line + address.len() + 3 > LINE {
+                            "\r\n "
+                        } else {
+                            " "
+                        };
                         let _ = write!(out, "{gap}<{address}>");
                     }
                 }

@@ -3,10 +3,25 @@
 /// Elements that are not read.
 const SILENT: &[&str] = &["head", "script", "style", "title", "template"];
 /// Elements that stand in a paragraph of their own.
-const PARAGRAPHS: &[&str] =
-    &["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr"];
+const PARAGRAPHS: &[&str] = &[
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "table",
+    "blockquote",
+    "pre",
+    "hr",
+];
 /// Elements that stand on a line of their own.
-const LINES: &[&str] = &["div", "li", "tr", "section", "header", "footer", "article", "address", "dt", "dd", "center"];
+const LINES: &[&str] = &[
+    "div", "li", "tr", "section", "header", "footer", "article", "address", "dt", "dd", "center",
+];
 
 /// The text of an HTML mail. Comments, styles and scripts are left out; a link shows its address unless its words are the
 /// address; an image shows its alternative text.
@@ -29,8 +44,12 @@ pub fn text_of_html(html: &str) -> String {
         let tag = &rest[1..end];
         rest = &rest[end + 1..];
         let closing = tag.starts_with('/');
-        let name: String =
-            tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let name: String = tag
+            .trim_start_matches('/')
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_lowercase();
         match name.as_str() {
             silent if SILENT.contains(&silent) && !closing => rest = skip(rest, silent),
             "br" => writer.line(),
@@ -40,7 +59,11 @@ pub fn text_of_html(html: &str) -> String {
                     let said = writer.out.get(start..).unwrap_or_default().trim().to_owned();
                     let spoken = href.strip_prefix("mailto:").unwrap_or(&href);
                     if !(href.is_empty() || href.starts_with('#') || said == spoken) {
-                        writer.words(&if said.is_empty() { format!(" {spoken}") } else { format!(" ({spoken})") });
+                        writer.words(&if said.is_empty() {
+                            format!(" {spoken}")
+                        } else {
+                            format!(" ({spoken})")
+                        });
                     }
                 }
             }
@@ -118,7 +141,9 @@ fn tag_end(html: &str) -> Option<usize> {
 /// What follows the end of a silent element.
 fn skip<'a>(rest: &'a str, name: &str) -> &'a str {
     let lower = rest.to_ascii_lowercase();
-    let Some(at) = lower.find(&format!("</{name}")) else { return "" };
+    let Some(at) = lower.find(&format!("</{name}")) else {
+        return "";
+    };
     rest[at..].find('>').map_or("", |end| &rest[at + end + 1..])
 }
 
@@ -128,7 +153,10 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
         let before = lower[..at].ends_with(|c: char| c.is_whitespace());
         before && lower[at + name.len()..].trim_start().starts_with('=')
     })?;
-    let value = tag[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
+    let value = tag[at + name.len()..]
+        .trim_start()
+        .strip_prefix('=')?
+        .trim_start();
     let value = match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value[1..].split(quote).next()?,
         _ => value.split(|c: char| c.is_whitespace() || c == '/').next()?,
@@ -143,7 +171,10 @@ fn decode(html: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest[1..].find(';').filter(|&end| end <= 10).map(|end| &rest[1..=end]);
+        let reference = rest[1..]
+            .find(';')
+            .filter(|&end| end <= 10)
+            .map(|end| &rest[1..=end]);
         match reference.and_then(|name| Some((name, character(name)?))) {
             Some((name, c)) => {
                 out.push(c);
@@ -213,10 +244,24 @@ mod tests {
 
     #[test]
     fn survives_broken_markup() {
-        for html in ["<", "<p", "a < b", "<a href=\"x", "&#xfffffff;", "&", "<style>never ends", "<!-- never ends", "</a></a>", "<p title='>'>x"] {
+        for html in [
+            "<",
+            "<p",
+            "a < b",
+            "<a href=\"x",
+            "&#xfffffff;",
+            "&",
+            "<style>never ends",
+            "<!-- never ends",
+            "</a></a>",
+            "<p title='>'>x",
+        ] {
             let _ = text_of_html(html);
         }
-        assert_eq!(text_of_html("a &lt; b &unknown; &#128512;"), "a < b &unknown; 😀\n");
+        assert_eq!(
+            text_of_html("a &lt; b &unknown; &#128512;"),
+            "a < b &unknown; 😀\n"
+        );
         assert_eq!(text_of_html("<p title='>'>x"), "x\n");
     }
 }

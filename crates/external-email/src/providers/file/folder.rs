@@ -35,13 +35,19 @@ impl Folder {
             let temporary = folder.join(format!(".{name}.part"));
             let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
             // From here on the file is removed unless it is published, whatever happens.
-            let staged = Staged { temporary: Some(temporary), target: folder.join(name) };
+            let staged = Staged {
+                temporary: Some(temporary),
+                target: folder.join(name),
+            };
             file.write_all(&content)?;
             file.sync_all()?;
             Ok(staged)
         })
         .await
-        .map_err(|error| self.failure("the mail could not be written", error).with_effect(Effect::NotApplied))
+        .map_err(|error| {
+            self.failure("the mail could not be written", error)
+                .with_effect(Effect::NotApplied)
+        })
     }
 
     /// Every mail in the folder, by name. A folder that was never made is empty.
@@ -60,10 +66,16 @@ impl Folder {
                 }
             }
             names.sort();
-            names.into_iter().map(|name| fs::read(folder.join(&name)).map(|content| (name, content))).collect()
+            names
+                .into_iter()
+                .map(|name| fs::read(folder.join(&name)).map(|content| (name, content)))
+                .collect()
         })
         .await
-        .map_err(|error| self.failure("the folder could not be read", error).with_effect(Effect::NotApplied))
+        .map_err(|error| {
+            self.failure("the folder could not be read", error)
+                .with_effect(Effect::NotApplied)
+        })
     }
 
     fn failure(&self, message: &'static str, error: io::Error) -> Error {
@@ -86,7 +98,8 @@ impl Staged {
             Ok(())
         });
         moved.await.map_err(|error| {
-            failure("the mail could not be moved to its name", &target, error).with_effect(Effect::MaybeApplied)
+            failure("the mail could not be moved to its name", &target, error)
+                .with_effect(Effect::MaybeApplied)
         })
     }
 }
@@ -102,7 +115,9 @@ impl Drop for Staged {
 
 fn failure(message: &'static str, path: &Path, error: io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::permission_denied(message),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Error::permission_denied(message)
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::quota_exhausted(message),
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => Error::configuration(message),
         _ => Error::unavailable(message),

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use external_core::email::{
-    BatchEmail, BatchReceipt, BatchRequest, EmailAddress, EmailService, Message, MessageId, OutboxEmail, OutboxRequest,
-    RawEmail, RawRequest, SendReceipt, SendRequest, StoredMail, check, check_batch, check_raw, check_size,
+    BatchEmail, BatchReceipt, BatchRequest, EmailAddress, EmailService, Message, MessageId, OutboxEmail,
+    OutboxRequest, RawEmail, RawRequest, SendReceipt, SendRequest, StoredMail, check, check_batch, check_raw,
+    check_size,
 };
 use external_core::{
-    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
+    ProviderKind, Result,
 };
 
 pub use config::FileConfig;
@@ -54,7 +56,12 @@ struct Prepared {
 impl FileEmail {
     fn assemble(config: FileConfig, context: &BuildContext) -> Self {
         let capabilities = Capabilities::new()
-            .all_native(&["outcome-per-recipient", "envelope-sender", "message-id", "smtputf8"])
+            .all_native(&[
+                "outcome-per-recipient",
+                "envelope-sender",
+                "message-id",
+                "smtputf8",
+            ])
             .all_native(&["batch", "raw", "outbox"])
             .emulated("tags", "written as X-Tag headers")
             .emulated("metadata", "written as X-Metadata- headers")
@@ -81,18 +88,34 @@ impl FileEmail {
     fn prepare(&self, message: &Message) -> Result<Prepared> {
         let rendered = render(message, &self.context)?;
         check_size(&self.info, rendered.bytes.len() as u64)?;
-        let from = message.envelope_sender().cloned().ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
-        Ok(Prepared { from, message_id: Some(rendered.message_id), bytes: rendered.bytes })
+        let from = message
+            .envelope_sender()
+            .cloned()
+            .ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
+        Ok(Prepared {
+            from,
+            message_id: Some(rendered.message_id),
+            bytes: rendered.bytes,
+        })
     }
 
     /// Stages the file, marks the call as sent, and lets the file appear.
-    async fn write(&self, cx: &CallContext, mail: Prepared, recipients: &[&EmailAddress]) -> Result<SendReceipt> {
+    async fn write(
+        &self,
+        cx: &CallContext,
+        mail: Prepared,
+        recipients: &[&EmailAddress],
+    ) -> Result<SendReceipt> {
         let verdict = self.rehearsal.judge(recipients)?;
         let receipt = SendReceipt::new(mail.message_id.clone(), verdict.outcomes);
         if verdict.accepted.is_empty() {
             return Ok(receipt);
         }
-        let name = eml::file_name(self.context.now(), mail.message_id.as_ref(), &self.context.random_id());
+        let name = eml::file_name(
+            self.context.now(),
+            mail.message_id.as_ref(),
+            &self.context.random_id(),
+        );
         let content = eml::encode(&mail.from, &verdict.accepted, &mail.bytes);
         let staged = self.folder.stage(name.clone(), content).await?;
         cx.mark_sent();
@@ -106,7 +129,9 @@ impl FileEmail {
 
 impl std::fmt::Debug for FileEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileEmail").field("path", &self.folder.path()).finish_non_exhaustive()
+        f.debug_struct("FileEmail")
+            .field("path", &self.folder.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,7 +143,11 @@ impl Provider for FileEmail {
 
     /// Writes a temporary file into the folder and removes it.
     async fn probe(&self, _cx: &CallContext) -> Result<()> {
-        drop(self.folder.stage(format!("probe-{}", self.context.random_id()), Vec::new()).await?);
+        drop(
+            self.folder
+                .stage(format!("probe-{}", self.context.random_id()), Vec::new())
+                .await?,
+        );
         Ok(())
     }
 }
@@ -149,7 +178,10 @@ impl BatchEmail for FileEmail {
     async fn send_batch(&self, cx: &CallContext, request: &BatchRequest) -> Result<BatchReceipt> {
         let requests = check_batch(&self.info, request)?;
         // All are prepared before the first is written: what cannot be sent is refused with nothing sent.
-        let prepared = requests.iter().map(|r| self.prepare(&r.message)).collect::<Result<Vec<_>>>()?;
+        let prepared = requests
+            .iter()
+            .map(|r| self.prepare(&r.message))
+            .collect::<Result<Vec<_>>>()?;
         let mut mails = Vec::with_capacity(prepared.len());
         for (mail, request) in prepared.into_iter().zip(&requests) {
             mails.push(self.write(cx, mail, &request.message.recipients()).await);
@@ -181,7 +213,11 @@ impl OutboxEmail for FileEmail {
                     .with_effect(Effect::NotApplied)
                     .with_context("file", name)
             })?;
-            if request.recipient.as_ref().is_none_or(|address| mail.to.contains(address)) {
+            if request
+                .recipient
+                .as_ref()
+                .is_none_or(|address| mail.to.contains(address))
+            {
                 mails.push(mail);
             }
         }

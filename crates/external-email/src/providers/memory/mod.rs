@@ -11,11 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use external_core::email::{
     BatchEmail, BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailAddress, EmailService, Message,
-    OutboxEmail, OutboxRequest, RawEmail, RawRequest, ScheduleEmail, ScheduleReceipt, ScheduleRequest, SendReceipt,
-    SendRequest, StoredMail, check, check_batch, check_raw, check_schedule, check_size,
+    OutboxEmail, OutboxRequest, RawEmail, RawRequest, ScheduleEmail, ScheduleReceipt, ScheduleRequest,
+    SendReceipt, SendRequest, StoredMail, check, check_batch, check_raw, check_schedule, check_size,
 };
 use external_core::{
-    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
+    ProviderKind, Result,
 };
 
 pub use config::MemoryConfig;
@@ -74,7 +75,14 @@ impl MemoryEmail {
 
     fn assemble(config: MemoryConfig, context: &BuildContext) -> Self {
         let capabilities = Capabilities::new()
-            .all_native(&["outcome-per-recipient", "envelope-sender", "message-id", "smtputf8", "tags", "metadata"])
+            .all_native(&[
+                "outcome-per-recipient",
+                "envelope-sender",
+                "message-id",
+                "smtputf8",
+                "tags",
+                "metadata",
+            ])
             .all_native(&["idempotency-key", "batch", "raw", "scheduling", "outbox"])
             .unsupported("vendor-templates")
             .limit("recipients", config.max_recipients)
@@ -96,7 +104,11 @@ impl MemoryEmail {
 
     /// The mails that were taken for this address, oldest first.
     pub fn sent_to(&self, address: &EmailAddress) -> Vec<SentMail> {
-        self.state().sent().filter(|mail| mail.to.contains(address)).cloned().collect()
+        self.state()
+            .sent()
+            .filter(|mail| mail.to.contains(address))
+            .cloned()
+            .collect()
     }
 
     /// Forgets all mails, waiting ones and idempotency keys.
@@ -114,14 +126,29 @@ impl MemoryEmail {
     fn prepare(&self, message: &Message) -> Result<SentMail> {
         let rendered = render(message, &self.context)?;
         check_size(&self.info, rendered.bytes.len() as u64)?;
-        let from = message.envelope_sender().cloned().ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
+        let from = message
+            .envelope_sender()
+            .cloned()
+            .ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
         let mut message = message.clone();
         message.message_id = Some(rendered.message_id);
-        Ok(SentMail { message: Some(message), from, to: Vec::new(), bytes: rendered.bytes, at: self.context.now() })
+        Ok(SentMail {
+            message: Some(message),
+            from,
+            to: Vec::new(),
+            bytes: rendered.bytes,
+            at: self.context.now(),
+        })
     }
 
     /// Hands a mail over: judged by the script, kept, answered; or answered from what the key was answered before.
-    fn take(&self, cx: &CallContext, mut mail: SentMail, recipients: &[&EmailAddress], key: Option<Key>) -> Result<SendReceipt> {
+    fn take(
+        &self,
+        cx: &CallContext,
+        mut mail: SentMail,
+        recipients: &[&EmailAddress],
+        key: Option<Key>,
+    ) -> Result<SendReceipt> {
         let mut state = self.state();
         if let Some(Answer::Sent(receipt)) = state.answered(key.as_ref(), self.context.now())? {
             return Ok(receipt.with_replayed(true));
@@ -138,13 +165,19 @@ impl MemoryEmail {
             state.keep(mail);
         }
         state.remember(key, Answer::Sent(receipt.clone()), self.context.now());
-        if verdict.lose_reply { Err(lost_reply()) } else { Ok(receipt) }
+        if verdict.lose_reply {
+            Err(lost_reply())
+        } else {
+            Ok(receipt)
+        }
     }
 }
 
 impl std::fmt::Debug for MemoryEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryEmail").field("mails", &self.state().sent().count()).finish_non_exhaustive()
+        f.debug_struct("MemoryEmail")
+            .field("mails", &self.state().sent().count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,7 +197,10 @@ impl EmailService for MemoryEmail {
     async fn send(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
         check(&self.info, request)?;
         let mail = self.prepare(&request.message)?;
-        let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
+        let key = request
+            .idempotency_key
+            .as_deref()
+            .map(|key| Key::of_message(key, &request.message));
         self.take(cx, mail, &request.message.recipients(), key)
     }
 
@@ -190,9 +226,15 @@ impl BatchEmail for MemoryEmail {
     async fn send_batch(&self, cx: &CallContext, request: &BatchRequest) -> Result<BatchReceipt> {
         let requests = check_batch(&self.info, request)?;
         // All are prepared before the first is taken: what cannot be sent is refused with nothing sent.
-        let prepared = requests.iter().map(|r| self.prepare(&r.message)).collect::<Result<Vec<_>>>()?;
+        let prepared = requests
+            .iter()
+            .map(|r| self.prepare(&r.message))
+            .collect::<Result<Vec<_>>>()?;
         let taken = prepared.into_iter().zip(&requests).map(|(mail, request)| {
-            let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
+            let key = request
+                .idempotency_key
+                .as_deref()
+                .map(|key| Key::of_message(key, &request.message));
             self.take(cx, mail, &request.message.recipients(), key)
         });
         Ok(BatchReceipt::new(taken.collect()))
@@ -210,7 +252,10 @@ impl RawEmail for MemoryEmail {
             bytes: request.content.bytes().clone(),
             at: self.context.now(),
         };
-        let key = request.idempotency_key.as_deref().map(|key| Key::of_raw(key, request));
+        let key = request
+            .idempotency_key
+            .as_deref()
+            .map(|key| Key::of_raw(key, request));
         self.take(cx, mail, &request.recipients(), key)
     }
 }
@@ -227,14 +272,20 @@ impl ScheduleEmail for MemoryEmail {
                 .with_context("limit", SCHEDULE_SECONDS));
         }
         let mut mail = self.prepare(&request.message)?;
-        let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
+        let key = request
+            .idempotency_key
+            .as_deref()
+            .map(|key| Key::of_message(key, &request.message));
         let mut state = self.state();
         if let Some(Answer::Scheduled(mut receipt)) = state.answered(key.as_ref(), now)? {
             receipt.replayed = true;
             return Ok(receipt);
         }
         let verdict = self.rehearsal.judge(&request.message.recipients())?;
-        let message_id = mail.message.as_ref().and_then(|message| message.message_id.clone());
+        let message_id = mail
+            .message
+            .as_ref()
+            .and_then(|message| message.message_id.clone());
         let receipt = ScheduleReceipt::new(state.next_id(), request.at, message_id);
         cx.mark_sent();
         if !verdict.accepted.is_empty() {
@@ -243,7 +294,11 @@ impl ScheduleEmail for MemoryEmail {
             state.deliver_due(now);
         }
         state.remember(key, Answer::Scheduled(receipt.clone()), now);
-        if verdict.lose_reply { Err(lost_reply().with_effect(Effect::MaybeApplied)) } else { Ok(receipt) }
+        if verdict.lose_reply {
+            Err(lost_reply().with_effect(Effect::MaybeApplied))
+        } else {
+            Ok(receipt)
+        }
     }
 
     async fn cancel(&self, cx: &CallContext, request: &CancelRequest) -> Result<Cancelled> {
@@ -255,10 +310,17 @@ impl ScheduleEmail for MemoryEmail {
 #[async_trait]
 impl OutboxEmail for MemoryEmail {
     async fn sent(&self, _cx: &CallContext, request: &OutboxRequest) -> Result<Vec<StoredMail>> {
-        let wanted = |mail: &&SentMail| request.recipient.as_ref().is_none_or(|address| mail.to.contains(address));
+        let wanted = |mail: &&SentMail| {
+            request
+                .recipient
+                .as_ref()
+                .is_none_or(|address| mail.to.contains(address))
+        };
         let state = self.state();
         let mails = state.sent().filter(wanted);
-        Ok(mails.map(|mail| StoredMail::new(mail.from.clone(), mail.to.clone(), mail.bytes.clone())).collect())
+        Ok(mails
+            .map(|mail| StoredMail::new(mail.from.clone(), mail.to.clone(), mail.bytes.clone()))
+            .collect())
     }
 }
 

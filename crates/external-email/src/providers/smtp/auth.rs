@@ -77,7 +77,11 @@ impl Credentials {
                 let reply = self.with_token(connection, token).await?;
                 if is_refusal(&reply) {
                     token.invalidate();
-                    if token.expose()? != before { self.with_token(connection, token).await? } else { reply }
+                    if token.expose()? != before {
+                        self.with_token(connection, token).await?
+                    } else {
+                        reply
+                    }
                 } else {
                     reply
                 }
@@ -93,37 +97,59 @@ impl Credentials {
                 }
             }
         };
-        if reply.is_positive() { Ok(()) } else { Err(refused(Step::Login, &reply)) }
+        if reply.is_positive() {
+            Ok(())
+        } else {
+            Err(refused(Step::Login, &reply))
+        }
     }
 
     fn choose(&self, connection: &Connection) -> Result<Mechanism> {
         let wanted: &[Mechanism] = match (self.mechanism, &self.login) {
             (Some(Mechanism::Plain), _) => &[Mechanism::Plain],
             (Some(Mechanism::Login), _) => &[Mechanism::Login],
-            (Some(Mechanism::Xoauth2), _) | (None, Login::Token(_) | Login::Tokens(_)) => &[Mechanism::Xoauth2],
+            (Some(Mechanism::Xoauth2), _) | (None, Login::Token(_) | Login::Tokens(_)) => {
+                &[Mechanism::Xoauth2]
+            }
             (None, Login::Password(_)) => &[Mechanism::Plain, Mechanism::Login],
         };
         let offered = &connection.features().mechanisms;
-        wanted.iter().copied().find(|m| offered.iter().any(|name| name == m.name())).ok_or_else(|| {
-            Error::configuration("the server offers no way to log in that the configuration allows")
-                .with_effect(Effect::NotSent)
-                .with_context("wanted", wanted.iter().map(|m| m.name()).collect::<Vec<_>>().join(" "))
-                .with_context("offered", offered.join(" "))
-        })
+        wanted
+            .iter()
+            .copied()
+            .find(|m| offered.iter().any(|name| name == m.name()))
+            .ok_or_else(|| {
+                Error::configuration("the server offers no way to log in that the configuration allows")
+                    .with_effect(Effect::NotSent)
+                    .with_context(
+                        "wanted",
+                        wanted.iter().map(|m| m.name()).collect::<Vec<_>>().join(" "),
+                    )
+                    .with_context("offered", offered.join(" "))
+            })
     }
 
-    async fn with_password(&self, connection: &mut Connection, mechanism: Mechanism, password: &Secret) -> Result<Reply> {
+    async fn with_password(
+        &self,
+        connection: &mut Connection,
+        mechanism: Mechanism,
+        password: &Secret,
+    ) -> Result<Reply> {
         let password = password.expose()?;
         if mechanism == Mechanism::Plain {
             let response = STANDARD.encode(format!("\0{}\0{}", self.user, password.as_str()));
-            return connection.command(Step::Login, &format!("AUTH PLAIN {response}\r\n")).await;
+            return connection
+                .command(Step::Login, &format!("AUTH PLAIN {response}\r\n"))
+                .await;
         }
         let mut reply = connection.command(Step::Login, "AUTH LOGIN\r\n").await?;
         for answer in [self.user.as_str(), password.as_str()] {
             if reply.code != 334 {
                 return Ok(reply);
             }
-            reply = connection.command(Step::Login, &format!("{}\r\n", STANDARD.encode(answer))).await?;
+            reply = connection
+                .command(Step::Login, &format!("{}\r\n", STANDARD.encode(answer)))
+                .await?;
         }
         Ok(reply)
     }
@@ -131,12 +157,23 @@ impl Credentials {
     async fn with_token(&self, connection: &mut Connection, token: &Secret) -> Result<Reply> {
         let token = token.expose()?;
         if token.chars().any(char::is_control) {
-            return Err(Error::configuration("the access token holds a control character").with_effect(Effect::NotSent));
+            return Err(Error::configuration("the access token holds a control character")
+                .with_effect(Effect::NotSent));
         }
-        let response = STANDARD.encode(format!("user={}\x01auth=Bearer {}\x01\x01", self.user, token.as_str()));
-        let reply = connection.command(Step::Login, &format!("AUTH XOAUTH2 {response}\r\n")).await?;
+        let response = STANDARD.encode(format!(
+            "user={}\x01auth=Bearer {}\x01\x01",
+            self.user,
+            token.as_str()
+        ));
+        let reply = connection
+            .command(Step::Login, &format!("AUTH XOAUTH2 {response}\r\n"))
+            .await?;
         // A refusal comes as a challenge with the reason, which an empty answer turns into the code.
-        if reply.code == 334 { connection.command(Step::Login, "\r\n").await } else { Ok(reply) }
+        if reply.code == 334 {
+            connection.command(Step::Login, "\r\n").await
+        } else {
+            Ok(reply)
+        }
     }
 }
 

@@ -142,8 +142,10 @@ impl Endpoint {
         }
         if !connection.inbox.is_empty() {
             // Answers from before the handshake must not count as answers after it (CVE-2011-0411 and its kin).
-            return Err(Error::corrupt("the server said more before TLS than it was asked; someone may be on the line")
-                .with_effect(Effect::NotSent));
+            return Err(Error::corrupt(
+                "the server said more before TLS than it was asked; someone may be on the line",
+            )
+            .with_effect(Effect::NotSent));
         }
         connection.socket = self.protect(connection.socket).await?;
         Ok(connection)
@@ -236,13 +238,20 @@ impl Connection {
         let mut byte = [0; 1];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(Waker::noop());
-        matches!(Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer), Poll::Pending)
+        matches!(
+            Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer),
+            Poll::Pending
+        )
     }
 
     /// Asks whether the server is still there.
     pub(super) async fn check(&mut self) -> Result<()> {
         let reply = self.command(Step::Check, "NOOP\r\n").await?;
-        if reply.is_positive() { Ok(()) } else { Err(refused(Step::Check, &reply)) }
+        if reply.is_positive() {
+            Ok(())
+        } else {
+            Err(refused(Step::Check, &reply))
+        }
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

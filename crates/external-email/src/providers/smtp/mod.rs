@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use external_core::email::{
-    EmailAddress, EmailService, MessageId, RawEmail, RawRequest, SendReceipt, SendRequest, check, check_raw, check_size,
+    EmailAddress, EmailService, MessageId, RawEmail, RawRequest, SendReceipt, SendRequest, check, check_raw,
+    check_size,
 };
 use external_core::{
     BuildContext, CallContext, Capabilities, Effect, Error, ErrorKind, Provider, ProviderEntry, ProviderInfo,
@@ -56,7 +57,12 @@ pub struct SmtpEmail {
 }
 
 impl SmtpEmail {
-    fn assemble(endpoint: Endpoint, limits: Limits, (recipients, bytes): (u64, u64), context: &BuildContext) -> Self {
+    fn assemble(
+        endpoint: Endpoint,
+        limits: Limits,
+        (recipients, bytes): (u64, u64),
+        context: &BuildContext,
+    ) -> Self {
         let capabilities = Capabilities::new()
             .all_native(&["outcome-per-recipient", "envelope-sender", "message-id", "raw"])
             // Native where the server offers it; refused before anything is sent where it does not.
@@ -70,7 +76,11 @@ impl SmtpEmail {
             .unsupported("outbox")
             .limit("recipients", recipients)
             .limit("message-bytes", bytes);
-        let scheme = if endpoint.security == Security::Tls { "smtps" } else { "smtp" };
+        let scheme = if endpoint.security == Security::Tls {
+            "smtps"
+        } else {
+            "smtp"
+        };
         let location = format!("{scheme}://{}:{}", endpoint.host, endpoint.port);
         Self {
             info: ProviderInfo::new("smtp", "email", location, capabilities),
@@ -85,13 +95,22 @@ impl SmtpEmail {
     }
 
     /// Delivers within the call's deadline.
-    async fn deliver(&self, cx: &CallContext, mail: &Envelope<'_>, id: Option<MessageId>) -> Result<SendReceipt> {
+    async fn deliver(
+        &self,
+        cx: &CallContext,
+        mail: &Envelope<'_>,
+        id: Option<MessageId>,
+    ) -> Result<SendReceipt> {
         let carried = match cx.deadline() {
             None => self.transact(cx, mail).await,
             Some(deadline) => match tokio::time::timeout_at(deadline, self.transact(cx, mail)).await {
                 Ok(carried) => carried,
                 Err(_) => {
-                    let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
+                    let effect = if cx.was_sent() {
+                        Effect::MaybeApplied
+                    } else {
+                        Effect::NotSent
+                    };
                     Err(Error::timeout("the mail was not delivered in time").with_effect(effect))
                 }
             },
@@ -124,7 +143,9 @@ fn died(error: &Error) -> bool {
 
 impl std::fmt::Debug for SmtpEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpEmail").field("location", &self.info.location()).finish_non_exhaustive()
+        f.debug_struct("SmtpEmail")
+            .field("location", &self.info.location())
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +182,11 @@ impl EmailService for SmtpEmail {
         check_size(&self.info, rendered.bytes.len() as u64)?;
         let from = request.message.envelope_sender();
         let from: &EmailAddress = from.ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
-        let mail = Envelope { from, to: request.message.recipients(), content: &rendered.bytes };
+        let mail = Envelope {
+            from,
+            to: request.message.recipients(),
+            content: &rendered.bytes,
+        };
         self.deliver(cx, &mail, Some(rendered.message_id)).await
     }
 
@@ -174,8 +199,13 @@ impl EmailService for SmtpEmail {
 impl RawEmail for SmtpEmail {
     async fn send_raw(&self, cx: &CallContext, request: &RawRequest) -> Result<SendReceipt> {
         check_raw(&self.info, request)?;
-        let mail = Envelope { from: &request.from, to: request.recipients(), content: request.content.bytes() };
-        self.deliver(cx, &mail, request.content.message_id().cloned()).await
+        let mail = Envelope {
+            from: &request.from,
+            to: request.recipients(),
+            content: request.content.bytes(),
+        };
+        self.deliver(cx, &mail, request.content.message_id().cloned())
+            .await
     }
 }
 

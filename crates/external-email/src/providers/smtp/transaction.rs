@@ -46,7 +46,16 @@ impl Connection {
         let commands: Vec<String> = mail
             .to
             .iter()
-            .map(|to| format!("RCPT TO:<{}>\r\n", if utf8 { to.as_str().into() } else { header_address(to) }))
+            .map(|to| {
+                format!(
+                    "RCPT TO:<{}>\r\n",
+                    if utf8 {
+                        to.as_str().into()
+                    } else {
+                        header_address(to)
+                    }
+                )
+            })
             .collect();
         let replies = if self.features().pipelining {
             self.pipelined(&mail_from, &commands).await?
@@ -81,22 +90,32 @@ impl Connection {
         if let Some(Some(limit)) = features.size
             && size > limit
         {
-            return Err(Error::payload_too_large("the mail is larger than the server takes")
-                .with_effect(Effect::NotSent)
-                .with_context("bytes", size)
-                .with_context("limit", limit));
+            return Err(
+                Error::payload_too_large("the mail is larger than the server takes")
+                    .with_effect(Effect::NotSent)
+                    .with_context("bytes", size)
+                    .with_context("limit", limit),
+            );
         }
         let mut addresses = mail.to.iter().copied().chain([mail.from]);
         let header_end = find_header_end(mail.content);
         let utf8 = addresses.any(EmailAddress::needs_smtputf8) || !mail.content[..header_end].is_ascii();
         if utf8 && !features.utf8 {
-            return Err(Error::unsupported("smtputf8").with_context("because", "the server does not offer SMTPUTF8"));
+            return Err(
+                Error::unsupported("smtputf8").with_context("because", "the server does not offer SMTPUTF8")
+            );
         }
         let eight_bit = !mail.content.is_ascii();
         if eight_bit && !features.eight_bit {
-            return Err(Error::invalid_argument("the mail holds 8-bit bytes and the server does not offer 8BITMIME"));
+            return Err(Error::invalid_argument(
+                "the mail holds 8-bit bytes and the server does not offer 8BITMIME",
+            ));
         }
-        let from = if utf8 { mail.from.as_str().into() } else { header_address(mail.from) };
+        let from = if utf8 {
+            mail.from.as_str().into()
+        } else {
+            header_address(mail.from)
+        };
         let mut line = format!("MAIL FROM:<{from}>");
         if features.size.is_some() {
             line.push_str(&format!(" SIZE={size}"));
@@ -119,7 +138,12 @@ impl Connection {
         for (number, group) in groups.enumerate() {
             let first = if number == 0 { mail_from } else { "" };
             let end = if number == last { "DATA\r\n" } else { "" };
-            self.write(Step::Sender, [first, &group.concat(), end].concat().as_bytes(), limit).await?;
+            self.write(
+                Step::Sender,
+                [first, &group.concat(), end].concat().as_bytes(),
+                limit,
+            )
+            .await?;
             if number == 0 {
                 let sender = self.reply(Step::Sender, limit).await?;
                 if !sender.is_positive() {
@@ -133,7 +157,10 @@ impl Connection {
             }
         }
         let data = self.reply(Step::Data, limit).await?;
-        Ok(Replies { recipients: replies, data: Some(data) })
+        Ok(Replies {
+            recipients: replies,
+            data: Some(data),
+        })
     }
 
     async fn step_by_step(&mut self, mail_from: &str, recipients: &[String]) -> Result<Replies> {
@@ -152,7 +179,10 @@ impl Connection {
             true => Some(self.command(Step::Data, "DATA\r\n").await?),
             false => None,
         };
-        Ok(Replies { recipients: replies, data })
+        Ok(Replies {
+            recipients: replies,
+            data,
+        })
     }
 
     /// The mail and its end. From the moment the end may be on its way, only the server's answer tells what became of it.
@@ -187,7 +217,9 @@ impl Connection {
     /// What a server said before it hung up on a mail that was still being written: a refusal, if it said one.
     async fn last_words(&mut self) -> Option<Error> {
         let reply = self.reply(Step::Content, LAST_WORDS).await.ok()?;
-        (400..600).contains(&reply.code).then(|| refused(Step::Content, &reply))
+        (400..600)
+            .contains(&reply.code)
+            .then(|| refused(Step::Content, &reply))
     }
 
     /// Takes back a mail that nobody is to get, so that the connection can carry the next one.
@@ -222,7 +254,10 @@ fn outcome(reply: &Reply) -> Outcome {
 }
 
 fn find_header_end(content: &[u8]) -> usize {
-    content.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(content.len())
+    content
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or(content.len())
 }
 
 /// The content as it goes over the line: dots at the start of a line doubled, ended by a line with one dot.
