@@ -104,8 +104,15 @@ impl Accounts {
             .with_precondition(Precondition::Absent);
         self.storage.put_with(put).await?;
         self.table.insert(profile.clone());
-        match self.set_up(&user, &profile, &key).await {
-            Ok((link, message_id)) => Ok(Account {
+        let link = match self.set_up(&profile, &key).await {
+            Ok(link) => link,
+            Err(error) => {
+                self.undo(&profile, &key).await;
+                return Err(error);
+            }
+        };
+        match self.welcome(&user).await {
+            Ok(message_id) => Ok(Account {
                 user,
                 profile,
                 key,
@@ -113,10 +120,8 @@ impl Accounts {
                 message_id,
             }),
             Err(error) => {
-                let mailing = error
-                    .operation()
-                    .is_some_and(|operation| operation.domain == "email");
-                if !(mailing && error.effect() == Effect::MaybeApplied) {
+                // Whoever may have got the mail must find the account that it speaks of.
+                if error.effect() != Effect::MaybeApplied {
                     self.undo(&profile, &key).await;
                 }
                 Err(error)
@@ -124,12 +129,8 @@ impl Accounts {
         }
     }
 
-    async fn set_up(
-        &self,
-        user: &Registration,
-        profile: &Profile,
-        key: &ObjectKey,
-    ) -> Result<(String, String)> {
+    /// The link, and the profile in the cache.
+    async fn set_up(&self, profile: &Profile, key: &ObjectKey) -> Result<String> {
         let link = self.storage.get_url(key, LINK).await?;
         if self.profile(profile.number).await? != *profile {
             return Err(
@@ -137,7 +138,7 @@ impl Accounts {
                     .with_context("account", profile.number),
             );
         }
-        Ok((link, self.welcome(user).await?))
+        Ok(link)
     }
 
     /// A profile, from the cache or else from the table.
@@ -262,5 +263,129 @@ fn profile(user: &Registration, key: &ObjectKey) -> Profile {
         portrait: key.as_str().to_owned(),
         width,
         height,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::mailbox;
+
+    /// The service over embedded providers in a folder, and a user who is about to register.
+    fn service(folder: &Path) -> (Accounts, Registration) {
+        let config = format!(
+            "[storage.default]\nprovider = 'local'\nroot = '{0}/objects'\nserve.bind = '127.0.0.1:0'\n\
+             [cache.default]\nprovider = 'memory'\n\
+             [email.default]\nprovider = 'file'\npath = '{0}/mails'\nclient.from = 'a@accounts.example'\n\
+             rehearse = {{ refuse = ['refused@example.com'], lose_reply = ['lost@example.com'] }}",
+            folder.display(),
+        );
+        let container = Container::builder()
+            .domain(external_storage::registry())
+            .domain(external_cache::registry())
+            .domain(external_email::registry())
+            .from_str("test.toml", &config)
+            .unwrap();
+        let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/users.jsonl");
+        let user = crate::input::read(&users).unwrap().remove(0);
+        (Accounts::open(&container, "test").unwrap(), user)
+    }
+
+    #[tokio::test]
+    async fn what_was_done_is_undone_if_the_mail_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (accounts, mut user) = service(folder.path());
+        user.email = "refused@example.com".parse().unwrap();
+        accounts.register(user.clone()).await.unwrap_err();
+        assert!(
+            !accounts
+                .storage
+                .exists(&accounts.key(&user).unwrap())
+                .await
+                .unwrap()
+        );
+        assert!(
+            !accounts
+                .cache
+                .exists(accounts.cache_key(user.line))
+                .await
+                .unwrap()
+        );
+        assert!(accounts.profile(user.line).await.is_err());
+        // Nothing is in the way of another try.
+        user.email = "accepted@example.com".parse().unwrap();
+        accounts.register(user).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_may_have_got_the_mail_keeps_the_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let (accounts, mut user) = service(folder.path());
+        user.email = "lost@example.com".parse().unwrap();
+        let error = accounts.register(user.clone()).await.unwrap_err();
+        assert_eq!(error.effect(), Effect::MaybeApplied);
+        assert_eq!(
+            accounts
+                .storage
+                .download(&accounts.key(&user).unwrap())
+                .await
+                .unwrap(),
+            user.portrait.bytes
+        );
+        assert_eq!(accounts.profile(user.line).await.unwrap().name, user.name);
+    }
+
+    #[tokio::test]
+    async fn an_object_of_somebody_else_is_neither_replaced_nor_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (accounts, user) = service(folder.path());
+        let key = accounts.key(&user).unwrap();
+        accounts.storage.put(&key, "somebody else's").await.unwrap();
+        accounts.register(user).await.unwrap_err();
+        assert_eq!(accounts.storage.download(&key).await.unwrap(), "somebody else's");
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_is_not_as_it_was_meant_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let (accounts, user) = service(folder.path());
+        let account = accounts.register(user).await.unwrap();
+        let mails = folder.path().join("mails");
+        let check = || mailbox::Mailbox::read(&mails).unwrap().check(&account);
+        check().unwrap();
+
+        let file = std::fs::read_dir(&mails)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let file = file
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|extension| extension == "eml"))
+            .unwrap();
+        let mail = std::fs::read_to_string(&file).unwrap();
+        // The first line of the portrait in base64: the same for every JPEG.
+        for (from, to, complaint) in [
+            ("/9j/", "/9k/", "not the portrait, byte for byte"),
+            ("cid:portrait", "cid:other", "which is no part of the mail"),
+            (
+                "Content-Type: image/jpeg",
+                "Content-Type: image/png",
+                "type of the inline image",
+            ),
+            ("To: ", "Cc: ", "no recipient"),
+            ("ada@example.com", "bob@example.com", "recipient's address"),
+            ("Ada Lovelace!", "Somebody!", "does not"),
+            ("Message-ID: <", "Message-ID: <x", "there is no mail"),
+        ] {
+            let changed = mail.replace(from, to);
+            assert_ne!(changed, mail, "{from} is not in the mail");
+            std::fs::write(&file, changed).unwrap();
+            let found = check().expect_err(from);
+            assert!(found.contains(complaint), "{from}: {found}");
+        }
+        std::fs::write(&file, &mail).unwrap();
+        std::fs::write(file.with_extension("again.eml"), &mail).unwrap();
+        assert!(check().unwrap_err().contains("arrived 2 times"));
     }
 }

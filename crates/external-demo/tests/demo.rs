@@ -6,8 +6,9 @@
 )]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn here(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
@@ -118,8 +119,8 @@ fn a_broken_configuration_is_named_by_file_key_and_line() {
         ("root =", "rout =", "mine.toml:8:1"),
         (
             "provider = \"memory\"",
-            "provider = \"redis\"",
-            "add the feature `redis` of external-cache to have it",
+            "provider = \"paper\"",
+            "no cache provider `paper`; compiled in: memory",
         ),
         ("[demo]", "[demos]", "unknown top-level key `demos`"),
         ("mailbox =", "mailbocks =", "key=demo.mailbocks"),
@@ -130,6 +131,49 @@ fn a_broken_configuration_is_named_by_file_key_and_line() {
         let said = text(&output.stderr);
         assert!(said.contains(named), "{named} is not in: {said}");
     }
+}
+
+#[test]
+fn ctrl_c_closes_everything_and_still_reports() {
+    let out = tempfile::tempdir().unwrap();
+    // The mails are looked for in a folder where none arrives: that takes a while.
+    let empty = out.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let mut running = Command::new(env!("CARGO_BIN_EXE_external-demo"))
+        .arg("--out")
+        .arg(out.path().join("runs"))
+        .arg("--report")
+        .arg(out.path().join("report.json"))
+        .arg("--mailbox")
+        .arg(&empty)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    assert!(lines.any(|line| line == "reading everything back"));
+    let interrupted = Command::new("kill")
+        .args(["-INT", &running.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let rest: Vec<String> = lines.collect();
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        text(&ended.stderr).contains("interrupted"),
+        "{}",
+        text(&ended.stderr)
+    );
+    assert!(
+        rest.iter().any(|line| line.trim_start().starts_with("email")),
+        "the table is shown: {rest:#?}"
+    );
+    let report = report(out.path());
+    assert_eq!(report["ok"], false);
+    assert!(report["calls"].as_array().unwrap().len() > 100);
 }
 
 /// With every provider compiled in, Redis is known, and the address where nobody listens is named.
