@@ -43,7 +43,7 @@ pub fn folders(tree: &Tree, findings: &mut Findings) {
 /// A provider imports core, net, http and its own folder; never a sibling, never the client.
 pub fn imports(tree: &Tree, findings: &mut Findings) {
     let providers = tree.providers();
-    for file in tree.rust() {
+    for file in tree.rust().filter(|file| !file.is_test()) {
         let Some((package, rest)) = file
             .path
             .strip_prefix("crates/")
