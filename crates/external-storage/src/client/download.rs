@@ -226,11 +226,16 @@ impl Resuming {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let broken = match self.body.next_chunk().await {
+                // An empty chunk is no progress.
+                Ok(Some(chunk)) if chunk.is_empty() => continue,
                 Ok(Some(chunk)) => return self.take(chunk).map(Some),
                 Ok(None) if self.left.is_empty() => return self.finish(),
                 Ok(None) => Error::unavailable("the body ended before its time"),
-                // What breaks behind the last byte is about the whole (a checksum), not about the connection.
-                Err(error) if self.left.is_empty() => return Err(error),
+                // Behind the last byte only what is about the whole counts, not what becomes of the connection.
+                Err(error) if self.left.is_empty() && error.kind() == ErrorKind::Corrupt => {
+                    return Err(error);
+                }
+                Err(_) if self.left.is_empty() => return self.finish(),
                 Err(error) => error,
             };
             self.resume(broken).await?;

@@ -1,0 +1,347 @@
+//! A provider that passes everything on to another one, counts, and fails where a clause says.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use external_core::{CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result};
+use external_storage::{
+    AbortMultipartRequest, BeginMultipartRequest, ByteStream, CompleteMultipartRequest, CopyRequest,
+    CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, GetTagsRequest,
+    HeadRequest, ListPage, ListRequest, ListUploadsRequest, MultipartStorage, MultipartUpload, ObjectInfo,
+    PartReceipt, PutPartRequest, PutReceipt, PutRequest, PutTagsRequest, StorageService, TagStorage,
+    UploadPage,
+};
+use futures_util::{StreamExt, stream};
+
+use super::S;
+
+/// What goes wrong in one call.
+#[derive(Clone, Copy)]
+pub(super) enum Fault {
+    None,
+    /// It takes so long and then works.
+    Slow(Duration),
+    /// It fails before anything happens.
+    Before,
+    /// It fails for good.
+    Refused,
+    /// It works, and its answer is lost.
+    AnswerLost,
+    /// The body breaks off behind so many bytes.
+    Breaks(usize),
+    /// The body stalls behind so many bytes.
+    Stalls(usize),
+    /// A bit of the body is another one.
+    Damaged,
+    /// The page answers its own token as the next one's.
+    SameToken,
+}
+
+type Plan = dyn Fn(&str, usize) -> Fault + Send + Sync;
+
+pub(super) struct Faulty {
+    inner: Arc<S>,
+    info: ProviderInfo,
+    plan: Box<Plan>,
+    calls: Mutex<BTreeMap<&'static str, usize>>,
+    copies: bool,
+    parts: Load,
+    bytes: Load,
+}
+
+/// How much of something is going on, and the most there was.
+#[derive(Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Load {
+    fn add(&self, amount: usize) {
+        let now = self.now.fetch_add(amount, Ordering::SeqCst) + amount;
+        self.most.fetch_max(now, Ordering::SeqCst);
+    }
+}
+
+impl Faulty {
+    /// Everything works.
+    pub(super) fn new(inner: Arc<S>) -> Self {
+        let info = inner.info().clone();
+        Self {
+            inner,
+            info,
+            plan: Box::new(|_, _| Fault::None),
+            calls: Mutex::default(),
+            copies: true,
+            parts: Load::default(),
+            bytes: Load::default(),
+        }
+    }
+
+    /// `plan` says for each call of an operation, counted from 1, what goes wrong.
+    pub(super) fn with_plan(mut self, plan: impl Fn(&str, usize) -> Fault + Send + Sync + 'static) -> Self {
+        self.plan = Box::new(plan);
+        self
+    }
+
+    pub(super) fn with_limit(self, id: &'static str, value: u64) -> Self {
+        self.declaring(|capabilities| capabilities.limit(id, value))
+    }
+
+    pub(super) fn without(mut self, id: &'static str) -> Self {
+        if id == "copy" {
+            self.copies = false;
+            return self.declaring(|capabilities| {
+                capabilities
+                    .unsupported("copy")
+                    .unsupported("copy-create-only")
+                    .unsupported("copy-compare-and-swap")
+            });
+        }
+        self.declaring(|capabilities| capabilities.unsupported(id))
+    }
+
+    fn declaring(mut self, change: impl FnOnce(Capabilities) -> Capabilities) -> Self {
+        let info = &self.info;
+        let capabilities = change(info.capabilities().clone());
+        self.info = ProviderInfo::new(info.id(), info.domain(), info.location(), capabilities);
+        self
+    }
+
+    pub(super) fn shared(self) -> Arc<Self> {
+        Arc::new(self)
+    }
+
+    /// How often an operation was called.
+    pub(super) fn calls(&self, operation: &str) -> usize {
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(operation)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// The most parts that were under way at a time, and the most bytes of them.
+    pub(super) fn most_parts(&self) -> (usize, usize) {
+        (
+            self.parts.most.load(Ordering::SeqCst),
+            self.bytes.most.load(Ordering::SeqCst),
+        )
+    }
+
+    fn count(&self, operation: &'static str) -> Fault {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = calls.entry(operation).or_insert(0);
+        *number += 1;
+        (self.plan)(operation, *number)
+    }
+
+    async fn pass<T>(
+        &self,
+        cx: &CallContext,
+        operation: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match self.count(operation) {
+            Fault::Before => Err(Error::unavailable("down before it").with_effect(Effect::NotApplied)),
+            Fault::Refused => Err(Error::permission_denied("not you")),
+            Fault::AnswerLost => {
+                cx.mark_sent();
+                call.await?;
+                Err(Error::unavailable("the answer was lost").with_effect(Effect::MaybeApplied))
+            }
+            Fault::Slow(time) => {
+                tokio::time::sleep(time).await;
+                call.await
+            }
+            _ => call.await,
+        }
+    }
+
+    fn multipart_of(&self) -> Result<&dyn MultipartStorage> {
+        self.inner
+            .multipart()
+            .ok_or_else(|| Error::unsupported("multipart"))
+    }
+}
+
+#[async_trait]
+impl Provider for Faulty {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn probe(&self, cx: &CallContext) -> Result<()> {
+        self.inner.probe(cx).await
+    }
+
+    fn inner(&self) -> Option<&dyn Provider> {
+        Some(&*self.inner)
+    }
+}
+
+#[async_trait]
+impl StorageService for Faulty {
+    async fn put(&self, cx: &CallContext, request: &PutRequest) -> Result<PutReceipt> {
+        self.pass(cx, "put", self.inner.put(cx, request)).await
+    }
+
+    async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
+        let fault = self.count("get");
+        if matches!(fault, Fault::Before) {
+            return Err(Error::unavailable("down before it").with_effect(Effect::NotApplied));
+        }
+        let mut object = match self.inner.get(cx, request).await? {
+            GetResult::Object(object) => object,
+            other => return Ok(other),
+        };
+        let length = usize::try_from(object.range.end - object.range.start).unwrap_or(usize::MAX);
+        let whole = object.body.collect(u64::MAX).await?;
+        let first = |bytes: usize| Ok(whole.slice(..bytes.min(length)));
+        object.body = match fault {
+            Fault::Breaks(bytes) => ByteStream::new(stream::iter([
+                first(bytes),
+                Err(Error::unavailable("the connection broke")),
+            ])),
+            Fault::Stalls(bytes) => ByteStream::new(stream::iter([first(bytes)]).chain(stream::pending())),
+            Fault::Damaged => {
+                let mut bytes = whole.to_vec();
+                if let Some(byte) = bytes.last_mut() {
+                    *byte ^= 1;
+                }
+                ByteStream::from_bytes(bytes.into())
+            }
+            _ => ByteStream::new(stream::iter(
+                whole
+                    .chunks(1000)
+                    .map(Bytes::copy_from_slice)
+                    .map(Ok)
+                    .collect::<Vec<_>>(),
+            )),
+        };
+        Ok(GetResult::Object(object))
+    }
+
+    async fn head(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
+        self.pass(cx, "head", self.inner.head(cx, request)).await
+    }
+
+    async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
+        self.pass(cx, "delete", self.inner.delete(cx, request)).await
+    }
+
+    async fn delete_batch(
+        &self,
+        cx: &CallContext,
+        request: &DeleteBatchRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
+        self.pass(cx, "delete_batch", self.inner.delete_batch(cx, request))
+            .await
+    }
+
+    async fn list_page(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
+        let fault = self.count("list_page");
+        let mut page = self.inner.list_page(cx, request).await?;
+        if matches!(fault, Fault::SameToken) {
+            page.next.clone_from(&request.token);
+        }
+        Ok(page)
+    }
+
+    fn multipart(&self) -> Option<&dyn MultipartStorage> {
+        self.inner.multipart().map(|_| self as _)
+    }
+
+    fn copier(&self) -> Option<&dyn CopyStorage> {
+        self.inner.copier().filter(|_| self.copies).map(|_| self as _)
+    }
+
+    fn tags(&self) -> Option<&dyn TagStorage> {
+        self.inner.tags().map(|_| self as _)
+    }
+}
+
+#[async_trait]
+impl MultipartStorage for Faulty {
+    async fn begin_multipart(
+        &self,
+        cx: &CallContext,
+        request: &BeginMultipartRequest,
+    ) -> Result<MultipartUpload> {
+        self.pass(
+            cx,
+            "begin_multipart",
+            self.multipart_of()?.begin_multipart(cx, request),
+        )
+        .await
+    }
+
+    async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
+        self.parts.add(1);
+        self.bytes.add(request.body.len());
+        let put = self
+            .pass(cx, "put_part", self.multipart_of()?.put_part(cx, request))
+            .await;
+        self.parts.now.fetch_sub(1, Ordering::SeqCst);
+        self.bytes.now.fetch_sub(request.body.len(), Ordering::SeqCst);
+        put
+    }
+
+    async fn complete_multipart(
+        &self,
+        cx: &CallContext,
+        request: &CompleteMultipartRequest,
+    ) -> Result<PutReceipt> {
+        self.pass(
+            cx,
+            "complete_multipart",
+            self.multipart_of()?.complete_multipart(cx, request),
+        )
+        .await
+    }
+
+    async fn abort_multipart(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
+        self.pass(
+            cx,
+            "abort_multipart",
+            self.multipart_of()?.abort_multipart(cx, request),
+        )
+        .await
+    }
+
+    async fn list_uploads(&self, cx: &CallContext, request: &ListUploadsRequest) -> Result<UploadPage> {
+        self.multipart_of()?.list_uploads(cx, request).await
+    }
+}
+
+#[async_trait]
+impl CopyStorage for Faulty {
+    async fn copy(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {
+        let copier = self.inner.copier().ok_or_else(|| Error::unsupported("copy"))?;
+        self.pass(cx, "copy", copier.copy(cx, request)).await
+    }
+}
+
+#[async_trait]
+impl TagStorage for Faulty {
+    async fn get_tags(&self, cx: &CallContext, request: &GetTagsRequest) -> Result<BTreeMap<String, String>> {
+        self.inner
+            .tags()
+            .ok_or_else(|| Error::unsupported("tags"))?
+            .get_tags(cx, request)
+            .await
+    }
+
+    async fn put_tags(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {
+        self.inner
+            .tags()
+            .ok_or_else(|| Error::unsupported("tags"))?
+            .put_tags(cx, request)
+            .await
+    }
+}
