@@ -385,8 +385,9 @@ impl<S: ?Sized + 'static> fmt::Debug for Case<S> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn cannot_build(error: Error) -> Finding {
-    Finding::failed("the provider can be built", error.report().to_string())
+    Finding::failed("the provider can be built", error.report())
 }
 
 /// Unique across processes and machines that share a back end.

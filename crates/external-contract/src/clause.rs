@@ -55,6 +55,8 @@ impl Subject {
 pub(crate) enum Need {
     /// A counting proxy in front of the back end.
     Proxy,
+    /// A counting proxy that can read what passes.
+    Plain,
     /// A configuration, so a target described by data.
     Configuration,
     /// A back end in another system.
@@ -142,6 +144,12 @@ impl<S: ?Sized + 'static> Clause<S> {
     #[must_use]
     pub fn needs_proxy(self) -> Self {
         self.requiring(Need::Proxy)
+    }
+
+    /// The same clause for targets that the counting proxy can stand in front of and read: not those with TLS.
+    #[must_use]
+    pub fn needs_plain_proxy(self) -> Self {
+        self.requiring(Need::Plain)
     }
 
     /// The same clause for targets described by data.

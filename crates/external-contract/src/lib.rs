@@ -56,6 +56,7 @@
 //! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials
 //! backend = "redis"                     # optional: its name at the control port
 //! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
+//! opaque = false                        # optional: whether the proxy sees nothing but ciphertext
 //! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
 //! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
 //! ```

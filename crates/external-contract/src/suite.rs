@@ -114,6 +114,13 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
         self
     }
 
+    /// Keeps only the clauses with these ids.
+    #[must_use]
+    pub fn only(mut self, ids: &[&str]) -> Self {
+        self.clauses.retain(|clause| ids.contains(&clause.id));
+        self
+    }
+
     /// The clauses, in order.
     #[must_use]
     pub fn clauses(&self) -> &[Clause<S>] {

@@ -43,7 +43,7 @@ async fn hear(
     while !missing(&heard).is_empty() {
         match timeout(LONG, stream.next()).await {
             Ok(Some(Ok(Invalidation::Keys(keys)))) => {
-                heard.extend(keys.iter().map(|key| key.as_str().to_owned()))
+                heard.extend(keys.iter().map(|key| key.as_str().to_owned()));
             }
             Ok(Some(Ok(other))) => {
                 return Err(Finding::failed("the names of what changed", format!("{other:?}")));

@@ -33,7 +33,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let most = case.service().info().capabilities().get_limit("value-bytes").unwrap_or(1 << 20).min(1 << 20);
                 let most = usize::try_from(most).unwrap_or(1 << 20);
                 let every: Bytes = (0..=255_u8).chain(*b"\r\n$5\r\n\0").collect::<Vec<_>>().into();
-                let large: Bytes = (0..most).map(|n| (n * 31 % 251) as u8).collect::<Vec<_>>().into();
+                let large: Bytes = (0..251_u8).cycle().take(most).collect::<Vec<_>>().into();
                 for (name, value) in [("empty", Bytes::new()), ("every", every), ("large", large)] {
                     shelf.set(name, value.clone()).await?;
                     let seen = shelf.get(name).await?;

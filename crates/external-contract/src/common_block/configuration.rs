@@ -113,7 +113,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
 
 fn named<T>(result: Result<T, Error>, what: &str, field: &str) -> Verdict {
     let error = ensure_error(what, result, ErrorKind::Configuration)?;
-    let told = error.report().to_string();
+    let told = error.report();
     ensure(
         told.contains(field),
         format!("an error that names `{field}`"),

@@ -77,6 +77,28 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         .needs_missing()
         .requiring(Need::Remote),
         clause!(
+            "common.1.5",
+            "While its back end is stopped an instance answers `Unavailable`; once it is started again calls work, without being rebuilt.",
+            |case: S| {
+                let control = case.control()?;
+                let service = case.fresh()?;
+                let call = any_call(case)?;
+                (call.run)(case, &service, &marker(case, "before")).await?;
+                control.stop().await?;
+                let stopped = within("a call while stopped", LONG, (call.run)(case, &service, &marker(case, "stopped"))).await;
+                // Whatever was seen, others need their back end.
+                control.start().await?;
+                ensure_error("a call while stopped", stopped?, ErrorKind::Unavailable)?;
+                eventually(LONG * 2, async || {
+                    let after = marker(case, "after");
+                    (call.run)(case, &service, &after).await.map_err(Finding::from)
+                })
+                .await?;
+            }
+        )
+        .with_limit(LONG * 9)
+        .stops_the_backend(),
+        clause!(
             "common.2.1",
             "A call whose answer was lost is an error that does not claim to be `NotSent`.",
             |case: S| {
@@ -88,7 +110,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .needs_proxy(),
+        .needs_plain_proxy(),
         clause!(
             "common.3.1",
             "Without resilience N calls make N requests.",
@@ -108,7 +130,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .needs_proxy(),
+        .needs_plain_proxy(),
         clause!(
             "common.3.2",
             "Without resilience a call whose answer was lost is not repeated.",
@@ -116,7 +138,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 cut_each_call(case, Cut::Reply).await?;
             }
         )
-        .needs_proxy(),
+        .needs_plain_proxy(),
         clause!(
             "common.3.3",
             "Without resilience a call whose connection broke is not repeated.",
@@ -124,7 +146,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 cut_each_call(case, Cut::Request).await?;
             }
         )
-        .needs_proxy(),
+        .needs_plain_proxy(),
         clause!(
             "common.3.4",
             "After its connections were cut an instance works again by itself.",

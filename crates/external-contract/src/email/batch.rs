@@ -148,7 +148,7 @@ fn refusals() -> Vec<Clause<S>> {
                 let recipients = vec![recipient(&post, "ada", "Ada", "1")?, lacking];
                 let result = send(facet, case, shared(&post)?, recipients).await;
                 let error = ensure_error("a batch that lacks a value", result, ErrorKind::InvalidArgument)?;
-                let told = error.report().to_string();
+                let told = error.report();
                 ensure(told.contains("code"), "the name of the variable", &told)?;
                 ensure(told.contains("recipient") && told.contains('1'), "which recipient (number 1, counted from 0)", &told)?;
                 post.nothing_for(&[post.address("ada")?, post.address("bob")?]).await?;
@@ -196,7 +196,6 @@ fn refusals() -> Vec<Clause<S>> {
                 post.only("bob").await?;
             }
         )
-        .needs_fact("refuses")
         .capability("batch", check!(|case| { no_facet(case)?; })),
         clause!(
             "email.batch.7",

@@ -231,8 +231,9 @@ fn headers() -> Vec<Clause<S>> {
                     (mail_parser::HeaderName::To, who.clone()),
                     (mail_parser::HeaderName::Cc, format!("c{n}")),
                 ] {
+                    let name = header.as_str().to_owned();
                     let expected = vec![(Some(text.to_owned()), post.address(&who)?.to_string())];
-                    ensure_eq(&format!("{}", header.as_str()), &mail.people(header)?, &expected)?;
+                    ensure_eq(&name, &mail.people(header)?, &expected)?;
                 }
             }
             }

@@ -91,8 +91,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 post.only("next").await?;
             }
         )
-        .of_provider()
-        .needs_fact("loses_reply"),
+        .of_provider(),
         clause!(
             "email.send.28",
             "A client never repeats such a mail: it arrives once, whether there is a key or not, unless keys are native.",
@@ -111,8 +110,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 }
             }
         )
-        .of_client()
-        .needs_fact("loses_reply"),
+        .of_client(),
     ]
 }
 

@@ -157,7 +157,6 @@ fn refusing() -> Vec<Clause<S>> {
                 post.nothing_for(&[refused]).await?;
             }
         )
-        .needs_fact("refuses")
         .capability("outcome-per-recipient", check!(|case| { accepts_as_a_whole(case).await?; })),
         clause!("email.send.4", "An address that is refused for now is the outcome `Deferred`.", |case: S| {
             let post = Post::of(case);
@@ -169,7 +168,6 @@ fn refusing() -> Vec<Clause<S>> {
             post.only("ada").await?;
             post.nothing_for(&[deferred]).await?;
         })
-        .needs_fact("defers")
         .capability("outcome-per-recipient", check!(|case| { accepts_as_a_whole(case).await?; })),
         clause!(
             "email.send.5",
@@ -189,8 +187,6 @@ fn refusing() -> Vec<Clause<S>> {
                 post.only("next").await?;
             }
         )
-        .needs_fact("refuses")
-        .needs_fact("defers")
         .capability("outcome-per-recipient", check!(|case| { accepts_as_a_whole(case).await?; })),
         clause!(
             "email.send.6",
@@ -245,8 +241,7 @@ fn refusing() -> Vec<Clause<S>> {
                 post.deliver(post.message("next", "next")?.with_text("hello")).await?;
                 post.only("next").await?;
             }
-        )
-        .needs_fact("refuses_content"),
+        ),
     ]
 }
 

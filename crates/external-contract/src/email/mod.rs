@@ -3,10 +3,11 @@
 //! What was delivered is read back from the provider's own outbox, or from a folder of `.eml` files that begin with
 //! `X-Envelope-From` and `X-Envelope-To` lines. A MIME parser that is not ours looks at it.
 //!
-//! Facts that a target may tell: `mailbox` (that folder) and local parts for which the back end has a scripted
-//! answer, whatever follows them behind a `+`: `refuses` (refused for good), `defers` (refused for now),
-//! `loses_reply` (taken, but the answer is lost), `refuses_content` (refused as a whole after the recipients were
-//! accepted), and `template` (the name of a template kept at the vendor).
+//! Facts that a target may tell: `mailbox` (that folder); the local parts for which the back end has a scripted
+//! answer, whatever follows them behind a `+`: `refuses` (refused for good; `refuse550` unless told), `defers`
+//! (refused for now; `defer451`), `loses_reply` (taken, but the answer is lost; `dropafterdata`), `refuses_content`
+//! (refused as a whole after the recipients were accepted; `datafail`), or `unscripted` (why there are no such
+//! answers: these clauses are then told as not run); `template` (the name of a template kept at the vendor).
 
 mod batch;
 mod content;

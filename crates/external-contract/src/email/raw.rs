@@ -52,7 +52,6 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             post.only("ada").await?;
             post.only("bob").await?;
         })
-        .needs_fact("refuses")
         .capability("raw", check!(|case| { no_facet(case)?; })),
         clause!("email.raw.4", "Without a recipient: `InvalidArgument`, `NotSent`.", |case: S| {
             refuses(case, "raw bytes to nobody", ErrorKind::InvalidArgument, |case, service| Box::pin(async move {

@@ -122,6 +122,14 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
             Ok(targets) if targets.is_empty() => {
                 vec![Self::broken(entry.id, "contract.toml names no target".to_owned())]
             }
+            Ok(targets)
+                if entry.kind == ProviderKind::Remote
+                    && targets.iter().all(|target| target.proxy.is_none()) =>
+            {
+                let why =
+                    "contract.toml: a remote provider needs a target whose requests can be counted (`proxy`)";
+                vec![Self::broken(entry.id, why.to_owned())]
+            }
             Ok(targets) => targets
                 .into_iter()
                 .map(|target| Self {
@@ -191,7 +199,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
     /// What the provider declares, even where its back end cannot be had: nothing is sent.
     pub(crate) fn declared(&self) -> std::result::Result<Arc<S>, String> {
         match &self.source {
-            Source::Code(make) => make().map_err(|error| error.report().to_string()),
+            Source::Code(make) => make().map_err(|error| error.report()),
             Source::Broken(why) | Source::Absent(why) => Err(why.clone()),
             Source::Data(entry, target) => {
                 let place = Place::nowhere();
@@ -201,7 +209,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
                     Some(why) => return Err(why),
                 };
                 let context = target.context(&place).unwrap_or_else(|_| BuildContext::default());
-                (entry.build)(&section(&table)?, &context).map_err(|error| error.report().to_string())
+                (entry.build)(&section(&table)?, &context).map_err(|error| error.report())
             }
         }
     }

@@ -24,7 +24,7 @@ pub fn harnesses<S: ?Sized + Provider + 'static>(
         match file.map(|path| (std::fs::read_to_string(&path), path)) {
             Some((Ok(text), _)) => harnesses.extend(Harness::from_toml(entry, &text)),
             Some((Err(error), path)) => {
-                harnesses.push(Harness::broken(entry.id, format!("{}: {error}", path.display())))
+                harnesses.push(Harness::broken(entry.id, format!("{}: {error}", path.display())));
             }
             None if entry.kind == ProviderKind::Composite => {}
             None => harnesses.push(Harness::broken(

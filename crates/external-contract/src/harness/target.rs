@@ -34,6 +34,9 @@ pub(crate) struct Target {
     pub(crate) denied: Option<Table>,
     pub(crate) backend: Option<String>,
     pub(crate) proxy: Option<ProxyField>,
+    /// Whether the proxy sees nothing but ciphertext.
+    #[serde(default)]
+    pub(crate) opaque: bool,
     ca: Option<String>,
     #[serde(default)]
     pub(crate) facts: BTreeMap<String, String>,
@@ -67,7 +70,6 @@ impl Place {
 pub(crate) fn variable(name: &str) -> Option<String> {
     BuildContext::default()
         .env(name)
-        .map(|value| value.to_string())
         .filter(|value| !value.is_empty())
 }
 
@@ -128,7 +130,7 @@ impl Target {
                     .ok_or_else(|| format!("`{field}` holds no host and port to replace"))?;
                 let upstream = value.get(span.clone()).unwrap_or_default().to_owned();
                 let host = upstream.rsplit_once(':').map_or("", |(host, _)| host);
-                let mut replaced = value.clone();
+                let mut replaced = value;
                 replaced.replace_range(span, &format!("{}:{port}", near(host)));
                 through.insert(field.clone(), Value::String(replaced));
                 upstream
@@ -213,7 +215,7 @@ fn expand(text: &str, place: &Place) -> Result<String, String> {
             "NAMESPACE" => expanded.push_str(&place.namespace),
             "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
             name => {
-                expanded.push_str(&variable(name).ok_or_else(|| format!("the variable {name} is not set"))?)
+                expanded.push_str(&variable(name).ok_or_else(|| format!("the variable {name} is not set"))?);
             }
         }
         rest = after;

@@ -5,7 +5,7 @@ mod execute;
 mod report;
 
 use std::process::ExitCode;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use external_core::{Provider, ProviderKind};
@@ -31,10 +31,15 @@ pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harne
     let mut arguments = Arguments::from_iter(arguments);
     // Clauses wait more than they compute.
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    arguments.test_threads.get_or_insert((threads * 4).max(8));
+    arguments.test_threads.get_or_insert_with(|| (threads * 4).max(8));
     let book = Arc::new(Book::new(variable("EXTERNAL_CONTRACT_PROGRESS").is_some()));
     let listing = arguments.list;
-    let trials = trials(suite, harnesses, &Selection::from_environment(), &book);
+    // A clause that stops the back end has the process for itself.
+    let order = Arc::new(RwLock::new(()));
+    let trials: Vec<_> = tasks(suite, harnesses, &Selection::from_environment())
+        .into_iter()
+        .map(|task| trial(task, Arc::clone(&book), Arc::clone(&order)))
+        .collect();
     if !listing {
         book.plan(
             trials
@@ -56,21 +61,22 @@ pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harne
 /// Runs every clause of a suite against every harness and hands the outcome back: for tests of suites and of
 /// providers that want to look at it. Arguments and environment do not matter.
 ///
-/// # Panics
-///
-/// If it is called within a runtime: every clause starts its own.
+/// It must not be called within a runtime, since every clause starts its own.
 #[must_use]
 pub fn verify<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harness<S>>) -> Tally {
-    let book = Arc::new(Book::new(false));
-    let trials = trials(suite, harnesses, &Selection::default(), &book);
-    let arguments = Arguments {
-        quiet: true,
-        test_threads: Some(8),
-        // Whoever asks for a tally wants no second report on standard output.
-        logfile: Some(if cfg!(windows) { "NUL" } else { "/dev/null" }.to_owned()),
-        ..Arguments::default()
-    };
-    let _ = libtest_mimic::run(&arguments, trials);
+    let book = Book::new(false);
+    let order = RwLock::new(());
+    let tasks = Mutex::new(tasks(suite, harnesses, &Selection::default()));
+    let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(task) = next() {
+                    book.add(execute::execute(&task, &book, &order));
+                }
+            });
+        }
+    });
     book.tally()
 }
 
@@ -160,35 +166,31 @@ impl<S: ?Sized + 'static> Task<S> {
     }
 }
 
-fn trials<S: ?Sized + Provider + 'static>(
+fn tasks<S: ?Sized + Provider + 'static>(
     suite: Suite<S>,
     harnesses: Vec<Harness<S>>,
     selection: &Selection,
-    book: &Arc<Book>,
-) -> Vec<Trial> {
+) -> Vec<Task<S>> {
     let suite = Arc::new(suite);
-    // A clause that stops the back end has the process for itself.
-    let order = Arc::new(RwLock::new(()));
-    let mut trials = Vec::new();
+    let mut tasks = Vec::new();
     for harness in harnesses
         .into_iter()
         .filter(|harness| selection.takes_harness(harness))
     {
         let harness = Arc::new(harness);
         for (clause, subject) in planned(&suite, &harness) {
-            if !selection.takes_clause(clause.id) {
-                continue;
+            if selection.takes_clause(clause.id) {
+                let (suite, harness) = (Arc::clone(&suite), Arc::clone(&harness));
+                tasks.push(Task {
+                    suite,
+                    clause,
+                    harness,
+                    subject,
+                });
             }
-            let task = Task {
-                suite: Arc::clone(&suite),
-                clause,
-                harness: Arc::clone(&harness),
-                subject,
-            };
-            trials.push(trial(task, Arc::clone(book), Arc::clone(&order)));
         }
     }
-    trials
+    tasks
 }
 
 fn trial<S: ?Sized + Provider + 'static>(task: Task<S>, book: Arc<Book>, order: Arc<RwLock<()>>) -> Trial {
@@ -262,6 +264,9 @@ fn harness_clause<S: ?Sized + Provider + 'static>() -> Clause<S> {
 fn concerns<S: ?Sized + Provider + 'static>(clause: &Clause<S>, harness: &Harness<S>) -> bool {
     clause.needs.iter().all(|need| match need {
         Need::Proxy => harness.target().is_some_and(|target| target.proxy.is_some()),
+        Need::Plain => harness
+            .target()
+            .is_some_and(|target| target.proxy.is_some() && !target.opaque),
         Need::Configuration => harness.target().is_some(),
         Need::Remote => harness.kind == ProviderKind::Remote,
         Need::Missing => harness.target().is_some_and(|target| target.missing.is_some()),

@@ -199,10 +199,9 @@ fn cleanup<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         }
         let store = Store::on(case, service);
-        let (objects, _) = match store.list_all(ListRequest::new(case.name(""))).await {
-            // A store that never came to be (its root or bucket is not there) holds nothing.
-            Err(_) => return Ok(()),
-            Ok(listed) => listed,
+        // A store that never came to be (its root or bucket is not there) holds nothing.
+        let Ok((objects, _)) = store.list_all(ListRequest::new(case.name(""))).await else {
+            return Ok(());
         };
         for some in objects.chunks(100) {
             let keys = some.iter().map(|entry| entry.key.clone()).collect();
