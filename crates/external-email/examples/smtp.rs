@@ -31,7 +31,7 @@ async fn main() -> external_core::Result<()> {
             for recipient in &receipt.recipients {
                 match &recipient.outcome {
                     Outcome::Accepted => {
-                        println!("{}: accepted ({:?})", recipient.address, receipt.vendor_id)
+                        println!("{}: accepted ({:?})", recipient.address, receipt.vendor_id);
                     }
                     other => println!("{}: {other:?}", recipient.address),
                 }

@@ -1,4 +1,16 @@
 //! E-mail through one client: templates, one outcome per recipient, no mail sent twice.
+//!
+//! A service holds an [`EmailClient`] and does not know what carries its mail: the providers are in [`providers`], picked
+//! by configuration through [`registry`]. What every provider promises is in [`EmailService`], sentence by sentence.
+//!
+//! - [`Message`] is what is mailed; its parts are parsed ([`EmailAddress`], [`HeaderText`]), so none can inject a header.
+//! - [`SendReceipt`] holds one [`Outcome`] for each recipient. Errors concern the mail as a whole, and their effect says
+//!   whether it may have arrived.
+//! - [`Templates`] renders subject, HTML and text by name and locale.
+//!
+//! [`mime`] turns messages into bytes with lettre's builder of MIME trees. The SMTP connection is our own, since lettre's
+//! gives no outcome for each recipient, waits for a reply to every command, and writes the end of a mail apart from it;
+//! `providers/smtp/connection.rs` says more.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -19,6 +31,11 @@ use external_resilience::Registry;
 pub fn registry() -> Registry<EmailClient> {
     Registry::new("external-email", providers::TABLE.to_vec(), providers::KNOWN)
 }
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// The JSON Schema of a provider's configuration.
 fn schema_of<T: schemars::JsonSchema>() -> String {

@@ -160,9 +160,22 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Placed<V::Value> {
+        // A struct takes a list as its fields in order, which in a configuration is always a mistake.
+        match self.value.node {
+            Node::Array(_) => self.placed(Err(de::Error::custom("expected a table, found a list"))),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct map struct identifier ignored_any
+        tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -30,9 +30,9 @@ impl HeaderBlock {
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.line(name, |column, out| {
             if folds_as_it_is(value) {
-                fold(value, column, out)
+                fold(value, column, out);
             } else {
-                encode_words(value, column, out)
+                encode_words(value, column, out);
             }
         });
     }

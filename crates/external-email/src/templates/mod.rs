@@ -6,9 +6,11 @@
 //! variable without a value is an error, never an empty place; `{% if name is defined %}` asks first. The variable
 //! `locale` holds the locale that was found.
 //!
-//! Without a `.txt` file the text is made from the HTML.
+//! Without a `.txt` file the text is made from the HTML. Styles are put on the elements by
+//! [`Templates::with_inlined_styles`].
 
 mod plain;
+mod styles;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,6 +69,7 @@ pub struct Templates {
     environment: Environment<'static>,
     names: BTreeSet<String>,
     fallback: String,
+    inline_styles: bool,
 }
 
 /// A template with its values in place.
@@ -106,6 +109,7 @@ impl Templates {
             environment,
             names: BTreeSet::new(),
             fallback: "en".to_owned(),
+            inline_styles: false,
         }
     }
 
@@ -203,6 +207,15 @@ impl Templates {
         Ok(self)
     }
 
+    /// Puts the rules of a mail's own `<style>` on its elements, where mail programs read them. What cannot be put there
+    /// (`:hover`, `@media`, and selectors of more than names, classes, ids and `*`, one within the other) stays in
+    /// `<style>`. Default: the HTML stays as it is; the shipped templates have their styles inline.
+    #[must_use]
+    pub fn with_inlined_styles(mut self) -> Self {
+        self.inline_styles = true;
+        self
+    }
+
     /// The names of all template files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
@@ -240,6 +253,13 @@ impl Templates {
             (None, Some(html)) => text_of_html(html),
             (None, None) => return Err(missing(name)),
         };
+        let html = html.map(|html| {
+            if self.inline_styles {
+                styles::inline(&html)
+            } else {
+                html
+            }
+        });
         Ok(RenderedTemplate {
             subject,
             html,

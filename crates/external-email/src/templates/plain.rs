@@ -125,7 +125,7 @@ impl Writer {
 }
 
 /// Where a tag that starts at 0 ends, quotes respected.
-fn tag_end(html: &str) -> Option<usize> {
+pub(super) fn tag_end(html: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in html.char_indices().skip(1) {
         match (quote, c) {
@@ -147,7 +147,7 @@ fn skip<'a>(rest: &'a str, name: &str) -> &'a str {
     rest[at..].find('>').map_or("", |end| &rest[at + end + 1..])
 }
 
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
     let lower = tag.to_ascii_lowercase();
     let at = lower.match_indices(name).map(|(at, _)| at).find(|&at| {
         let before = lower[..at].ends_with(|c: char| c.is_whitespace());

@@ -77,7 +77,7 @@ mod tests {
         ];
         let mail = b"X-Envelope-To: not-envelope\r\n\r\nbody\r\n";
         let read = decode(encode(&from, &to, b"From: a@example.org\r\n\r\nbody\r\n")).unwrap();
-        assert_eq!((read.from, read.to), (from.clone(), to));
+        assert_eq!((read.from, read.to), (from, to));
         assert_eq!(&read.bytes[..], b"From: a@example.org\r\n\r\nbody\r\n");
         assert!(decode(mail.to_vec()).is_none());
     }
