@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use external_cache::CacheClient;
 use external_cache::providers::redis::RedisConfig;
-use external_core::{BuildContext, Provider, Secret};
+use external_core::{BuildContext, Secret};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> external_core::Result<()> {

@@ -7,7 +7,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use external_core::cache::CacheKey;
 use external_core::{Effect, Error, Result};
@@ -18,12 +18,15 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 pub(super) type Landed = Result<Arc<dyn Any + Send + Sync>>;
 pub(super) type Flight = Shared<BoxFuture<'static, Landed>>;
 
+/// A flight's number, and the flight as long as somebody waits for it.
+type Table = HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>;
+
 /// Loads of different types under one key are different loads.
 pub(super) type FlightKey = (CacheKey, TypeId);
 
 #[derive(Default)]
 pub(super) struct Flights {
-    table: Mutex<HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>>,
+    table: Mutex<Table>,
     begun: AtomicU64,
     landed: AtomicU64,
 }
@@ -62,9 +65,7 @@ impl Flights {
         self.landed.load(Ordering::Acquire)
     }
 
-    fn lock(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

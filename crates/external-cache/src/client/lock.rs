@@ -273,34 +273,36 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-/// Renews the lease until it is lost. A renewal that fails is tried again as long as the lease lasts by this
-/// process's own clock.
-async fn keep(held: Held, mut until: Instant, renew: bool, tell: watch::Sender<bool>) {
+/// Keeps the lease as long as it can, then says that it is lost.
+async fn keep(held: Held, until: Instant, renew: bool, tell: watch::Sender<bool>) {
+    let end = if renew { renewed(&held, until).await } else { until };
+    tokio::time::sleep_until(end).await;
+    tracing::warn!(lock = %held.name, "a lock was lost");
+    let _ = tell.send(true);
+}
+
+/// Renews the lease until that fails for good, and answers when it ends. A renewal that fails is tried again as
+/// long as the lease lasts by this process's own clock.
+async fn renewed(held: &Held, mut until: Instant) -> Instant {
     let third = held.lease.get() / 3;
     let mut next = until - held.lease.get() + third;
-    while renew {
+    loop {
         tokio::time::sleep_until(next.min(until)).await;
         let asked = Instant::now();
         if asked >= until {
-            break;
+            return until;
         }
         match tokio::time::timeout_at(until, held.renew()).await {
             Ok(Ok(RenewOutcome::Renewed)) => {
                 until = asked + held.lease.get();
                 next = asked + third;
             }
-            Ok(Ok(RenewOutcome::Lost)) => {
-                until = asked;
-                break;
-            }
+            Ok(Ok(RenewOutcome::Lost)) => return asked,
             Ok(Err(error)) => {
                 tracing::debug!(lock = %held.name, %error, "a lease could not be renewed yet");
                 next = Instant::now() + third / 4;
             }
-            Err(_) => break,
+            Err(_) => return until,
         }
     }
-    tokio::time::sleep_until(until).await;
-    tracing::warn!(lock = %held.name, "a lock was lost");
-    let _ = tell.send(true);
 }

@@ -25,8 +25,10 @@ use external_core::cache::{
     GetRequest, IncrementRequest, SetCondition, SetEntry, SetManyRequest, SetRequest, TimeToLive, Ttl,
     TtlRequest,
 };
-use external_core::{BuildContext, Capability, Error, Provider, Result};
-use external_resilience::{Domain, Pipeline, Policy};
+use external_core::{
+    BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderInfo, Result,
+};
+use external_resilience::{CloseReport, Domain, Pipeline, Policy};
 
 pub use codec::{Codec, Json, Raw};
 use flight::Flights;
@@ -150,6 +152,36 @@ impl<C> CacheClient<C> {
     #[must_use]
     pub fn stats(&self) -> CacheStats {
         self.core.counters.read()
+    }
+
+    /// Who the provider is, where it points and what it can do.
+    #[must_use]
+    pub fn info(&self) -> &ProviderInfo {
+        self.core.service.info()
+    }
+
+    /// How well the provider does one of [`cache::CAPABILITIES`].
+    #[must_use]
+    pub fn supports(&self, capability: &str) -> Capability {
+        cache::supports(&*self.core.service, capability)
+    }
+
+    /// One harmless round trip that proves reachability and credentials.
+    ///
+    /// # Errors
+    ///
+    /// As any call.
+    pub async fn probe(&self, options: &CallOptions) -> Result<()> {
+        self.core
+            .pipeline
+            .probe(&*self.core.service, &CallContext::new(options))
+            .await
+    }
+
+    /// Refuses new calls, waits at most `within` for running ones, loads in the background and locks to be given
+    /// back, then closes the provider. Says what was left.
+    pub async fn close(&self, within: Duration) -> CloseReport {
+        self.core.pipeline.close(&*self.core.service, within).await
     }
 
     /// The concrete provider, if it is a `T`.

@@ -63,9 +63,9 @@ impl<C> Typed<C> {
         };
         let counters = &self.core.counters;
         if value.is_some() {
-            counters.hits.add()
+            counters.hits.add();
         } else {
-            counters.misses.add()
+            counters.misses.add();
         }
         Ok(value)
     }

@@ -5,7 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use external_cache::CacheService;
-use external_core::cache::*;
+use external_core::cache::{
+    AcquireRequest, CacheEntry, CompareAndSwapRequest, DeleteManyRequest, DeleteRequest, Deleted,
+    ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, InvalidationCache, InvalidationStream,
+    LockAttempt, LockCache, ReleaseOutcome, ReleaseRequest, RenewOutcome, RenewRequest, SetManyRequest,
+    SetReceipt, SetRequest, SubscribeRequest, SwapOutcome, TimeToLive, TtlRequest,
+};
 use external_core::{CallContext, Effect, Error, Provider, ProviderInfo, Result};
 
 /// How a call fails.

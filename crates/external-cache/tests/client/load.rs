@@ -111,7 +111,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 for outcome in join_all(callers).await {
                     let error = ensure_error("the load", outcome, ErrorKind::Unexpected)?;
                     ensure(
-                        !error.report().to_string().contains("canary"),
+                        !error.report().contains("canary"),
                         "the panic's payload is not shown",
                         &error,
                     )?;
@@ -140,7 +140,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 });
                 let error = ensure_error("another error", other.await, ErrorKind::Unexpected)?;
                 ensure(
-                    error.report().to_string().contains("the disk is full"),
+                    error.report().contains("the disk is full"),
                     "its source is told",
                     error.report(),
                 )?;

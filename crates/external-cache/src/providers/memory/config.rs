@@ -94,7 +94,9 @@ impl MemoryConfig {
                 self.max_bytes,
             );
         }
-        let max_value_bytes = self.max_value_bytes.unwrap_or((self.max_bytes / 8).min(16 << 20));
+        let max_value_bytes = self
+            .max_value_bytes
+            .unwrap_or_else(|| (self.max_bytes / 8).min(16 << 20));
         if max_value_bytes == 0 || max_value_bytes > self.max_bytes / 4 {
             let rule = "the largest value of a memory cache is 1 byte to a quarter of max_bytes";
             return out_of_range("max_value_bytes", rule, max_value_bytes);

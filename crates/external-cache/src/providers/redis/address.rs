@@ -139,7 +139,7 @@ mod tests {
             "canary",
         ] {
             let error = Address::parse(url).unwrap_err();
-            assert!(!error.report().to_string().contains("canary"), "{error}");
+            assert!(!error.report().contains("canary"), "{error}");
         }
     }
 }

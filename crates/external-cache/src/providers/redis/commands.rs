@@ -169,15 +169,15 @@ pub(super) fn entry(answer: Value) -> Result<Option<CacheEntry>> {
     }
 }
 
-pub(super) fn integer(answer: Value) -> Result<i64> {
+pub(super) fn integer(answer: &Value) -> Result<i64> {
     match answer {
-        Value::Int(number) => Ok(number),
+        Value::Int(number) => Ok(*number),
         _ => Err(malformed()),
     }
 }
 
 /// Whether a conditional command did something: `OK` or nil.
-pub(super) fn done(answer: Value) -> Result<bool> {
+pub(super) fn done(answer: &Value) -> Result<bool> {
     match answer {
         Value::Okay => Ok(true),
         Value::Nil => Ok(false),
@@ -186,7 +186,7 @@ pub(super) fn done(answer: Value) -> Result<bool> {
 }
 
 /// <https://redis.io/docs/latest/commands/pttl/>
-pub(super) fn time_to_live(answer: Value) -> Result<TimeToLive> {
+pub(super) fn time_to_live(answer: &Value) -> Result<TimeToLive> {
     match integer(answer)? {
         -2 => Ok(TimeToLive::Missing),
         -1 => Ok(TimeToLive::Unlimited),
@@ -197,7 +197,7 @@ pub(super) fn time_to_live(answer: Value) -> Result<TimeToLive> {
     }
 }
 
-pub(super) fn swap_outcome(answer: Value) -> Result<SwapOutcome> {
+pub(super) fn swap_outcome(answer: &Value) -> Result<SwapOutcome> {
     match integer(answer)? {
         1 => Ok(SwapOutcome::Swapped),
         0 => Ok(SwapOutcome::Changed),
@@ -247,12 +247,12 @@ mod tests {
         ] {
             assert!(lock_attempt(answer.clone()).is_err());
             assert!(entry(answer.clone()).is_err());
-            assert!(done(answer).is_err());
+            assert!(done(&answer).is_err());
         }
-        assert!(integer(Value::Nil).is_err());
-        assert!(swap_outcome(Value::Int(9)).is_err());
+        assert!(integer(&Value::Nil).is_err());
+        assert!(swap_outcome(&Value::Int(9)).is_err());
         assert_eq!(
-            time_to_live(Value::Int(0)).unwrap(),
+            time_to_live(&Value::Int(0)).unwrap(),
             TimeToLive::Remaining(Duration::from_millis(1))
         );
     }

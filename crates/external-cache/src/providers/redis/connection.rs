@@ -4,7 +4,7 @@
 //! answered anything for a while although it owes an answer, is put aside: calls on it keep waiting for their own
 //! deadline, the next call makes a new one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,13 +14,14 @@ use ::redis::{
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Result, Secret};
 use external_net::{Connection as Socket, Tls};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::{self, Connection};
 
 /// A connection that owes an answer for so long is put aside once a call on it is given up.
-const STALL: Duration = Duration::from_secs(1);
+const STALL: Duration = Duration::from_millis(500);
 
 /// Where the server is and who we are there.
 #[derive(Debug)]
@@ -186,7 +187,7 @@ pub(super) struct Connector {
     pub(super) endpoint: Endpoint,
     live: Mutex<Option<Arc<Link>>>,
     dialling: tokio::sync::Mutex<()>,
-    closed: AtomicBool,
+    closed: watch::Sender<bool>,
 }
 
 impl Connector {
@@ -195,7 +196,7 @@ impl Connector {
             endpoint,
             live: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(()),
-            closed: AtomicBool::new(false),
+            closed: watch::Sender::new(false),
         }
     }
 
@@ -277,7 +278,7 @@ impl Connector {
             if let Some(link) = self.usable() {
                 return Ok(link);
             }
-            if self.closed.load(Ordering::Acquire) {
+            if self.is_closed() {
                 return Err(Error::closed("the cache was closed"));
             }
             let link = Arc::new(self.endpoint.connect().await?);
@@ -299,14 +300,19 @@ impl Connector {
         }
     }
 
-    /// Calls under way end by themselves; the connection ends with the last of them.
+    /// Calls under way end by themselves; the connection ends with the last of them. Subscriptions end now.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.send_replace(true);
         *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        *self.closed.borrow()
+    }
+
+    /// Turns true when the provider is closed.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
             (error.kind(), error.effect()),
             (ErrorKind::Unexpected, Effect::MaybeApplied)
         );
-        assert!(!error.report().to_string().contains("canary"));
+        assert!(!error.report().contains("canary"));
         assert_eq!(error.vendor_code(), Some("ERR"));
     }
 

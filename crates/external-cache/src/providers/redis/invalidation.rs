@@ -13,11 +13,11 @@ use ::redis::{
 };
 use external_core::cache::{CacheKey, Invalidation, InvalidationStream};
 use external_core::{CallContext, Effect, Error, Result};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::commands::Names;
-use super::connection::{Endpoint, without_timeouts};
+use super::connection::{Connector, without_timeouts};
 use super::error;
 
 /// How far a listener may fall behind before it is told that anything may have changed.
@@ -52,6 +52,7 @@ struct Listener {
     overflow: Arc<AtomicBool>,
     commands: MultiplexedConnection,
     driver: JoinHandle<()>,
+    closing: watch::Receiver<bool>,
 }
 
 impl Drop for Listener {
@@ -62,11 +63,15 @@ impl Drop for Listener {
 
 /// Connects, and returns once the server has confirmed that it will tell.
 pub(super) async fn listen(
-    endpoint: &Endpoint,
+    connector: &Connector,
     names: &Arc<Names>,
     cx: &CallContext,
 ) -> Result<InvalidationStream> {
-    let mut listener = endpoint.within(cx, connect(endpoint, names.clone())).await?;
+    if connector.is_closed() {
+        return Err(Error::closed("the cache was closed"));
+    }
+    let endpoint = &connector.endpoint;
+    let mut listener = endpoint.within(cx, connect(connector, names.clone())).await?;
     let mut tracking = cmd("CLIENT");
     tracking.arg("TRACKING").arg("ON").arg("BCAST");
     if !names.prefix().is_empty() {
@@ -85,7 +90,8 @@ pub(super) async fn listen(
     }
 }
 
-async fn connect(endpoint: &Endpoint, names: Arc<Names>) -> Result<Listener> {
+async fn connect(connector: &Connector, names: Arc<Names>) -> Result<Listener> {
+    let endpoint = &connector.endpoint;
     let socket = endpoint.dial().await?;
     let mut info = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
@@ -111,6 +117,7 @@ async fn connect(endpoint: &Endpoint, names: Arc<Names>) -> Result<Listener> {
         overflow,
         commands,
         driver: tokio::spawn(driver),
+        closing: connector.closing(),
     })
 }
 
@@ -135,7 +142,13 @@ async fn next(listener: Option<Listener>) -> Step {
         if listener.overflow.swap(false, Ordering::AcqRel) {
             return Some((Ok(Invalidation::All), Some(listener)));
         }
-        match tokio::time::timeout(ASK_EVERY, listener.queue.recv()).await {
+        let heard_or_closed = async {
+            tokio::select! {
+                push = listener.queue.recv() => push,
+                _ = listener.closing.wait_for(|closed| *closed) => None,
+            }
+        };
+        match tokio::time::timeout(ASK_EVERY, heard_or_closed).await {
             Ok(Some(push)) => match heard(push, &listener.names) {
                 Heard::Change(change) => return Some((Ok(change), Some(listener))),
                 Heard::Nothing => {}

@@ -17,6 +17,8 @@ mod config;
 mod connection;
 mod error;
 mod invalidation;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -111,7 +113,7 @@ impl CacheService for RedisCache {
     async fn set(&self, cx: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
         super::check_value(request.value.len(), self.max_value_bytes)?;
         let answer = self.connector.ask(cx, &self.names.set(request)).await?;
-        Ok(SetReceipt::new(commands::done(answer)?))
+        Ok(SetReceipt::new(commands::done(&answer)?))
     }
 
     /// <https://redis.io/docs/latest/commands/del/>
@@ -120,7 +122,7 @@ impl CacheService for RedisCache {
             .connector
             .ask(cx, &self.names.on_key("DEL", &request.key))
             .await?;
-        Ok(Deleted::observed(cx, commands::integer(answer)? > 0))
+        Ok(Deleted::observed(cx, commands::integer(&answer)? > 0))
     }
 
     /// <https://redis.io/docs/latest/commands/mget/>
@@ -158,7 +160,7 @@ impl CacheService for RedisCache {
         let answers = self.connector.ask_all(cx, &commands).await?;
         let sent = results.iter_mut().filter(|result| result.is_ok());
         for (result, answer) in sent.zip(answers) {
-            *result = answer.and_then(commands::done).map(drop);
+            *result = answer.and_then(|answer| commands::done(&answer)).map(drop);
         }
         Ok(results)
     }
@@ -177,7 +179,7 @@ impl CacheService for RedisCache {
             commands.add_command(self.names.on_key("DEL", key));
         }
         let answers = self.connector.ask_all(cx, &commands).await?;
-        let deleted = |answer: Result<_>| Ok(Deleted::observed(cx, commands::integer(answer?)? > 0));
+        let deleted = |answer: Result<_>| Ok(Deleted::observed(cx, commands::integer(&answer?)? > 0));
         Ok(answers.into_iter().map(deleted).collect())
     }
 
@@ -188,16 +190,17 @@ impl CacheService for RedisCache {
             let persist = self.names.on_key("PERSIST", &request.key);
             let present = self.names.on_key("EXISTS", &request.key);
             let last = self.transaction(cx, [persist, present]).await?;
-            return Ok(commands::integer(last)? > 0);
+            return Ok(commands::integer(&last)? > 0);
         };
         let mut command = self.names.on_key("PEXPIRE", &request.key);
         command.arg(ttl.as_millis_ceil());
-        Ok(commands::integer(self.connector.ask(cx, &command).await?)? > 0)
+        Ok(commands::integer(&self.connector.ask(cx, &command).await?)? > 0)
     }
 
     async fn ttl(&self, cx: &CallContext, request: &TtlRequest) -> Result<TimeToLive> {
         commands::time_to_live(
-            self.connector
+            &self
+                .connector
                 .ask(cx, &self.names.on_key("PTTL", &request.key))
                 .await?,
         )
@@ -218,7 +221,7 @@ impl CacheService for RedisCache {
                 self.transaction(cx, [begin, add]).await?
             }
         };
-        commands::integer(answer)
+        commands::integer(&answer)
     }
 
     async fn compare_and_swap(
@@ -234,7 +237,8 @@ impl CacheService for RedisCache {
             return Err(super::foreign_token());
         };
         commands::swap_outcome(
-            self.connector
+            &self
+                .connector
                 .ask(cx, &self.names.compare_and_swap(request, read))
                 .await?,
         )
@@ -281,14 +285,14 @@ impl LockCache for RedisCache {
     }
 
     async fn renew(&self, cx: &CallContext, request: &RenewRequest) -> Result<RenewOutcome> {
-        match commands::integer(self.connector.ask(cx, &self.names.renew(request)).await?)? {
+        match commands::integer(&self.connector.ask(cx, &self.names.renew(request)).await?)? {
             0 => Ok(RenewOutcome::Lost),
             _ => Ok(RenewOutcome::Renewed),
         }
     }
 
     async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
-        match commands::integer(self.connector.ask(cx, &self.names.release(request)).await?)? {
+        match commands::integer(&self.connector.ask(cx, &self.names.release(request)).await?)? {
             0 => Ok(ReleaseOutcome::NotHeld),
             _ => Ok(ReleaseOutcome::Released),
         }
@@ -298,9 +302,6 @@ impl LockCache for RedisCache {
 #[async_trait]
 impl InvalidationCache for RedisCache {
     async fn subscribe(&self, cx: &CallContext, _: &SubscribeRequest) -> Result<InvalidationStream> {
-        if self.connector.is_closed() {
-            return Err(Error::closed("the cache was closed"));
-        }
-        invalidation::listen(&self.connector.endpoint, &self.names, cx).await
+        invalidation::listen(&self.connector, &self.names, cx).await
     }
 }
