@@ -28,7 +28,7 @@ impl Provider for StorageClient {
 
     /// Closes this client, and what is behind it.
     async fn close(&self) -> Result<()> {
-        let report = StorageClient::close(self, CLOSE_WITHIN).await;
+        let report = Self::close(self, CLOSE_WITHIN).await;
         report.error.map_or(Ok(()), Err)
     }
 

@@ -16,7 +16,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::faulty::{Fault, Faulty};
 use super::{PART, S, client, key, pattern, settings};
 
-const PART_LENGTH: usize = PART as usize;
+const PART_LENGTH: usize = 4096;
+const _: () = assert!(PART_LENGTH as u64 == PART);
 const A_MOMENT: Duration = Duration::from_millis(10);
 const SOON: Duration = Duration::from_secs(5);
 

@@ -20,6 +20,7 @@ mod uploads;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use external_core::storage::{
@@ -109,6 +110,7 @@ impl LocalConfig {
             durable: self.durable,
             metadata: self.metadata,
             context: context.clone(),
+            swept: AtomicBool::new(false),
         });
         #[cfg(feature = "serve")]
         let links = match self.serve {

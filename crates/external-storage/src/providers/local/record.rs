@@ -198,7 +198,7 @@ impl Store {
 
     fn write_sidecar(&self, root: &OwnedFd, inode: u64, bytes: &[u8]) -> Result<()> {
         let (shard, name) = sidecar(inode);
-        let scratch = self.own_folder(root, &["tmp"])?;
+        let scratch = self.scratch(root)?;
         let folder = self.own_folder(root, &["meta", &shard])?;
         let temporary = self.context.random_id();
         let mut file = new_file(&scratch, &temporary)?;
@@ -267,8 +267,12 @@ impl Store {
             checksum: known.checksum.map(|sum| sum.to_string()),
             upload: known.upload.as_ref().map(|id| id.as_str().to_owned()),
         };
-        self.write_record(root, file, known.stamp.inode, &record)?;
-        self.sync(file)
+        let sidecar = self.write_record(root, file, known.stamp.inode, &record)?;
+        self.sync(file)?;
+        if known.sidecar && !sidecar {
+            self.drop_sidecar(root, known.stamp.inode);
+        }
+        Ok(())
     }
 
     fn read_sidecar(&self, root: &OwnedFd, inode: u64) -> Result<Option<Record>> {

@@ -4,6 +4,8 @@ use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use external_core::{BuildContext, Error, Result};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
@@ -37,7 +39,12 @@ pub(super) struct Store {
     pub(super) durable: bool,
     pub(super) metadata: MetadataPlace,
     pub(super) context: BuildContext,
+    /// Whether what crashed writers left was looked for.
+    pub(super) swept: AtomicBool,
 }
+
+/// What a crashed writer left is taken away once nobody can be writing it any more.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
 
 /// A name in a folder that is held open.
 #[derive(Debug)]
@@ -91,6 +98,37 @@ impl Store {
             }
             opened => opened.map_err(|errno| from_errno("open the root folder", errno)),
         }
+    }
+
+    /// The folder that writes are staged in. The first time, what was left there by writers that crashed is taken away.
+    pub(super) fn scratch(&self, root: &OwnedFd) -> Result<OwnedFd> {
+        let scratch = self.own_folder(root, &["tmp"])?;
+        if !self.swept.swap(true, Ordering::Relaxed) {
+            self.sweep(&scratch)?;
+        }
+        Ok(scratch)
+    }
+
+    fn sweep(&self, scratch: &OwnedFd) -> Result<()> {
+        let now = self.context.now();
+        for (name, kind) in entries(scratch)? {
+            let Ok(stat) = statat(scratch, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            let written = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
+            let age = now
+                .duration_since(SystemTime::UNIX_EPOCH + written)
+                .unwrap_or_default();
+            if age < LEFT_BEHIND {
+                continue;
+            }
+            // Somebody else may be sweeping too.
+            let _ = match kind {
+                FileType::Directory => remove_folder(scratch, &name),
+                _ => unlinkat(scratch, &name, AtFlags::empty()).map_err(|errno| from_errno("unlink", errno)),
+            };
+        }
+        Ok(())
     }
 
     /// One of the store's own folders, made if it is not there.

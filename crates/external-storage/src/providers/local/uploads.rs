@@ -66,7 +66,7 @@ pub(super) fn no_upload(upload: &MultipartUpload) -> Error {
 impl Store {
     pub(super) fn begin(&self, key: &ObjectKey, attributes: &ObjectAttributes) -> Result<MultipartUpload> {
         let root = self.open_root()?;
-        let scratch = self.own_folder(&root, &["tmp"])?;
+        let scratch = self.scratch(&root)?;
         let uploads = self.own_folder(&root, &["uploads"])?;
         let id = self.context.random_id();
         let started = self
@@ -122,7 +122,7 @@ impl Store {
 
     pub(super) fn stage_part(&self, upload: &MultipartUpload, bytes: &[u8]) -> Result<StagedPart> {
         let found = self.upload(upload)?.ok_or_else(|| no_upload(upload))?;
-        let scratch = self.own_folder(&self.open_root()?, &["tmp"])?;
+        let scratch = self.scratch(&self.open_root()?)?;
         let token = self.context.random_id();
         let name = self.context.random_id();
         let mut file = new_file(&scratch, &name)?;
@@ -213,7 +213,7 @@ impl Store {
         let Some(found) = self.upload(upload)? else {
             return Ok(());
         };
-        let scratch = self.own_folder(&self.open_root()?, &["tmp"])?;
+        let scratch = self.scratch(&self.open_root()?)?;
         let name = self.context.random_id();
         match rename((&found.uploads, upload.id.as_str()), (&scratch, &name)) {
             Ok(()) => {

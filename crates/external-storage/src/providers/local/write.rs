@@ -57,7 +57,7 @@ impl Store {
     /// An empty staged file.
     pub(super) fn stage(&self, recorded: Recorded) -> Result<Staged> {
         let root = self.open_root()?;
-        let scratch = self.own_folder(&root, &["tmp"])?;
+        let scratch = self.scratch(&root)?;
         let name = self.context.random_id();
         let file = new_file(&scratch, &name)?;
         Ok(Staged {
