@@ -116,11 +116,6 @@ impl ContainerBuilder {
     /// # Errors
     ///
     /// As [`from_file`](Self::from_file).
-    // Consumes the builder as `from_file` does, which it stands beside.
-    #[allow(
-        clippy::wrong_self_convention,
-        reason = "named as the configuration's source, like from_file"
-    )]
     pub fn from_str(self, name: &str, text: &str) -> Result<Container> {
         let tree = source::parse(name, text)?;
         self.assemble(tree)

@@ -63,6 +63,11 @@ mod health;
 mod schema;
 mod shutdown;
 mod source;
+#[cfg(not(feature = "yaml"))]
+#[path = "without_yaml.rs"]
+mod yaml;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 pub use builder::ContainerBuilder;
 pub use container::Container;

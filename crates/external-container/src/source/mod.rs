@@ -3,13 +3,13 @@
 mod environment;
 mod place;
 mod toml;
-#[cfg(feature = "yaml")]
-mod yaml;
 
 use std::path::Path;
 
 use external_core::config::{Node, Origin, Value};
 use external_core::{Error, Result};
+
+use crate::yaml;
 
 pub(crate) use environment::{PREFIX, overlay};
 
@@ -24,7 +24,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
         .and_then(|extension| extension.to_str());
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let tree = match extension {
-        Some("yaml" | "yml") => yaml(name, text)?,
+        Some("yaml" | "yml") => yaml::parse(name, text)?,
         _ => toml::parse(name, text)?,
     };
     match &tree.node {
@@ -37,19 +37,6 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
             ))
         }
     }
-}
-
-#[cfg(feature = "yaml")]
-fn yaml(name: &str, text: &str) -> Result<Value> {
-    yaml::parse(name, text)
-}
-
-#[cfg(not(feature = "yaml"))]
-fn yaml(name: &str, _: &str) -> Result<Value> {
-    Err(
-        Error::configuration("YAML needs the feature `yaml` of external-container")
-            .with_context("file", name),
-    )
 }
 
 /// An error at a place.

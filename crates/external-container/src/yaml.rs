@@ -8,10 +8,10 @@ use external_core::config::{Node, Origin, Table, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-use super::at;
+use crate::source::at;
 
 /// Parses a document. An empty one is an empty table.
-pub(super) fn parse(name: &str, text: &str) -> Result<Value> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
     let file: Arc<str> = name.into();
     let parsed: Spanned<Raw> = serde_saphyr::from_str(text).map_err(|error| {
         let place = error
