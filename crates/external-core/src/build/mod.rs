@@ -139,7 +139,9 @@ impl BuildContext {
         self.env = Arc::new(move |name| env.get(name).cloned());
         self.variables = Arc::new(move |prefix| {
             let of_prefix = all.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_prefix.map(|(name, value)| (name.clone(), value.clone())).collect()
+            of_prefix
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
         });
         self
     }

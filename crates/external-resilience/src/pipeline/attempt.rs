@@ -53,7 +53,7 @@ impl Pipeline {
                 // Cut short by the caller's own deadline: no verdict, unless it had run for long, which dropping
                 // the permit looks at. In a managed call the deadline is the outer attempt's, so a timeout is ours.
                 Err(error) if error.kind() == ErrorKind::Timeout && !cx.is_managed() && is_past(end) => {
-                    drop(permit)
+                    drop(permit);
                 }
                 Err(error) => permit.settle(Verdict::of(error)),
             }

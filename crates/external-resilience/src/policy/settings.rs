@@ -195,7 +195,7 @@ impl BreakerSettings {
             check.range("breaker.window", self.window, 1, 100_000)?,
         );
         let minimum = check.range("breaker.minimum_calls", self.minimum_calls, 1, breaker.window)?;
-        breaker.minimum_calls = minimum.unwrap_or(breaker.minimum_calls.min(breaker.window));
+        breaker.minimum_calls = minimum.unwrap_or_else(|| breaker.minimum_calls.min(breaker.window));
         set(
             &mut breaker.open_for,
             check.duration("breaker.open_for", self.open_for, DAY)?,
