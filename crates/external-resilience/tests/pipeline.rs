@@ -1,4 +1,5 @@
 //! The pipeline's layers and how they meet, under a paused clock.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
