@@ -19,11 +19,6 @@ const FEATURE_GATES: &[(&str, &str, &str)] = &[
         "schema",
         "the derive stands on the type that it describes",
     ),
-    (
-        "crates/external-container/src/source/mod.rs",
-        "yaml",
-        "the table of file formats, as providers/mod.rs is of providers",
-    ),
 ];
 
 /// Every file opens with `//!`.
@@ -81,6 +76,7 @@ pub fn names(tree: &Tree, findings: &mut Findings) {
 
 /// `cfg(feature)` in `lib.rs`, `providers/mod.rs`, and one `simulator` line in a provider's `mod.rs`. Tests may have it.
 pub fn feature_gates(tree: &Tree, findings: &mut Findings) {
+    let mut used = Vec::new();
     for file in tree
         .rust()
         .filter(|file| file.path.starts_with("crates/") && !file.is_test())
@@ -98,16 +94,31 @@ pub fn feature_gates(tree: &Tree, findings: &mut Findings) {
                 simulators += 1;
                 continue;
             }
-            let allowed = FEATURE_GATES
+            let exception = FEATURE_GATES
                 .iter()
-                .any(|(path, feature, _)| *path == file.path && text.contains(&format!("\"{feature}\"")));
-            if !allowed {
+                .find(|(path, feature, _)| *path == file.path && text.contains(&format!("\"{feature}\"")));
+            used.extend(exception);
+            if exception.is_none() {
                 findings.at(
                     &file.path,
                     line,
                     "`cfg(feature)` stands in lib.rs and providers/mod.rs only: gate a module there instead",
                 );
             }
+        }
+    }
+    stale_exceptions(tree, &used, findings);
+}
+
+/// Exceptions go when they are not needed any more.
+fn stale_exceptions(tree: &Tree, used: &[&(&str, &str, &str)], findings: &mut Findings) {
+    for exception in FEATURE_GATES.iter().filter(|exception| !used.contains(exception)) {
+        let (path, feature, _) = exception;
+        if tree.has(path) {
+            findings.on(
+                "xtask/src/tidy/files.rs",
+                format!("the exception for {feature} in {path} is not needed: remove it"),
+            );
         }
     }
 }
