@@ -1,11 +1,12 @@
 //! Copy and rename: by the provider where it can, else by reading and writing, declared as such.
 
 use external_core::storage::{
-    CopyRequest, DeleteRequest, Deleted, GetTagsRequest, IntoKey, ObjectAttributes, ObjectInfo, PutReceipt,
+    CopyRequest, DeleteRequest, Deleted, GetRequest, GetTagsRequest, IntoKey, ObjectAttributes, ObjectBody,
+    ObjectInfo, PutReceipt,
 };
 use external_core::{CallContext, Result};
 
-use super::upload::UploadRequest;
+use super::upload::{Source, UploadRequest};
 use super::{DownloadRequest, StorageClient};
 
 /// What a rename did.
@@ -81,14 +82,7 @@ impl StorageClient {
     }
 
     async fn copy_through(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {
-        let mut call = request.call.clone();
-        if let Some(left) = cx.remaining() {
-            call = call.with_timeout(left);
-        }
-        let mut download = DownloadRequest::new(request.from.clone()).with_call_options(call.clone());
-        download.if_match.clone_from(&request.if_match);
-        download.version.clone_from(&request.from_version);
-        let object = self.download_stream(&download).await?;
+        let object = self.open_source(cx, request).await?;
         let attributes = match &request.replace_attributes {
             Some(attributes) => attributes.clone(),
             None => self.attributes_of(cx, &object.info, request).await?,
@@ -96,14 +90,33 @@ impl StorageClient {
         let mut upload = UploadRequest::new(request.to.clone())
             .with_attributes(attributes)
             .with_precondition(request.precondition.clone())
-            .with_call_options(call);
+            .with_call_options(request.call.clone());
         upload.checksum = object.info.checksum;
-        let receipt = self.upload_stream(object.body, upload).await?;
+        let receipt = self.upload_in(cx, Source::stream(object.body), &upload).await?;
         let copied = PutReceipt::new(receipt.token);
         Ok(match receipt.version {
             Some(version) => copied.with_version(version),
             None => copied,
         })
+    }
+
+    /// The source, resuming where its body breaks; in a managed call the whole copy is repeated instead, by whoever
+    /// manages it.
+    async fn open_source(&self, cx: &CallContext, request: &CopyRequest) -> Result<ObjectBody> {
+        if cx.is_managed() {
+            let mut get = GetRequest::new(request.from.clone());
+            get.if_match.clone_from(&request.if_match);
+            get.version.clone_from(&request.from_version);
+            return self.get_call(cx, &get).await?.into_object();
+        }
+        let mut call = request.call.clone();
+        if let Some(left) = cx.remaining() {
+            call = call.with_timeout(left);
+        }
+        let mut download = DownloadRequest::new(request.from.clone()).with_call_options(call);
+        download.if_match.clone_from(&request.if_match);
+        download.version.clone_from(&request.from_version);
+        self.download_stream(&download).await
     }
 
     /// The source's attributes. Tags of an old version are not to be had, and are left out.

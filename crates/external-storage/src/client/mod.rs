@@ -297,6 +297,10 @@ impl Domain for StorageClient {
         storage::CAPABILITIES
     }
 
+    fn operations() -> &'static [&'static str] {
+        external_core::storage::OPERATIONS
+    }
+
     fn settings_schema() -> String {
         crate::providers::schema::<StorageSettings>()
     }

@@ -15,11 +15,11 @@ use futures_core::Stream;
 use tokio::io::AsyncRead;
 
 use self::parts::PartSizes;
-use self::source::Source;
 use super::StorageClient;
 use crate::checksum::Hasher;
 
 pub(super) use budget::Budget;
+pub(super) use source::Source;
 
 /// What an error before the first exchange is about.
 const PUT: Operation = Operation::new("storage", "put", Repeat::Idempotent);
@@ -117,6 +117,10 @@ impl StorageClient {
     /// - A checksum given beforehand that the bytes do not have is `Corrupt`, and the key stays as it was.
     ///   (storage.upload.9)
     /// - A part that fails in passing is sent again alone. (storage.upload.10)
+    /// - A completion whose answer is lost is found out about: the upload succeeds, and made one object.
+    ///   (storage.upload.11)
+    /// - An upload whose source stalls ends at the request's timeout, and is aborted. (storage.upload.12)
+    /// - What the provider cannot do is refused before the source is read. (storage.upload.13)
     ///
     /// # Errors
     ///
@@ -169,7 +173,7 @@ impl StorageClient {
         }
     }
 
-    async fn upload_in(
+    pub(super) async fn upload_in(
         &self,
         cx: &CallContext,
         mut source: Source<'_>,

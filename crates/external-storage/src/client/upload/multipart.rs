@@ -117,8 +117,10 @@ impl StorageClient {
             begin.call = begin.call.with_timeout(left);
         }
         let client = self.clone();
+        // The context cannot be borrowed by a task that outlives this call; a managed one stays managed.
+        let managed = cx.is_managed().then(|| cx.for_attempt(cx.attempt(), None));
         let task = async move {
-            let cx = CallContext::new(&begin.call);
+            let cx = managed.unwrap_or_else(|| CallContext::new(&begin.call));
             let upload = client.begin_call(&cx, &begin).await?;
             Ok(Pending {
                 client,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const STEP: usize = 256 << 10;
 
 /// Bytes of unknown length.
-pub(super) struct Source<'a> {
+pub(in crate::client) struct Source<'a> {
     from: From<'a>,
     /// What was read and belongs to the next part.
     rest: Bytes,
@@ -31,7 +31,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    pub(super) fn stream(chunks: impl Stream<Item = Result<Bytes>> + Send + 'a) -> Self {
+    pub(in crate::client) fn stream(chunks: impl Stream<Item = Result<Bytes>> + Send + 'a) -> Self {
         Self {
             from: From::Stream(Box::pin(chunks)),
             rest: Bytes::new(),
