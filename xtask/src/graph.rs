@@ -33,11 +33,7 @@ pub struct Built {
 pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Command {
     command.arg("--workspace");
     // Cargo refuses a feature that no member has.
-    if workspace
-        .packages
-        .iter()
-        .any(|package| package.features.contains_key(FEATURE))
-    {
+    if workspace.packages.iter().any(|package| package.features.contains_key(FEATURE)) {
         command.args(["--features", FEATURE]);
     }
     command
@@ -45,21 +41,15 @@ pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Co
 
 /// The names among [`SUITES`] that some member has.
 pub fn suites(workspace: &Workspace) -> Vec<&'static str> {
-    let has = |name: &str| {
-        workspace
-            .packages
-            .iter()
-            .any(|package| package.targets_of("test").any(|t| t == name))
-    };
+    let has =
+        |name: &str| workspace.packages.iter().any(|package| package.targets_of("test").any(|t| t == name));
     SUITES.iter().copied().filter(|name| has(name)).collect()
 }
 
 /// Builds by `command`, with cargo's own progress on standard error, and returns the programs it names.
 pub fn build(tool: &Tool, command: &mut Command) -> Result<Vec<Built>> {
     command.arg("--message-format=json-render-diagnostics");
-    let mut group = tool
-        .groups()
-        .spawn("cargo", command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let mut group = tool.groups().spawn("cargo", command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let mut built = Vec::new();
     if let Some(out) = group.child().stdout.take() {
         for line in BufReader::new(out).lines() {
@@ -67,11 +57,7 @@ pub fn build(tool: &Tool, command: &mut Command) -> Result<Vec<Built>> {
         }
     }
     let status = group.wait()?;
-    if status.success() {
-        Ok(built)
-    } else {
-        Err(Failure::new(format!("the build failed ({status})")))
-    }
+    if status.success() { Ok(built) } else { Err(Failure::new(format!("the build failed ({status})"))) }
 }
 
 #[derive(Deserialize)]
@@ -93,9 +79,7 @@ fn program(line: &str, packages: &[Package]) -> Option<Built> {
     if message.reason != "compiler-artifact" {
         return None;
     }
-    let package = packages
-        .iter()
-        .find(|package| package.manifest_path == manifest)?;
+    let package = packages.iter().find(|package| package.manifest_path == manifest)?;
     Some(Built {
         package: package.name.clone(),
         folder: package.folder().to_owned(),
@@ -118,10 +102,7 @@ mod tests {
         let line = r#"{"reason":"compiler-artifact","package_id":"x","manifest_path":"/w/c/Cargo.toml","target":
             {"kind":["test"],"name":"contract"},"executable":"/t/contract-1"}"#;
         let built = program(line, &packages).unwrap();
-        assert_eq!(
-            (built.package.as_str(), built.target.as_str()),
-            ("external-cache", "contract")
-        );
+        assert_eq!((built.package.as_str(), built.target.as_str()), ("external-cache", "contract"));
         assert_eq!(built.folder, PathBuf::from("/w/c"));
         let library = line.replace(r#""/t/contract-1""#, "null");
         assert!(program(&library, &packages).is_none());

@@ -5,10 +5,7 @@
     clippy::disallowed_methods,
     reason = "a program for the terminal: it prints, reads its environment, and waits for processes on the real clock"
 )]
-#![allow(
-    unreachable_pub,
-    reason = "a program has no callers: `pub` says what a file offers to the others"
-)]
+#![allow(unreachable_pub, reason = "a program has no callers: `pub` says what a file offers to the others")]
 
 mod ci;
 mod commands;

@@ -40,31 +40,18 @@ struct Live {
 impl Groups {
     /// Groups whose records lie in `folder`.
     pub fn new(folder: &Path) -> Self {
-        let state = Arc::new(Mutex::new(State {
-            live: Vec::new(),
-            closing: false,
-        }));
-        Self {
-            state,
-            folder: folder.to_owned(),
-            grace: GRACE,
-        }
+        let state = Arc::new(Mutex::new(State { live: Vec::new(), closing: false }));
+        Self { state, folder: folder.to_owned(), grace: GRACE }
     }
 
     /// The same groups, with records in another folder from here on.
     pub fn with_folder(&self, folder: &Path) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            ..self.clone()
-        }
+        Self { folder: folder.to_owned(), ..self.clone() }
     }
 
     /// The same groups; what is started from here on gets longer to end, since it has to end others itself.
     pub fn with_grace(&self, grace: Duration) -> Self {
-        Self {
-            grace,
-            ..self.clone()
-        }
+        Self { grace, ..self.clone() }
     }
 
     /// Starts `command` in a group of its own.
@@ -74,24 +61,15 @@ impl Groups {
         if state.closing {
             return Err(Failure::new("interrupted"));
         }
-        let child = command.process_group(0).spawn().context(format!(
-            "cannot start {}",
-            command.get_program().to_string_lossy()
-        ))?;
+        let child = command
+            .process_group(0)
+            .spawn()
+            .context(format!("cannot start {}", command.get_program().to_string_lossy()))?;
         let raw = i32::try_from(child.id())?;
         let pid = Pid::from_raw(raw).ok_or_else(|| Failure::new("a process without an id"))?;
-        let mut group = Group {
-            child,
-            pid,
-            groups: self.clone(),
-            over: None,
-        };
+        let mut group = Group { child, pid, groups: self.clone(), over: None };
         match Record::of(name, raw).save(&self.folder) {
-            Ok(record) => state.live.push(Live {
-                pid,
-                record,
-                grace: self.grace,
-            }),
+            Ok(record) => state.live.push(Live { pid, record, grace: self.grace }),
             Err(failure) => {
                 drop(state);
                 let _ = group.kill();
@@ -109,22 +87,13 @@ impl Groups {
 
     /// Runs `command` to its end and returns what it printed.
     pub fn output(&self, name: &str, command: &mut Command) -> Result<Output> {
-        let mut group = self.spawn(
-            name,
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped()),
-        )?;
+        let mut group =
+            self.spawn(name, command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let error = group.child.stderr.take();
         let reader = std::thread::spawn(move || read_all(error));
         let stdout = read_all(group.child.stdout.take());
         let stderr = reader.join().unwrap_or_default();
-        Ok(Output {
-            status: group.wait()?,
-            stdout,
-            stderr,
-        })
+        Ok(Output { status: group.wait()?, stdout, stderr })
     }
 
     /// As [`output`](Self::output), and a failure if the program's exit code is not 0: with the end of what it said.
@@ -136,10 +105,7 @@ impl Groups {
         let said = String::from_utf8_lossy(&output.stderr);
         let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         let tail = said[said.len().saturating_sub(3)..].join("; ");
-        Err(Failure::new(format!(
-            "{name} ended with {}: {tail}",
-            output.status
-        )))
+        Err(Failure::new(format!("{name} ended with {}: {tail}", output.status)))
     }
 
     /// Ends every group and lets none start any more. For the end of the tool: its other threads, which may wait for one
@@ -287,15 +253,11 @@ mod tests {
         let mut group = groups
             .spawn(
                 "family",
-                Command::new("sh")
-                    .args(["-c", "sleep 60 & echo $!; wait"])
-                    .stdout(Stdio::piped()),
+                Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()),
             )
             .unwrap();
         let mut line = String::new();
-        std::io::BufReader::new(group.child().stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        std::io::BufReader::new(group.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
         let child = line.trim().parse().unwrap();
         assert!(birth(child).is_some());
         (group, child)
@@ -344,12 +306,8 @@ mod tests {
     #[test]
     fn a_program_that_ignores_term_is_killed() {
         let groups = groups("stubborn");
-        let mut group = groups
-            .spawn(
-                "stubborn",
-                Command::new("sh").args(["-c", "trap '' TERM; sleep 60"]),
-            )
-            .unwrap();
+        let mut group =
+            groups.spawn("stubborn", Command::new("sh").args(["-c", "trap '' TERM; sleep 60"])).unwrap();
         std::thread::sleep(Duration::from_millis(100));
         let start = Instant::now();
         assert!(!group.stop().unwrap().success());
@@ -358,9 +316,8 @@ mod tests {
 
     #[test]
     fn a_failing_program_is_quoted() {
-        let failure = groups("check")
-            .check("sh", Command::new("sh").args(["-c", "echo why >&2; exit 3"]))
-            .unwrap_err();
+        let failure =
+            groups("check").check("sh", Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err();
         assert!(failure.to_string().contains("why"), "{failure}");
     }
 }

@@ -31,11 +31,7 @@ pub struct Record {
 impl Record {
     /// A record of process `pid`, which must be alive or a zombie of ours.
     pub fn of(name: &str, pid: i32) -> Self {
-        Self {
-            name: name.to_owned(),
-            pid,
-            birth: birth(pid).unwrap_or_default(),
-        }
+        Self { name: name.to_owned(), pid, birth: birth(pid).unwrap_or_default() }
     }
 
     /// Whether the recorded process, and not a later one with its id, is alive.
@@ -90,10 +86,7 @@ impl Run {
         let me = i32::try_from(std::process::id())?;
         let folder = runs.join(me.to_string());
         fs::create_dir_all(&folder).context(format!("cannot make {}", folder.display()))?;
-        write_whole(
-            &folder.join("owner.json"),
-            &serde_json::to_vec(&Record::of("xtask", me))?,
-        )?;
+        write_whole(&folder.join("owner.json"), &serde_json::to_vec(&Record::of("xtask", me))?)?;
         Ok(Self { folder })
     }
 
@@ -129,16 +122,11 @@ pub fn reap(runs: &Path) -> Vec<String> {
     };
     for entry in entries.flatten() {
         let folder = entry.path();
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
-        let owner: Option<Record> = fs::read(folder.join("owner.json"))
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok());
+        let owner: Option<Record> =
+            fs::read(folder.join("owner.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let owned = owner.map_or_else(|| birth(pid).is_some(), |owner| owner.is_alive());
         if owned {
             continue;
@@ -185,11 +173,7 @@ mod tests {
 
     fn dead_owner(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
-        let owner = Record {
-            name: "xtask".into(),
-            pid: 1,
-            birth: "another time".into(),
-        };
+        let owner = Record { name: "xtask".into(), pid: 1, birth: "another time".into() };
         fs::write(folder.join("owner.json"), serde_json::to_vec(&owner).unwrap()).unwrap();
     }
 

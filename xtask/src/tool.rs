@@ -24,11 +24,7 @@ impl Tool {
         let run = Run::start(&runs(&workspace))?;
         let groups = Groups::new(run.folder());
         end_on_signals(groups.clone(), run.folder().to_owned())?;
-        Ok(Self {
-            workspace,
-            groups,
-            run,
-        })
+        Ok(Self { workspace, groups, run })
     }
 
     /// The workspace.

@@ -67,9 +67,7 @@ impl Package {
 
     /// Whether the crate may go to a registry.
     pub fn is_published(&self) -> bool {
-        self.publish
-            .as_ref()
-            .is_none_or(|registries| !registries.is_empty())
+        self.publish.as_ref().is_none_or(|registries| !registries.is_empty())
     }
 
     /// Names of the targets of one kind.
@@ -88,22 +86,13 @@ impl Workspace {
         let here = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let output = Command::new(cargo_program())
-            .args([
-                "metadata",
-                "--no-deps",
-                "--format-version",
-                "1",
-                "--manifest-path",
-            ])
+            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
             .arg(here.join("Cargo.toml"))
             .output()
             .context("cannot run cargo metadata")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(crate::failure::Failure::new(format!(
-                "cargo metadata: {}",
-                said.trim()
-            )));
+            return Err(crate::failure::Failure::new(format!("cargo metadata: {}", said.trim())));
         }
         let mut loaded: Self =
             serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")?;
@@ -132,10 +121,7 @@ impl Workspace {
 
     /// A path as people want to read it: relative to the workspace where it lies inside.
     pub fn show(&self, path: &Path) -> String {
-        path.strip_prefix(&self.root)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
 }
 

@@ -19,10 +19,7 @@ struct Profile {
 async fn main() -> external_core::Result<()> {
     let cache = CacheClient::over(MemoryCache::new());
 
-    let ada = Profile {
-        name: "Ada".into(),
-        logins: 1,
-    };
+    let ada = Profile { name: "Ada".into(), logins: 1 };
     cache.set("user:1", &ada, Duration::from_secs(60)).await?;
     println!("read back: {:?}", cache.get::<Profile>("user:1").await?);
 
@@ -31,10 +28,7 @@ async fn main() -> external_core::Result<()> {
         let options = LoadOptions::new(Duration::from_secs(60)).with_stale_if_error(Duration::from_secs(600));
         cache.get_or_load("user:2", options, || async {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            Ok::<_, std::io::Error>(Profile {
-                name: "Grace".into(),
-                logins: 7,
-            })
+            Ok::<_, std::io::Error>(Profile { name: "Grace".into(), logins: 7 })
         })
     });
     let answers = futures_util::future::try_join_all(callers).await?;

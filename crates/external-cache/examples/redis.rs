@@ -22,9 +22,7 @@ async fn main() -> external_core::Result<()> {
 
     let users = cache.namespace("users")?;
     let name: String = users
-        .get_or_load("1", Duration::from_secs(60), || async {
-            Ok::<_, std::io::Error>("Ada".to_owned())
-        })
+        .get_or_load("1", Duration::from_secs(60), || async { Ok::<_, std::io::Error>("Ada".to_owned()) })
         .await?;
     println!("user 1 is {name}");
     users.clear().await?;

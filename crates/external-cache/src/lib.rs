@@ -41,11 +41,7 @@ use external_resilience::Registry;
 /// Every provider of this crate that is compiled in; `.with(ENTRY)` adds one from outside.
 #[must_use]
 pub fn registry() -> Registry<CacheClient> {
-    Registry::new(
-        env!("CARGO_PKG_NAME"),
-        providers::TABLE.to_vec(),
-        providers::KNOWN,
-    )
+    Registry::new(env!("CARGO_PKG_NAME"), providers::TABLE.to_vec(), providers::KNOWN)
 }
 
 /// The examples of the README, compiled.

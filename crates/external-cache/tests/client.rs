@@ -1,8 +1,5 @@
 //! What only the cache client has, as clauses over every provider of this crate and over one that fails on demand.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a poisoned lock or a panicked task is a failed clause"
-)]
+#![allow(clippy::unwrap_used, reason = "a poisoned lock or a panicked task is a failed clause")]
 
 #[path = "client/faulty.rs"]
 mod faulty;

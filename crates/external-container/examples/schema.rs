@@ -8,8 +8,7 @@
 use external_container::Container;
 
 fn main() {
-    let builder = Container::builder()
-        .domain(external_storage::registry())
-        .domain(external_cache::registry());
+    let builder =
+        Container::builder().domain(external_storage::registry()).domain(external_cache::registry());
     println!("{}", builder.ignore("app").schema());
 }

@@ -75,10 +75,7 @@ impl Assembly {
                 return Ok(found);
             }
         }
-        if chain
-            .iter()
-            .any(|(known, instance)| *known == domain && instance == name)
-        {
+        if chain.iter().any(|(known, instance)| *known == domain && instance == name) {
             return Err(ring(chain, domain, name));
         }
         let table = self.table(domain, name)?;
@@ -96,11 +93,7 @@ impl Assembly {
     }
 
     fn table(&self, domain: &'static str, name: &str) -> Result<Arc<InstanceTable>> {
-        if let Some(table) = self
-            .tables
-            .iter()
-            .find(|table| table.domain == domain && table.name == name)
-        {
+        if let Some(table) = self.tables.iter().find(|table| table.domain == domain && table.name == name) {
             return Ok(table.clone());
         }
         let path = format!("{domain}.{name}");
@@ -125,20 +118,13 @@ impl Assembly {
     fn build(&self, table: &Arc<InstanceTable>, chain: &Chain) -> Result<Instance> {
         let path = table.path();
         let domain = self.domain(table.domain).ok_or_else(|| {
-            about(
-                path,
-                format!("the domain `{}` is not registered", table.domain),
-                &table.origin,
-            )
+            about(path, format!("the domain `{}` is not registered", table.domain), &table.origin)
         })?;
         let (provider, provider_origin) = match (&table.provider, self.mode) {
             (Some((provider, origin)), _) => (provider.as_str(), origin),
             (None, Mode::Development) => (domain.development(), &table.origin),
             (None, Mode::Production) => {
-                let reason = format!(
-                    "missing field `provider`, one of {}",
-                    provider_ids(domain.as_ref())
-                );
+                let reason = format!("missing field `provider`, one of {}", provider_ids(domain.as_ref()));
                 return Err(about(path, reason, &table.origin));
             }
         };
@@ -147,10 +133,7 @@ impl Assembly {
             .map_err(|error| located(error, &format!("{path}.provider"), provider_origin))?;
         let mut chain = chain.clone();
         chain.push((table.domain, table.name.clone()));
-        let resolver = Resolver {
-            assembly: self.this.clone(),
-            chain,
-        };
+        let resolver = Resolver { assembly: self.this.clone(), chain };
         let client = domain
             .build(&BuildRequest {
                 instance: &table.name,
@@ -174,27 +157,15 @@ impl Assembly {
 }
 
 fn find(state: &State, domain: &str, name: &str) -> Option<Arc<Instance>> {
-    state
-        .built
-        .iter()
-        .find(|built| built.domain == domain && built.name == name)
-        .cloned()
+    state.built.iter().find(|built| built.domain == domain && built.name == name).cloned()
 }
 
 fn ring(chain: &Chain, domain: &'static str, name: &str) -> Error {
-    let start = chain
-        .iter()
-        .position(|(known, instance)| *known == domain && instance == name)
-        .unwrap_or(0);
-    let mut names: Vec<String> = chain[start..]
-        .iter()
-        .map(|(domain, name)| format!("{domain}.{name}"))
-        .collect();
+    let start = chain.iter().position(|(known, instance)| *known == domain && instance == name).unwrap_or(0);
+    let mut names: Vec<String> =
+        chain[start..].iter().map(|(domain, name)| format!("{domain}.{name}")).collect();
     names.push(format!("{domain}.{name}"));
-    Error::configuration(format!(
-        "instances need each other in a ring: {}",
-        names.join(" -> ")
-    ))
+    Error::configuration(format!("instances need each other in a ring: {}", names.join(" -> ")))
 }
 
 fn provider_ids(domain: &dyn AnyDomain) -> String {
@@ -224,11 +195,8 @@ fn check_requirements(
     for (capability, origin) in &table.requires {
         if domain.capabilities().iter().all(|(id, _)| id != capability) {
             let known: Vec<&str> = domain.capabilities().iter().map(|(id, _)| *id).collect();
-            let reason = format!(
-                "unknown capability `{}`: known are {}",
-                capability.escape_debug(),
-                known.join(", ")
-            );
+            let reason =
+                format!("unknown capability `{}`: known are {}", capability.escape_debug(), known.join(", "));
             return Err(about(&key, reason, origin));
         }
         if !client.supports(capability).is_supported() {
@@ -251,18 +219,12 @@ impl Instances for Resolver {
     fn resolve(&self, contract: TypeId, contract_name: &'static str, instance: &str) -> Result<Box<dyn Any>> {
         let gone = || Error::closed("the container is gone").with_context("instance", instance);
         let assembly = self.assembly.upgrade().ok_or_else(gone)?;
-        let domain = assembly
-            .domains
-            .iter()
-            .find(|domain| domain.contract() == contract)
-            .ok_or_else(|| {
+        let domain =
+            assembly.domains.iter().find(|domain| domain.contract() == contract).ok_or_else(|| {
                 Error::configuration("no registered domain has this contract")
                     .with_context("contract", contract_name)
                     .with_context("instance", instance)
             })?;
-        Ok(assembly
-            .instance(domain.name(), instance, &self.chain)?
-            .client
-            .contract())
+        Ok(assembly.instance(domain.name(), instance, &self.chain)?.client.contract())
     }
 }

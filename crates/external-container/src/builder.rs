@@ -141,15 +141,11 @@ impl ContainerBuilder {
         self.check()?;
         source::overlay(&mut tree, &self.world.variables(PREFIX))?;
         let registered = self.domains.iter().map(|domain| domain.name());
-        let known: Vec<&'static str> = registered
-            .chain(self.given.iter().map(|given| given.domain))
-            .collect();
+        let known: Vec<&'static str> =
+            registered.chain(self.given.iter().map(|given| given.domain)).collect();
         let mut document = Document::read(tree, &known, &self.own)?;
         document.instances.retain(|table| {
-            !self
-                .given
-                .iter()
-                .any(|given| given.domain == table.domain && given.name == table.name)
+            !self.given.iter().any(|given| given.domain == table.domain && given.name == table.name)
         });
         let world = match document.tls {
             Some(tls) => self.world.with_tls(tls),
@@ -162,10 +158,7 @@ impl ContainerBuilder {
             mode: self.mode.or(document.mode).unwrap_or_default(),
             world,
             observers: self.observers,
-            state: Mutex::new(State {
-                built: self.given.into_iter().map(Arc::new).collect(),
-                closed: false,
-            }),
+            state: Mutex::new(State { built: self.given.into_iter().map(Arc::new).collect(), closed: false }),
             this: this.clone(),
         });
         build_all(&assembly)?;
@@ -177,10 +170,7 @@ impl ContainerBuilder {
     fn check(&self) -> Result<()> {
         for (at, domain) in self.domains.iter().enumerate() {
             domain.check()?;
-            if self.domains[..at]
-                .iter()
-                .any(|earlier| earlier.name() == domain.name())
-            {
+            if self.domains[..at].iter().any(|earlier| earlier.name() == domain.name()) {
                 return Err(Error::configuration("a domain is registered twice")
                     .with_context("domain", domain.name()));
             }
@@ -222,19 +212,9 @@ fn warn_of_embedded(assembly: &Assembly) {
         return;
     }
     let state = assembly.state();
-    let embedded = state
-        .built
-        .iter()
-        .filter(|built| built.kind == Some(ProviderKind::Embedded));
+    let embedded = state.built.iter().filter(|built| built.kind == Some(ProviderKind::Embedded));
     let names: Vec<String> = embedded
-        .map(|built| {
-            format!(
-                "{}.{} ({})",
-                built.domain,
-                built.name,
-                built.client.provider().info().id()
-            )
-        })
+        .map(|built| format!("{}.{} ({})", built.domain, built.name, built.client.provider().info().id()))
         .collect();
     if !names.is_empty() {
         tracing::warn!(

@@ -142,11 +142,7 @@ impl Container {
     pub async fn shutdown(&self, within: Duration) -> ShutdownReport {
         let built = {
             let mut state = self.assembly.state();
-            if mem::replace(&mut state.closed, true) {
-                Vec::new()
-            } else {
-                state.built.clone()
-            }
+            if mem::replace(&mut state.closed, true) { Vec::new() } else { state.built.clone() }
         };
         ShutdownReport::close(built, within).await
     }
@@ -161,21 +157,15 @@ impl Container {
     /// The JSON Schema of the configuration file; see [`ContainerBuilder::schema`].
     #[must_use]
     pub fn schema(&self) -> String {
-        schema::schema(
-            &self.assembly.domains,
-            &self.assembly.own.keys().cloned().collect(),
-        )
+        schema::schema(&self.assembly.domains, &self.assembly.own.keys().cloned().collect())
     }
 }
 
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.assembly.state();
-        let built: Vec<String> = state
-            .built
-            .iter()
-            .map(|built| format!("{}.{}", built.domain, built.name))
-            .collect();
+        let built: Vec<String> =
+            state.built.iter().map(|built| format!("{}.{}", built.domain, built.name)).collect();
         f.debug_struct("Container")
             .field("mode", &self.assembly.mode)
             .field("instances", &built)

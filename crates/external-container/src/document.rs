@@ -71,12 +71,7 @@ impl Document {
     ///
     /// `Configuration` with key and place of what does not fit.
     pub(crate) fn read(tree: Value, domains: &[&'static str], own: &BTreeSet<String>) -> Result<Self> {
-        let mut document = Self {
-            mode: None,
-            tls: None,
-            instances: Vec::new(),
-            own: BTreeMap::new(),
-        };
+        let mut document = Self { mode: None, tls: None, instances: Vec::new(), own: BTreeMap::new() };
         for entry in entries(tree) {
             let key = entry.key.as_str();
             if own.contains(key) {
@@ -125,11 +120,7 @@ impl InstanceTable {
     }
 
     fn read(domain: &'static str, entry: Entry) -> Result<Self> {
-        let Entry {
-            key: name,
-            key_origin,
-            value: mut content,
-        } = entry;
+        let Entry { key: name, key_origin, value: mut content } = entry;
         let path = format!("{domain}.{name}");
         check_name(&path, &name, &key_origin)?;
         let origin = content.origin.clone();
@@ -146,19 +137,13 @@ impl InstanceTable {
         };
         let provider = table.remove("provider");
         let requires = table.remove("requires");
-        let settings = table
-            .remove("client")
-            .map(|entry| Section::new(format!("{path}.client"), entry.value));
-        let resilience = table
-            .remove("resilience")
-            .map(|entry| entry.value)
-            .unwrap_or_default();
+        let settings =
+            table.remove("client").map(|entry| Section::new(format!("{path}.client"), entry.value));
+        let resilience = table.remove("resilience").map(|entry| entry.value).unwrap_or_default();
         Ok(Self {
             domain,
             name,
-            provider: provider
-                .map(|entry| text(&format!("{path}.provider"), entry.value))
-                .transpose()?,
+            provider: provider.map(|entry| text(&format!("{path}.provider"), entry.value)).transpose()?,
             requires: requires
                 .map(|entry| texts(&format!("{path}.requires"), entry.value))
                 .transpose()?
@@ -183,17 +168,11 @@ impl InstanceTable {
 /// `Configuration` with key and place.
 pub(crate) fn check_name(path: &str, name: &str, origin: &Origin) -> Result<()> {
     let first = name.starts_with(|c: char| c.is_ascii_lowercase());
-    if first
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    {
+    if first && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
         return Ok(());
     }
-    let reason = format!(
-        "the name of an instance must match [a-z][a-z0-9_]*, `{}` does not",
-        name.escape_debug()
-    );
+    let reason =
+        format!("the name of an instance must match [a-z][a-z0-9_]*, `{}` does not", name.escape_debug());
     Err(about(path, reason, origin))
 }
 
@@ -208,11 +187,7 @@ fn text(path: &str, value: Value) -> Result<(String, Origin)> {
     let found = value.node.type_name();
     match value.node {
         Node::String(text) => Ok((text, value.origin)),
-        _ => Err(about(
-            path,
-            format!("expected a string, found {found}"),
-            &value.origin,
-        )),
+        _ => Err(about(path, format!("expected a string, found {found}"), &value.origin)),
     }
 }
 
@@ -221,26 +196,15 @@ fn texts(path: &str, value: Value) -> Result<Vec<(String, Origin)>> {
     match value.node {
         Node::Array(items) => {
             let items = items.into_iter().enumerate();
-            items
-                .map(|(at, item)| text(&format!("{path}[{at}]"), item))
-                .collect()
+            items.map(|(at, item)| text(&format!("{path}[{at}]"), item)).collect()
         }
-        _ => Err(about(
-            path,
-            format!("expected an array of capability names, found {found}"),
-            &value.origin,
-        )),
+        _ => Err(about(path, format!("expected an array of capability names, found {found}"), &value.origin)),
     }
 }
 
 fn unknown_table(entry: &Entry, domains: &[&'static str], own: &BTreeSet<String>) -> external_core::Error {
     let own = own.iter().map(String::as_str);
-    let known: Vec<&str> = domains
-        .iter()
-        .copied()
-        .chain(["mode", "tls"])
-        .chain(own)
-        .collect();
+    let known: Vec<&str> = domains.iter().copied().chain(["mode", "tls"]).chain(own).collect();
     let reason = format!(
         "unknown top-level key `{}`: known are {}; a table of the service's own is named by .ignore(..)",
         entry.key,

@@ -37,11 +37,7 @@ pub(crate) struct Row {
 
 impl Row {
     fn of<S: ?Sized>(entry: &ProviderEntry<S>) -> Self {
-        Self {
-            id: entry.id,
-            kind: entry.kind,
-            schema: entry.schema,
-        }
+        Self { id: entry.id, kind: entry.kind, schema: entry.schema }
     }
 }
 
@@ -108,12 +104,8 @@ impl<D: Domain> AnyDomain for Registry<D> {
 
     fn build(&self, request: &BuildRequest<'_>) -> Result<Arc<dyn AnyClient>> {
         let entry = Self::find(self, request.provider)?;
-        let policy = PolicySettings::policy(request.resilience, D::policy())?;
-        let settings = request
-            .settings
-            .map(Section::parse::<D::Settings>)
-            .transpose()?
-            .unwrap_or_default();
+        let policy = PolicySettings::policy(request.resilience, D::policy(), D::operations())?;
+        let settings = request.settings.map(Section::parse::<D::Settings>).transpose()?.unwrap_or_default();
         let service = (entry.build)(request.section, request.context)?;
         let mut pipeline = Pipeline::new(request.instance, D::provider(&service).info(), policy);
         for observer in request.observers {
@@ -133,10 +125,7 @@ pub(crate) struct Held<D: Domain> {
 impl<D: Domain> Held<D> {
     /// A client that the program made itself.
     pub(crate) fn given(client: D) -> Self {
-        Self {
-            service: client.service(),
-            client,
-        }
+        Self { service: client.service(), client }
     }
 }
 

@@ -12,10 +12,7 @@ use crate::assembly::{Assembly, Instance};
 pub(crate) fn explain(assembly: &Assembly) -> String {
     let mut text = format!("mode = \"{}\"\n", assembly.mode.as_str());
     for table in assembly.own.keys() {
-        line(
-            &mut text,
-            format_args!("\n# [{table}] is the service's own and not shown"),
-        );
+        line(&mut text, format_args!("\n# [{table}] is the service's own and not shown"));
     }
     let built = assembly.state().built.clone();
     for instance in &built {
@@ -29,28 +26,19 @@ fn describe(text: &mut String, instance: &Instance) {
     let path = format!("{}.{}", instance.domain, instance.name);
     line(text, format_args!("\n[{path}]  # {}", info.location()));
     let Some(table) = &instance.table else {
-        line(
-            text,
-            format_args!("# provider \"{}\", given by the program", info.id()),
-        );
+        line(text, format_args!("# provider \"{}\", given by the program", info.id()));
         return;
     };
     match &table.provider {
         Some((provider, origin)) => said(text, "provider", &quoted(provider), origin),
-        None => line(
-            text,
-            format_args!("provider = \"{}\"  # filled in by development mode", info.id()),
-        ),
+        None => line(text, format_args!("provider = \"{}\"  # filled in by development mode", info.id())),
     }
     if let Some((_, origin)) = table.requires.first() {
         let ids: Vec<String> = table.requires.iter().map(|(id, _)| quoted(id)).collect();
         said(text, "requires", &format!("[{}]", ids.join(", ")), origin);
     }
     section(text, &table.rest);
-    for (name, inner) in [
-        ("client", table.settings.as_ref()),
-        ("resilience", Some(&table.resilience)),
-    ] {
+    for (name, inner) in [("client", table.settings.as_ref()), ("resilience", Some(&table.resilience))] {
         match inner {
             Some(inner) if inner.value().as_table().is_none_or(|table| !table.is_empty()) => {
                 line(text, format_args!("[{path}.{name}]"));
@@ -72,21 +60,12 @@ fn section(text: &mut String, section: &Section) {
 fn entries(text: &mut String, key: &str, path: &str, table: &Table, secrets: &BTreeSet<String>) {
     for entry in table.entries() {
         let path = format!("{path}.{}", entry.key);
-        let key = if key.is_empty() {
-            entry.key.clone()
-        } else {
-            format!("{key}.{}", entry.key)
-        };
+        let key = if key.is_empty() { entry.key.clone() } else { format!("{key}.{}", entry.key) };
         match &entry.value.node {
             Node::Table(inner) if !inner.is_empty() && !secrets.contains(&path) => {
                 entries(text, &key, &path, inner, secrets);
             }
-            _ => said(
-                text,
-                &key,
-                &printed(&entry.value, &path, secrets),
-                &entry.value.origin,
-            ),
+            _ => said(text, &key, &printed(&entry.value, &path, secrets), &entry.value.origin),
         }
     }
 }
@@ -101,10 +80,8 @@ fn printed(value: &Value, path: &str, secrets: &BTreeSet<String>) -> String {
         Node::Float(number) => format!("{number:?}"),
         Node::String(text) => quoted(&without_credentials(text)),
         Node::Array(items) => {
-            let items = items
-                .iter()
-                .enumerate()
-                .map(|(at, item)| printed(item, &format!("{path}[{at}]"), secrets));
+            let items =
+                items.iter().enumerate().map(|(at, item)| printed(item, &format!("{path}[{at}]"), secrets));
             format!("[{}]", items.collect::<Vec<_>>().join(", "))
         }
         Node::Table(table) => {
@@ -152,10 +129,7 @@ mod tests {
 
     #[test]
     fn addresses_lose_their_credentials() {
-        assert_eq!(
-            without_credentials("redis://app:pa/ss@h:1/0"),
-            "redis://app:***@h:1/0"
-        );
+        assert_eq!(without_credentials("redis://app:pa/ss@h:1/0"), "redis://app:***@h:1/0");
         assert_eq!(without_credentials("redis://:p@ss@h:1/0"), "redis://:***@h:1/0");
         assert_eq!(without_credentials("https://token@h/x"), "https://***@h/x");
         assert_eq!(without_credentials("https://h/x?mail=a"), "https://h/x?mail=a");

@@ -52,17 +52,13 @@ impl Health {
     /// Whether nothing is known to be down.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.instances
-            .iter()
-            .all(|instance| !matches!(instance.status, HealthStatus::Down(_)))
+        self.instances.iter().all(|instance| !matches!(instance.status, HealthStatus::Down(_)))
     }
 
     pub(crate) async fn probe(instances: &[Arc<Instance>], within: Duration) -> Self {
         let deadline = Instant::now().checked_add(within);
         let probes = instances.iter().map(|instance| probe(instance, within, deadline));
-        Self {
-            instances: join_all(probes).await,
-        }
+        Self { instances: join_all(probes).await }
     }
 }
 
@@ -108,15 +104,7 @@ impl fmt::Display for HealthStatus {
 /// One line an instance.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for InstanceHealth {
-            domain,
-            instance,
-            provider,
-            location,
-            status,
-            elapsed,
-        } in &self.instances
-        {
+        for InstanceHealth { domain, instance, provider, location, status, elapsed } in &self.instances {
             writeln!(
                 f,
                 "{domain}.{instance} ({provider}, {location}): {status} [{} ms]",

@@ -23,11 +23,7 @@ pub(crate) fn schema(domains: &[Arc<dyn AnyDomain>], own: &BTreeSet<String>) -> 
             "default": "production",
         }),
     );
-    share(
-        &mut shared,
-        "tls",
-        &schemars::schema_for!(TlsSettings).to_value().to_string(),
-    );
+    share(&mut shared, "tls", &schemars::schema_for!(TlsSettings).to_value().to_string());
     properties.insert("tls".into(), reference("tls"));
     share(&mut shared, "resilience", &PolicySettings::schema());
     for table in own {
@@ -82,10 +78,7 @@ fn instances(domain: &dyn AnyDomain, shared: &mut Object) -> Value {
 fn add_common(provider: &mut Object, domain: &dyn AnyDomain, id: &str, client: &str) {
     let capabilities: Vec<&str> = domain.capabilities().iter().map(|(id, _)| *id).collect();
     let common = [
-        (
-            "provider",
-            json!({ "description": "The name of the provider.", "const": id }),
-        ),
+        ("provider", json!({ "description": "The name of the provider.", "const": id })),
         (
             "requires",
             json!({
@@ -97,9 +90,7 @@ fn add_common(provider: &mut Object, domain: &dyn AnyDomain, id: &str, client: &
         ("client", reference(client)),
         ("resilience", reference("resilience")),
     ];
-    let properties = provider
-        .entry("properties")
-        .or_insert_with(|| Value::Object(Object::new()));
+    let properties = provider.entry("properties").or_insert_with(|| Value::Object(Object::new()));
     if let Value::Object(properties) = properties {
         properties.extend(common.map(|(name, schema)| (name.to_owned(), schema)));
     }
@@ -118,11 +109,7 @@ fn share(shared: &mut Object, name: &str, text: &str) {
     if let Value::Object(object) = &mut schema {
         object.remove("$schema");
         if let Some(Value::Object(inner)) = object.remove("$defs") {
-            shared.extend(
-                inner
-                    .into_iter()
-                    .map(|(key, value)| (format!("{name}.{key}"), value)),
-            );
+            shared.extend(inner.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
         }
     }
     shared.insert(name.to_owned(), schema);

@@ -66,23 +66,12 @@ impl ShutdownReport {
 /// One line an instance.
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for InstanceShutdown {
-            domain,
-            instance,
-            provider,
-            report,
-            elapsed,
-        } in &self.instances
-        {
+        for InstanceShutdown { domain, instance, provider, report, elapsed } in &self.instances {
             write!(f, "{domain}.{instance} ({provider}): ")?;
             if report.is_clean() {
                 write!(f, "closed")?;
             } else {
-                write!(
-                    f,
-                    "{} calls and {} clean-ups left",
-                    report.calls_left, report.cleanups_left
-                )?;
+                write!(f, "{} calls and {} clean-ups left", report.calls_left, report.cleanups_left)?;
             }
             if let Some(error) = &report.error {
                 write!(f, "; {error}")?;

@@ -5,8 +5,6 @@ use external_core::{Error, Result};
 
 /// Refuses the document.
 pub(crate) fn parse(name: &str, _: &str) -> Result<Value> {
-    Err(
-        Error::configuration("YAML needs the feature `yaml` of external-container")
-            .with_context("file", name),
-    )
+    Err(Error::configuration("YAML needs the feature `yaml` of external-container")
+        .with_context("file", name))
 }

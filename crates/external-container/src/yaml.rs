@@ -14,23 +14,17 @@ use crate::source::at;
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
     let file: Arc<str> = name.into();
     let parsed: Spanned<Raw> = serde_saphyr::from_str(text).map_err(|error| {
-        let place = error
-            .location()
-            .map_or(Origin::Code, |location| origin(&file, location));
+        let place = error.location().map_or(Origin::Code, |location| origin(&file, location));
         // Only the first line: the rest quotes the text, which may hold a secret.
         let message = error.without_snippet().to_string();
         let message = message.lines().next().unwrap_or_default();
-        let message = message
-            .rsplit_once(" at line ")
-            .map_or(message, |(message, _)| message);
+        let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
         at(format!("not YAML that can be used: {message}"), &place)
     })?;
     match parsed {
-        Spanned {
-            value: Raw::Null,
-            referenced,
-            ..
-        } => Ok(Value::new(Node::Table(Table::new()), origin(&file, referenced))),
+        Spanned { value: Raw::Null, referenced, .. } => {
+            Ok(Value::new(Node::Table(Table::new()), origin(&file, referenced)))
+        }
         parsed => Ok(located(parsed, &file)),
     }
 }
@@ -67,11 +61,7 @@ fn located(raw: Spanned<Raw>, file: &Arc<str>) -> Value {
 
 fn origin(file: &Arc<str>, location: Location) -> Origin {
     let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    Origin::File {
-        file: file.clone(),
-        line: count(location.line()),
-        column: count(location.column()),
-    }
+    Origin::File { file: file.clone(), line: count(location.line()), column: count(location.column()) }
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -98,9 +88,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Raw, E> {
-        i64::try_from(value)
-            .map(Raw::Integer)
-            .map_err(|_| E::custom("the number does not fit into 64 bits"))
+        i64::try_from(value).map(Raw::Integer).map_err(|_| E::custom("the number does not fit into 64 bits"))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
@@ -154,9 +142,7 @@ mod tests {
         assert_eq!(place("storage.other"), "s.yaml:8:10");
         assert_eq!(tree.at("storage.default.off").unwrap().node, Node::Bool(false));
         assert_eq!(tree.at("storage.default.none").unwrap().node, Node::Null);
-        let Node::Array(items) = &tree.at("storage.default.parts").unwrap().node else {
-            panic!()
-        };
+        let Node::Array(items) = &tree.at("storage.default.parts").unwrap().node else { panic!() };
         assert_eq!(items[1].origin.to_string(), "s.yaml:4:16");
     }
 
@@ -164,25 +150,12 @@ mod tests {
     fn what_is_not_yaml_is_located_and_not_quoted() {
         let refused = |text| parse("s.yaml", text).unwrap_err().to_string();
         let secret = refused("a:\n  password: hunter2\n b: c");
-        assert!(
-            secret.contains("s.yaml:3:2") && !secret.contains("hunter2"),
-            "{secret}"
-        );
-        assert!(
-            refused("a: 1\na: 2\n").contains("duplicate mapping key: a"),
-            "{}",
-            refused("a: 1\na: 2\n")
-        );
+        assert!(secret.contains("s.yaml:3:2") && !secret.contains("hunter2"), "{secret}");
+        assert!(refused("a: 1\na: 2\n").contains("duplicate mapping key: a"), "{}", refused("a: 1\na: 2\n"));
     }
 
     #[test]
     fn an_empty_document_is_an_empty_table() {
-        assert!(
-            parse("s.yaml", "# nothing\n")
-                .unwrap()
-                .as_table()
-                .unwrap()
-                .is_empty()
-        );
+        assert!(parse("s.yaml", "# nothing\n").unwrap().as_table().unwrap().is_empty());
     }
 }

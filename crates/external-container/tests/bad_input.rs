@@ -1,9 +1,5 @@
 //! Every way in which a configuration can be wrong, with the whole message that it gets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where its ground gives way"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its ground gives way")]
 
 mod support;
 
@@ -16,13 +12,8 @@ fn refused(text: &str) -> String {
 }
 
 fn refused_with(text: &str, variables: &[(&str, &str)]) -> String {
-    let builder = Container::builder()
-        .domain(registry())
-        .ignore("app")
-        .env(variables.iter().copied());
-    let error = builder
-        .from_str("service.toml", text)
-        .expect_err("must be refused");
+    let builder = Container::builder().domain(registry()).ignore("app").env(variables.iter().copied());
+    let error = builder.from_str("service.toml", text).expect_err("must be refused");
     assert_eq!(error.kind(), external_core::ErrorKind::Configuration);
     let report = error.report();
     assert!(!report.contains("hunter2"), "a secret is shown: {report}");
@@ -82,13 +73,9 @@ fn a_domain_that_is_no_table_of_tables() {
 
 #[test]
 fn a_name_that_no_variable_can_say() {
-    for (name, shown) in [
-        ("Loud", "Loud"),
-        ("1st", "1st"),
-        ("\"a b\"", "a b"),
-        ("\"\"", ""),
-        ("so-so", "so-so"),
-    ] {
+    for (name, shown) in
+        [("Loud", "Loud"), ("1st", "1st"), ("\"a b\"", "a b"), ("\"\"", ""), ("so-so", "so-so")]
+    {
         same(
             refused(&format!("[echo.{name}]\nprovider = 'far'")),
             &format!(
@@ -200,9 +187,7 @@ fn a_variable_that_does_not_fit() {
 #[test]
 fn a_secret_that_is_not_there_or_not_text() {
     let with = |password: &str| {
-        refused(&format!(
-            "[echo.default]\nprovider = 'far'\nprefix = 'a'\npassword = {password}"
-        ))
+        refused(&format!("[echo.default]\nprovider = 'far'\nprefix = 'a'\npassword = {password}"))
     };
     same(
         with("{ env = 'ECHO_PASSWORD' }"),
@@ -229,9 +214,7 @@ fn a_mode_that_there_is_not() {
 #[test]
 fn a_requirement_that_is_not_met() {
     let with = |requires: &str| {
-        refused(&format!(
-            "[echo.default]\nprovider = 'far'\nprefix = 'a'\nrequires = {requires}"
-        ))
+        refused(&format!("[echo.default]\nprovider = 'far'\nprefix = 'a'\nrequires = {requires}"))
     };
     same(
         with("['loud', 'twice']"),
@@ -277,50 +260,29 @@ fn an_instance_made_of_one_that_is_missing() {
 
 #[test]
 fn a_file_that_is_not_there() {
-    let error = Container::builder()
-        .domain(registry())
-        .from_file("/nowhere/service.toml")
-        .unwrap_err();
+    let error = Container::builder().domain(registry()).from_file("/nowhere/service.toml").unwrap_err();
     same(
         error.to_string(),
         "configuration: the configuration file cannot be read (file=/nowhere/service.toml)",
     );
-    assert!(
-        error.report().contains("No such file or directory"),
-        "{}",
-        error.report()
-    );
+    assert!(error.report().contains("No such file or directory"), "{}", error.report());
 }
 
 #[test]
 fn a_program_that_is_wrong() {
-    let twice = Container::builder()
-        .domain(registry())
-        .domain(registry())
-        .build()
-        .unwrap_err();
-    same(
-        twice.to_string(),
-        "configuration: a domain is registered twice (domain=echo)",
-    );
+    let twice = Container::builder().domain(registry()).domain(registry()).build().unwrap_err();
+    same(twice.to_string(), "configuration: a domain is registered twice (domain=echo)");
     let rows = Container::builder()
         .domain(registry().with(support::OUTSIDER).with(support::OUTSIDER))
         .build()
         .unwrap_err();
-    assert!(
-        rows.to_string()
-            .contains("two providers are registered under one id"),
-        "{rows}"
-    );
+    assert!(rows.to_string().contains("two providers are registered under one id"), "{rows}");
     let given = Container::builder()
         .with::<support::EchoClient>("a", support::memory("1"))
         .with::<support::EchoClient>("a", support::memory("2"))
         .build()
         .unwrap_err();
-    same(
-        given.to_string(),
-        "configuration: an instance is given twice (key=echo.a)",
-    );
+    same(given.to_string(), "configuration: an instance is given twice (key=echo.a)");
 }
 
 #[cfg(not(feature = "yaml"))]
@@ -337,10 +299,7 @@ fn yaml_without_its_feature() {
 #[test]
 fn yaml_has_places_too() {
     let text = "echo:\n  default:\n    provider: far\n    prefix: a\n    port: many\n";
-    let error = Container::builder()
-        .domain(registry())
-        .from_str("service.yaml", text)
-        .unwrap_err();
+    let error = Container::builder().domain(registry()).from_str("service.yaml", text).unwrap_err();
     same(
         error.to_string(),
         "configuration: invalid type: string \"many\", expected u16 (key=echo.default.port, at=service.yaml:5:11)",

@@ -1,9 +1,5 @@
 //! What a container does with a configuration that is right.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where its ground gives way"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its ground gives way")]
 
 mod support;
 
@@ -18,9 +14,7 @@ use support::{CLOSED, EchoClient, EchoService, OUTSIDER, memory, registry};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn builder() -> ContainerBuilder {
-    Container::builder()
-        .domain(registry())
-        .env([("ECHO_PASSWORD", "hunter2")])
+    Container::builder().domain(registry()).env([("ECHO_PASSWORD", "hunter2")])
 }
 
 #[tokio::test]
@@ -46,18 +40,8 @@ fn a_missing_instance_names_the_table_to_add() {
         error.to_string(),
         "configuration: no such instance: add the table [echo.loud] with a provider, one of memory, far (key=echo.loud)"
     );
-    let error = Container::builder()
-        .build()
-        .unwrap()
-        .get::<EchoClient>("loud")
-        .err()
-        .unwrap();
-    assert!(
-        error
-            .to_string()
-            .contains("add .domain(external_echo::registry())"),
-        "{error}"
-    );
+    let error = Container::builder().build().unwrap().get::<EchoClient>("loud").err().unwrap();
+    assert!(error.to_string().contains("add .domain(external_echo::registry())"), "{error}");
 }
 
 #[tokio::test]
@@ -76,18 +60,9 @@ async fn variables_and_policies_are_laid_over() {
 #[tokio::test]
 async fn development_mode_fills_what_is_missing() {
     for container in [
-        Container::development()
-            .domain(registry())
-            .env([("A", "B")])
-            .build()
-            .unwrap(),
-        builder()
-            .from_str("s.toml", "mode = 'development'\n[echo.bare]")
-            .unwrap(),
-        builder()
-            .env([("EXTERNAL__MODE", "development")])
-            .from_str("s.toml", "")
-            .unwrap(),
+        Container::development().domain(registry()).env([("A", "B")]).build().unwrap(),
+        builder().from_str("s.toml", "mode = 'development'\n[echo.bare]").unwrap(),
+        builder().env([("EXTERNAL__MODE", "development")]).from_str("s.toml", "").unwrap(),
     ] {
         assert_eq!(container.mode(), Mode::Development);
         for name in ["default", "bare", "never_heard_of"] {
@@ -125,10 +100,7 @@ async fn tls_settings_reach_the_providers() {
     let container = Container::builder()
         .domain(registry().with(TLS))
         .env([("EXTERNAL__TLS__ONLY_CA_FILE", "true")])
-        .from_str(
-            "s.toml",
-            "[tls]\nca_file = '/etc/ca.pem'\n[echo.default]\nprovider = 'tls'",
-        )
+        .from_str("s.toml", "[tls]\nca_file = '/etc/ca.pem'\n[echo.default]\nprovider = 'tls'")
         .unwrap();
     let client: EchoClient = container.get_default().unwrap();
     assert_eq!(client.echo("").await.unwrap(), "Some(\"/etc/ca.pem\")");
@@ -142,44 +114,18 @@ async fn an_instance_is_built_after_what_it_is_made_of_and_closed_before() {
                 [echo.other]\nprovider = 'far'\nprefix = 'order-other '";
     let container = builder().from_str("s.toml", file).unwrap();
     let front: EchoClient = container.get("front").unwrap();
-    assert_eq!(
-        front.echo("x").await.unwrap(),
-        "order-front order-middle order-back x"
-    );
+    assert_eq!(front.echo("x").await.unwrap(), "order-front order-middle order-back x");
     let report = container.shutdown(SECOND).await;
-    let names: Vec<&str> = report
-        .instances
-        .iter()
-        .map(|instance| instance.instance.as_str())
-        .collect();
+    let names: Vec<&str> = report.instances.iter().map(|instance| instance.instance.as_str()).collect();
     assert_eq!(names, ["other", "front", "middle", "back"]);
-    let closed: Vec<String> = CLOSED
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|prefix| prefix.starts_with("order"))
-        .cloned()
-        .collect();
-    assert_eq!(
-        closed,
-        ["order-other ", "order-front ", "order-middle ", "order-back "]
-    );
+    let closed: Vec<String> =
+        CLOSED.lock().unwrap().iter().filter(|prefix| prefix.starts_with("order")).cloned().collect();
+    assert_eq!(closed, ["order-other ", "order-front ", "order-middle ", "order-back "]);
     assert!(!report.is_clean());
-    assert!(
-        report
-            .to_string()
-            .contains("echo.back (far): 0 calls and 0 clean-ups left; "),
-        "{report}"
-    );
-    assert!(
-        report.to_string().contains("echo.front (far): closed"),
-        "{report}"
-    );
+    assert!(report.to_string().contains("echo.back (far): 0 calls and 0 clean-ups left; "), "{report}");
+    assert!(report.to_string().contains("echo.front (far): closed"), "{report}");
     assert_eq!(front.echo("x").await.unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(
-        container.get::<EchoClient>("front").err().unwrap().kind(),
-        ErrorKind::Closed
-    );
+    assert_eq!(container.get::<EchoClient>("front").err().unwrap().kind(), ErrorKind::Closed);
     assert!(container.shutdown(SECOND).await.instances.is_empty());
     assert!(!container.health(SECOND).await.is_up());
 }
@@ -207,29 +153,16 @@ async fn health_probes_side_by_side_within_the_deadline() {
     let container = builder().from_str("s.toml", file).unwrap();
     let started = tokio::time::Instant::now();
     let health = container.health(SECOND).await;
-    assert!(
-        started.elapsed() <= SECOND + Duration::from_millis(50),
-        "{:?}",
-        started.elapsed()
-    );
-    let status = |name: &str| {
-        &health
-            .instances
-            .iter()
-            .find(|instance| instance.instance == name)
-            .unwrap()
-            .status
-    };
+    assert!(started.elapsed() <= SECOND + Duration::from_millis(50), "{:?}", started.elapsed());
+    let status =
+        |name: &str| &health.instances.iter().find(|instance| instance.instance == name).unwrap().status;
     assert!(matches!(status("up"), HealthStatus::Up));
     assert!(matches!(status("also"), HealthStatus::Up));
     assert!(matches!(status("stuck"), HealthStatus::Down(error) if error.kind() == ErrorKind::Timeout));
     assert!(matches!(status("down"), HealthStatus::Down(error) if error.kind() == ErrorKind::Unavailable));
     assert!(matches!(status("mute"), HealthStatus::Unknown));
     assert!(!health.is_up());
-    assert!(
-        health.to_string().contains("echo.down (far, far://a): down: "),
-        "{health}"
-    );
+    assert!(health.to_string().contains("echo.down (far, far://a): down: "), "{health}");
 }
 
 #[derive(Default)]
@@ -281,10 +214,7 @@ fn logged(work: impl FnOnce()) -> String {
 
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, work);
     let bytes = log.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
@@ -296,15 +226,9 @@ fn embedded_providers_are_warned_of_once_unless_in_development() {
     let production = logged(|| drop(builder().from_str("s.toml", file).unwrap()));
     assert_eq!(production.lines().count(), 1, "{production}");
     assert!(production.contains("WARN"), "{production}");
-    assert!(
-        production.contains("echo.a (memory), echo.b (memory)"),
-        "{production}"
-    );
+    assert!(production.contains("echo.a (memory), echo.b (memory)"), "{production}");
     let development = format!("mode = 'development'\n{file}");
-    assert_eq!(
-        logged(|| drop(builder().from_str("s.toml", &development).unwrap())),
-        ""
-    );
+    assert_eq!(logged(|| drop(builder().from_str("s.toml", &development).unwrap())), "");
 }
 
 #[test]
@@ -313,10 +237,7 @@ fn explain_says_what_holds_and_where_it_was_said() {
                 url = 'redis://app:hunter2@host:1/0'\npool.size = 5\nclient.suffix = '!'\n[echo.default.resilience]\nmax_attempts = 2\n\
                 [echo.by_reference]\nprovider = 'far'\nprefix = 'r'\npassword = { env = 'ECHO_PASSWORD' }\n[app]\nkey = 'hunter2'";
     let container = builder()
-        .env([
-            ("EXTERNAL__ECHO__DEFAULT__PREFIX", "env"),
-            ("ECHO_PASSWORD", "hunter2"),
-        ])
+        .env([("EXTERNAL__ECHO__DEFAULT__PREFIX", "env"), ("ECHO_PASSWORD", "hunter2")])
         .ignore("app")
         .with::<EchoClient>("given", memory("g"))
         .from_str("s.toml", file)
@@ -360,20 +281,11 @@ fn the_schema_holds_every_provider() {
     assert_eq!(far["properties"]["provider"]["const"], "far");
     assert_eq!(far["properties"]["resilience"]["$ref"], "#/$defs/resilience");
     assert_eq!(far["properties"]["pool"]["$ref"], "#/$defs/echo.far.Pool");
-    assert_eq!(
-        definitions["echo.far.Pool"]["properties"]["size"]["type"],
-        "integer"
-    );
-    assert_eq!(
-        definitions["echo.client"]["properties"]["suffix"]["type"],
-        "string"
-    );
+    assert_eq!(definitions["echo.far.Pool"]["properties"]["size"]["type"], "integer");
+    assert_eq!(definitions["echo.client"]["properties"]["suffix"]["type"], "string");
     assert!(schema["properties"]["app"].is_object() && schema["properties"]["tls"].is_object());
     let instance = &schema["properties"]["echo"]["patternProperties"]["^[a-z][a-z0-9_]*$"];
-    assert_eq!(
-        instance["properties"]["provider"]["enum"],
-        serde_json::json!(["memory", "far"])
-    );
+    assert_eq!(instance["properties"]["provider"]["enum"], serde_json::json!(["memory", "far"]));
     every_reference_leads_somewhere(&schema, &schema);
 }
 
@@ -384,13 +296,11 @@ fn every_reference_leads_somewhere(schema: &serde_json::Value, root: &serde_json
                 let pointer = target.strip_prefix('#').unwrap();
                 assert!(root.pointer(pointer).is_some(), "{target} leads nowhere");
             }
-            object
-                .values()
-                .for_each(|inner| every_reference_leads_somewhere(inner, root));
+            object.values().for_each(|inner| every_reference_leads_somewhere(inner, root));
         }
-        serde_json::Value::Array(items) => items
-            .iter()
-            .for_each(|item| every_reference_leads_somewhere(item, root)),
+        serde_json::Value::Array(items) => {
+            items.iter().for_each(|item| every_reference_leads_somewhere(item, root))
+        }
         _ => {}
     }
 }

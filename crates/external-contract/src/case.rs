@@ -33,9 +33,7 @@ pub struct Proxied<S: ?Sized> {
 
 impl<S: ?Sized> fmt::Debug for Proxied<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxied")
-            .field("proxy", &self.proxy)
-            .finish_non_exhaustive()
+        f.debug_struct("Proxied").field("proxy", &self.proxy).finish_non_exhaustive()
     }
 }
 
@@ -49,10 +47,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             .prefix("external-contract-")
             .tempdir()
             .map_err(|error| Finding::not_run(format!("no scratch folder: {error}")))?;
-        let place = Place {
-            namespace: unique(),
-            scratch: scratch.path().to_owned(),
-        };
+        let place = Place { namespace: unique(), scratch: scratch.path().to_owned() };
         Ok(Self {
             harness,
             suite,
@@ -77,22 +72,14 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// The service that the clause is about: the bare provider, or the provider behind its client with default
     /// resilience.
     #[must_use]
-    #[allow(
-        clippy::missing_panics_doc,
-        clippy::expect_used,
-        reason = "the runner prepares every case"
-    )]
+    #[allow(clippy::missing_panics_doc, clippy::expect_used, reason = "the runner prepares every case")]
     pub fn service(&self) -> &S {
         self.service.get().expect("the runner prepares every case")
     }
 
     /// As [`service`](Self::service), to keep.
     #[must_use]
-    #[allow(
-        clippy::missing_panics_doc,
-        clippy::expect_used,
-        reason = "the runner prepares every case"
-    )]
+    #[allow(clippy::missing_panics_doc, clippy::expect_used, reason = "the runner prepares every case")]
     pub fn shared_service(&self) -> Arc<S> {
         Arc::clone(self.service.get().expect("the runner prepares every case"))
     }
@@ -142,16 +129,12 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// As [`behind`](Self::behind); not run if the target names no field for the proxy.
     pub async fn proxied(&self) -> Result<Proxied<S>, Finding> {
         let Some(target) = self.harness.target() else {
-            return Err(Finding::not_run(
-                "no back end for the counting proxy to stand in front of",
-            ));
+            return Err(Finding::not_run("no back end for the counting proxy to stand in front of"));
         };
         let table = self.configuration()?;
         let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
         let proxy = Proxy::start(upstream).await?;
-        let (_, table) = target
-            .through(&table, proxy.address().port())
-            .map_err(Finding::not_run)?;
+        let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
         let service = self.dressed(self.build(&table).map_err(cannot_build)?);
         Ok(Proxied { service, proxy })
     }
@@ -192,11 +175,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// As [`bare`](Self::bare).
     pub fn another(&self) -> Result<Option<Arc<S>>, Finding> {
         let persistent = self.harness.kind == ProviderKind::Remote || self.fact("persistent").is_some();
-        if persistent {
-            self.bare().map(Some)
-        } else {
-            Ok(None)
-        }
+        if persistent { self.bare().map(Some) } else { Ok(None) }
     }
 
     /// A fresh bare provider on the same back end in another namespace, as far as the configuration knows
@@ -209,10 +188,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let Some(target) = self.harness.target() else {
             return self.bare();
         };
-        let place = Place {
-            namespace: format!("{}-else", self.place.namespace),
-            ..self.place.clone()
-        };
+        let place = Place { namespace: format!("{}-else", self.place.namespace), ..self.place.clone() };
         let table = target.table(&place, None).map_err(Finding::not_run)?;
         self.build(&table).map_err(cannot_build)
     }
@@ -232,9 +208,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// Not run if a variable is not set or the provider is made by code.
     pub fn configuration(&self) -> Result<toml::Table, Finding> {
         let Some(target) = self.harness.target() else {
-            return Err(Finding::not_run(
-                "the provider is made by code, not by configuration",
-            ));
+            return Err(Finding::not_run("the provider is made by code, not by configuration"));
         };
         target.table(&self.place, None).map_err(Finding::not_run)
     }
@@ -259,9 +233,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         world: impl FnOnce(BuildContext) -> BuildContext,
     ) -> external_core::Result<Arc<S>> {
         let Source::Data(entry, target) = &self.harness.source else {
-            return Err(Error::configuration(
-                "the provider is made by code, not by configuration",
-            ));
+            return Err(Error::configuration("the provider is made by code, not by configuration"));
         };
         let section = section(table).map_err(Error::configuration)?;
         let context = target.context(&self.place).map_err(Error::configuration)?;
@@ -276,9 +248,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     pub fn schema(&self) -> Result<String, Finding> {
         match &self.harness.source {
             Source::Data(entry, _) => Ok((entry.schema)()),
-            _ => Err(Finding::not_run(
-                "the provider is made by code, not by configuration",
-            )),
+            _ => Err(Finding::not_run("the provider is made by code, not by configuration")),
         }
     }
 

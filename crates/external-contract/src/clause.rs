@@ -191,10 +191,7 @@ impl<S: ?Sized + 'static> Clause<S> {
 
 impl<S: ?Sized + 'static> Clone for Clause<S> {
     fn clone(&self) -> Self {
-        Self {
-            needs: self.needs.clone(),
-            ..*self
-        }
+        Self { needs: self.needs.clone(), ..*self }
     }
 }
 

@@ -76,11 +76,7 @@ impl Proxy {
             stalled: watch::Sender::new(false),
         });
         let acceptor = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self {
-            address,
-            shared,
-            acceptor,
-        })
+        Ok(Self { address, shared, acceptor })
     }
 
     /// Where the proxy listens.
@@ -117,10 +113,7 @@ impl Proxy {
     #[must_use]
     pub fn count(&self, marker: &str) -> usize {
         let log = self.shared.log();
-        log.sent
-            .iter()
-            .map(|sent| occurrences(sent, marker.as_bytes()))
-            .sum()
+        log.sent.iter().map(|sent| occurrences(sent, marker.as_bytes())).sum()
     }
 
     /// How many connections were cut by [`cut_on`](Self::cut_on).
@@ -199,12 +192,8 @@ async fn serve(client: TcpStream, number: usize, shared: Arc<Shared>) {
     let _ = server.set_nodelay(true);
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let connection = Connection {
-        number,
-        shared,
-        swallow: watch::Sender::new(false),
-        client_spoke: Mutex::new(false),
-    };
+    let connection =
+        Connection { number, shared, swallow: watch::Sender::new(false), client_spoke: Mutex::new(false) };
     tokio::select! {
         () = requests(&connection, from_client, to_server) => {}
         () = replies(&connection, from_server, to_client) => {}
@@ -251,10 +240,7 @@ async fn replies(connection: &Connection, mut server: OwnedReadHalf, mut client:
         if stalled.wait_for(|stalled| !stalled).await.is_err() {
             return;
         }
-        *connection
-            .client_spoke
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = false;
+        *connection.client_spoke.lock().unwrap_or_else(PoisonError::into_inner) = false;
         if client.write_all(&buffer[..read]).await.is_err() {
             return;
         }
@@ -330,15 +316,7 @@ mod tests {
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         assert_eq!(ask(&mut stream, "one m7 two").await.unwrap(), "one m7 two");
         assert_eq!(ask(&mut stream, "m7m7").await.unwrap(), "m7m7");
-        assert_eq!(
-            (
-                proxy.count("m7"),
-                proxy.turns(),
-                proxy.connections(),
-                proxy.bytes()
-            ),
-            (3, 2, 1, 14)
-        );
+        assert_eq!((proxy.count("m7"), proxy.turns(), proxy.connections(), proxy.bytes()), (3, 2, 1, 14));
     }
 
     #[tokio::test]
@@ -364,9 +342,7 @@ mod tests {
         ask(&mut stream, "x").await.unwrap();
         proxy.sever();
         let mut buffer = [0; 1];
-        let end = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer))
-            .await
-            .unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer)).await.unwrap();
         assert!(matches!(end, Ok(0) | Err(_)));
     }
 }

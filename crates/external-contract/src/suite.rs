@@ -19,9 +19,7 @@ pub struct ProviderCall<S: ?Sized + 'static> {
 
 impl<S: ?Sized + 'static> fmt::Debug for ProviderCall<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderCall")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("ProviderCall").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -31,10 +31,7 @@ pub enum Finding {
 impl Finding {
     /// The promise is broken.
     pub fn failed(expected: impl Into<String>, seen: impl Into<String>) -> Self {
-        Self::Failed {
-            expected: expected.into(),
-            seen: seen.into(),
-        }
+        Self::Failed { expected: expected.into(), seen: seen.into() }
     }
 
     /// The clause could not be tried here.
@@ -46,10 +43,7 @@ impl Finding {
     #[must_use]
     pub fn while_(self, what: impl Display) -> Self {
         match self {
-            Self::Failed { expected, seen } => Self::Failed {
-                expected: format!("{what}: {expected}"),
-                seen,
-            },
+            Self::Failed { expected, seen } => Self::Failed { expected: format!("{what}: {expected}"), seen },
             Self::NotRun(reason) => Self::NotRun(format!("{what}: {reason}")),
         }
     }
@@ -77,11 +71,7 @@ impl From<Error> for Finding {
 ///
 /// A failure that holds both texts, if the fact does not hold.
 pub fn ensure(holds: bool, expected: impl Display, seen: impl Display) -> Verdict {
-    if holds {
-        Ok(())
-    } else {
-        Err(Finding::failed(expected.to_string(), seen.to_string()))
-    }
+    if holds { Ok(()) } else { Err(Finding::failed(expected.to_string(), seen.to_string())) }
 }
 
 /// Checks that two values are equal.
@@ -97,10 +87,7 @@ where
     if seen == expected {
         return Ok(());
     }
-    Err(Finding::failed(
-        format!("{what} is {}", shortened(expected)),
-        shortened(seen),
-    ))
+    Err(Finding::failed(format!("{what} is {}", shortened(expected)), shortened(seen)))
 }
 
 /// Checks that a call is refused with this kind, and hands the error out for further checks.
@@ -114,15 +101,9 @@ pub fn ensure_error<T>(
     kind: ErrorKind,
 ) -> Result<Error, Finding> {
     match result {
-        Ok(_) => Err(Finding::failed(
-            format!("{what} fails with {kind:?}"),
-            "it succeeded",
-        )),
+        Ok(_) => Err(Finding::failed(format!("{what} fails with {kind:?}"), "it succeeded")),
         Err(error) if error.kind() == kind => Ok(error),
-        Err(error) => Err(Finding::failed(
-            format!("{what} fails with {kind:?}"),
-            described(&error),
-        )),
+        Err(error) => Err(Finding::failed(format!("{what} fails with {kind:?}"), described(&error))),
     }
 }
 

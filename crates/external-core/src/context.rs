@@ -50,10 +50,7 @@ impl CallContext {
     /// The context of a clean-up call: a closing client lets it through.
     #[must_use]
     pub fn for_cleanup(within: Duration) -> Self {
-        Self {
-            cleanup: true,
-            ..Self::new(&CallOptions::new().with_timeout(within))
-        }
+        Self { cleanup: true, ..Self::new(&CallOptions::new().with_timeout(within)) }
     }
 
     /// The same context with an idempotency key, which a provider passes to the vendor.
@@ -89,8 +86,7 @@ impl CallContext {
     /// What is left until the deadline; zero once it has passed, `None` without one.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Which attempt this is, counted from 1.

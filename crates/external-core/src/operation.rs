@@ -38,10 +38,7 @@ impl Operation {
     #[must_use]
     pub const fn without_key(self) -> Self {
         match self.repeat {
-            Repeat::Keyed => Self {
-                repeat: Repeat::Once,
-                ..self
-            },
+            Repeat::Keyed => Self { repeat: Repeat::Once, ..self },
             _ => self,
         }
     }

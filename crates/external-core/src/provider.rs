@@ -66,12 +66,7 @@ impl ProviderInfo {
         location: impl Into<String>,
         capabilities: Capabilities,
     ) -> Self {
-        Self {
-            id,
-            domain,
-            location: location.into(),
-            capabilities,
-        }
+        Self { id, domain, location: location.into(), capabilities }
     }
 
     /// The provider's id: the product's name.

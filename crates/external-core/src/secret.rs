@@ -36,11 +36,7 @@ enum Source {
     Inline(Zeroizing<String>),
     Env(String),
     File(PathBuf),
-    BoundFile {
-        path: PathBuf,
-        files: Arc<dyn SecretFiles>,
-        last: Mutex<Option<Read>>,
-    },
+    BoundFile { path: PathBuf, files: Arc<dyn SecretFiles>, last: Mutex<Option<Read>> },
 }
 
 struct Read {
@@ -97,8 +93,7 @@ impl Secret {
     /// equals nothing.
     #[must_use]
     pub fn matches(&self, other: &[u8]) -> bool {
-        self.expose()
-            .is_ok_and(|value| value.as_bytes().ct_eq(other).into())
+        self.expose().is_ok_and(|value| value.as_bytes().ct_eq(other).into())
     }
 
     pub(crate) fn bind(
@@ -136,10 +131,7 @@ fn read_again(path: &Path, files: &dyn SecretFiles, last: &Mutex<Option<Read>>) 
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Error::configuration("secret file is not UTF-8").with_context("file", path.display()))?;
     let value = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-    *last = Some(Read {
-        stamp,
-        value: value.clone(),
-    });
+    *last = Some(Read { stamp, value: value.clone() });
     Ok(value)
 }
 
@@ -220,9 +212,7 @@ impl<'de> Visitor<'de> for SecretVisitor {
         };
         match map.next_key::<String>()? {
             None => Ok(secret),
-            Some(_) => Err(de::Error::custom(
-                "a secret reference has `env` or `file`, not more",
-            )),
+            Some(_) => Err(de::Error::custom("a secret reference has `env` or `file`, not more")),
         }
     }
 }
@@ -257,20 +247,9 @@ mod tests {
     fn comes_inline_or_by_reference() {
         let parse = serde_json::from_str::<Secret>;
         assert_eq!(format!("{:?}", parse("\"a\"").unwrap()), "Secret(***)");
-        assert_eq!(
-            format!("{:?}", parse("{\"env\":\"A\"}").unwrap()),
-            "Secret(env A)"
-        );
-        assert_eq!(
-            format!("{:?}", parse("{\"file\":\"/a\"}").unwrap()),
-            "Secret(file /a)"
-        );
-        assert!(
-            parse("{\"vault\":\"x\"}")
-                .unwrap_err()
-                .to_string()
-                .contains("vault")
-        );
+        assert_eq!(format!("{:?}", parse("{\"env\":\"A\"}").unwrap()), "Secret(env A)");
+        assert_eq!(format!("{:?}", parse("{\"file\":\"/a\"}").unwrap()), "Secret(file /a)");
+        assert!(parse("{\"vault\":\"x\"}").unwrap_err().to_string().contains("vault"));
         assert!(!parse("12345").unwrap_err().to_string().contains("12345"));
     }
 

@@ -30,9 +30,7 @@ pub(crate) struct Args {
 impl Args {
     /// The configuration asked for, else the embedded one beside this crate's manifest.
     pub(crate) fn config(&self) -> PathBuf {
-        self.config
-            .clone()
-            .unwrap_or_else(|| here("config/embedded.toml"))
+        self.config.clone().unwrap_or_else(|| here("config/embedded.toml"))
     }
 
     /// The users asked for, else those in this crate's folder.

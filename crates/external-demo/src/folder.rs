@@ -17,16 +17,10 @@ pub(crate) fn create(out: &Path, now: SystemTime) -> io::Result<PathBuf> {
     fs::create_dir_all(out)?;
     let out = out.canonicalize()?;
     let name = OffsetDateTime::from(now)
-        .format(format_description!(
-            "run-[year][month][day]-[hour][minute][second]"
-        ))
+        .format(format_description!("run-[year][month][day]-[hour][minute][second]"))
         .map_err(io::Error::other)?;
     for turn in 1_u32.. {
-        let name = if turn == 1 {
-            name.clone()
-        } else {
-            format!("{name}-{turn}")
-        };
+        let name = if turn == 1 { name.clone() } else { format!("{name}-{turn}") };
         let folder = out.join(name);
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),

@@ -68,10 +68,9 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Registration>, BadInput> {
         }
         let found = parse(line, number, folder).and_then(|user| {
             match seen.insert(user.email.to_string().to_lowercase(), number) {
-                Some(first) => Err(format!(
-                    "email {:?} is already used by line {first}",
-                    user.email.to_string()
-                )),
+                Some(first) => {
+                    Err(format!("email {:?} is already used by line {first}", user.email.to_string()))
+                }
                 None => Ok(user),
             }
         });
@@ -83,11 +82,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Registration>, BadInput> {
     if users.is_empty() && problems.is_empty() {
         problems.push(format!("{}: there is no user in it", file.display()));
     }
-    if problems.is_empty() {
-        Ok(users)
-    } else {
-        Err(BadInput(problems))
-    }
+    if problems.is_empty() { Ok(users) } else { Err(BadInput(problems)) }
 }
 
 fn parse(line: &[u8], number: usize, folder: &Path) -> Result<Registration, String> {
@@ -97,10 +92,7 @@ fn parse(line: &[u8], number: usize, folder: &Path) -> Result<Registration, Stri
         return Err(format!("name {:?} must have 1 to {NAME_BYTES} bytes", line.name));
     }
     if line.name.chars().any(char::is_control) || line.name.contains('/') {
-        return Err(format!(
-            "name {:?} holds a control character or a slash",
-            line.name
-        ));
+        return Err(format!("name {:?} holds a control character or a slash", line.name));
     }
     let email = EmailAddress::parse(&line.email).map_err(|error| {
         let why = error.context_value("because").unwrap_or_else(|| error.message());
@@ -112,21 +104,13 @@ fn parse(line: &[u8], number: usize, folder: &Path) -> Result<Registration, Stri
             line.portrait.display().to_string()
         )
     })?;
-    Ok(Registration {
-        line: number,
-        name: line.name,
-        email,
-        locale: line.locale,
-        portrait,
-    })
+    Ok(Registration { line: number, name: line.name, email, locale: line.locale, portrait })
 }
 
 /// The JSON parser counts lines from the start of what it was given, which is one line.
 fn broken(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let what = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(what, _)| what);
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     format!("column {}: {what}", error.column())
 }
 
@@ -149,20 +133,13 @@ mod tests {
     /// The problems of an input of these lines; `ok.jpg` is an image beside it, `text.jpg` is not.
     fn problems(lines: &[&str]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        fs::copy(
-            shipped().with_file_name("portraits/01-ada.jpg"),
-            folder.path().join("ok.jpg"),
-        )
-        .unwrap();
+        fs::copy(shipped().with_file_name("portraits/01-ada.jpg"), folder.path().join("ok.jpg")).unwrap();
         fs::write(folder.path().join("text.jpg"), "I am a text").unwrap();
         let file = folder.path().join("users.jsonl");
         fs::write(&file, lines.join("\n")).unwrap();
         let place = file.display().to_string();
         let BadInput(problems) = read(&file).unwrap_err();
-        problems
-            .into_iter()
-            .map(|problem| problem.replace(&place, "users.jsonl"))
-            .collect()
+        problems.into_iter().map(|problem| problem.replace(&place, "users.jsonl")).collect()
     }
 
     const GOOD: &str = r#"{"name": "Ada", "email": "ada@example.com", "locale": "en", "portrait": "ok.jpg"}"#;
@@ -212,10 +189,7 @@ mod tests {
         let inject = r#"{"name": "B", "email": "b@example.com\r\nBcc: all@example.com", "locale": "en", "portrait": "ok.jpg"}"#;
         for (line, why) in [(long.as_str(), "longer than 64 octets"), (inject, "not allowed")] {
             let seen = problems(&[GOOD, line]);
-            assert!(
-                seen[0].starts_with("users.jsonl:2: email \"") && seen[0].contains(why),
-                "{seen:?}"
-            );
+            assert!(seen[0].starts_with("users.jsonl:2: email \"") && seen[0].contains(why), "{seen:?}");
         }
     }
 

@@ -39,9 +39,7 @@ impl Mailbox {
 
     /// Whether the mails of all these accounts are there.
     pub(crate) fn has_all(&self, accounts: &[Account]) -> bool {
-        accounts
-            .iter()
-            .all(|account| self.0.contains_key(&account.message_id))
+        accounts.iter().all(|account| self.0.contains_key(&account.message_id))
     }
 
     /// Checks the welcome mail of an account: there, there once, and every part of it as it was meant.
@@ -52,19 +50,13 @@ impl Mailbox {
     pub(crate) fn check(&self, account: &Account) -> Result<(), String> {
         let mail = match self.0.get(&account.message_id).map(Vec::as_slice) {
             None => {
-                return Err(format!(
-                    "there is no mail with Message-ID <{}>",
-                    account.message_id
-                ));
+                return Err(format!("there is no mail with Message-ID <{}>", account.message_id));
             }
             Some([mail]) => mail,
             Some(mails) => return Err(format!("the mail arrived {} times", mails.len())),
         };
         let user = &account.user;
-        let to = mail
-            .to()
-            .and_then(|to| to.first())
-            .ok_or("the mail has no recipient")?;
+        let to = mail.to().and_then(|to| to.first()).ok_or("the mail has no recipient")?;
         same("recipient's address", to.address(), user.email.as_str())?;
         same("recipient's name", to.name(), &user.name)?;
         let text = mail.body_text(0).ok_or("the mail has no text")?;
@@ -82,22 +74,14 @@ impl Mailbox {
 
 /// The HTML shows `cid:…`, and the part of that name is the portrait.
 fn inline_portrait(mail: &Message<'_>, html: &str, account: &Account) -> Result<(), String> {
-    let shown = html
-        .split("cid:")
-        .nth(1)
-        .and_then(|rest| rest.split(['"', '\'', ')', ' ', '>']).next());
+    let shown = html.split("cid:").nth(1).and_then(|rest| rest.split(['"', '\'', ')', ' ', '>']).next());
     let shown = shown.ok_or("the HTML shows no inline image")?;
     let part = mail.parts.iter().find(|part| part.content_id() == Some(shown));
     let part = part.ok_or_else(|| format!("the HTML shows cid:{shown}, which is no part of the mail"))?;
     let portrait = &account.user.portrait;
-    let kind = part
-        .content_type()
-        .map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or_default()));
-    same(
-        "type of the inline image",
-        kind.as_deref(),
-        portrait.format.content_type(),
-    )?;
+    let kind =
+        part.content_type().map(|kind| format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or_default()));
+    same("type of the inline image", kind.as_deref(), portrait.format.content_type())?;
     if part.contents() != portrait.bytes {
         return Err("the inline image is not the portrait, byte for byte".into());
     }

@@ -1,10 +1,6 @@
 //! The main job: a small account service over storage, cache and email, whose providers come from a configuration file
 //! and nothing else. It registers the users of an input file, then reads everything back and checks it byte for byte.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program that people watch"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people watch")]
 
 mod args;
 mod folder;
@@ -65,22 +61,13 @@ async fn main() -> ExitCode {
         }
     };
     let written = args.report.as_deref().map_or(Ok(()), |file| {
-        let report = Report {
-            ok,
-            calls: &calls.heard(),
-        };
-        report
-            .write(file)
-            .map_err(|error| format!("{}: {error}", file.display()))
+        let report = Report { ok, calls: &calls.heard() };
+        report.write(file).map_err(|error| format!("{}: {error}", file.display()))
     });
     if let Err(why) = &written {
         eprintln!("error: the report cannot be written: {why}");
     }
-    if ok && written.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if ok && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
@@ -97,11 +84,7 @@ async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
     println!("configuration {}", config.display());
     println!("{} users from {}", users.len(), args.users().display());
 
-    let objects = container
-        .get_default::<StorageClient>()?
-        .info()
-        .location()
-        .to_owned();
+    let objects = container.get_default::<StorageClient>()?.info().location().to_owned();
     let work = work(&container, users, &folder, &settings.mailbox);
     let result = tokio::select! {
         result = work => result,

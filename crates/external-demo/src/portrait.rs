@@ -40,12 +40,7 @@ impl Format {
 impl fmt::Debug for Portrait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (width, height) = self.size;
-        write!(
-            f,
-            "{} {width}x{height}, {} bytes",
-            self.format.content_type(),
-            self.bytes.len()
-        )
+        write!(f, "{} {width}x{height}, {} bytes", self.format.content_type(), self.bytes.len())
     }
 }
 
@@ -68,11 +63,7 @@ impl Portrait {
         if size.0 == 0 || size.1 == 0 {
             return Err("its width or height is zero".into());
         }
-        Ok(Self {
-            bytes: bytes.into(),
-            format,
-            size,
-        })
+        Ok(Self { bytes: bytes.into(), format, size })
     }
 }
 
@@ -92,10 +83,7 @@ fn png(bytes: &[u8]) -> Result<(u32, u32), String> {
         };
         let (kind, data) = body.split_at(4);
         if crc32fast::hash(body).to_be_bytes() != sum {
-            return Err(format!(
-                "the checksum of the PNG chunk {} is wrong",
-                kind.escape_ascii()
-            ));
+            return Err(format!("the checksum of the PNG chunk {} is wrong", kind.escape_ascii()));
         }
         match (kind, size) {
             (b"IHDR", None) => size = Some((be32(data, 0)?, be32(data, 4)?)),
@@ -125,10 +113,7 @@ fn jpeg(bytes: &[u8]) -> Result<(u32, u32), String> {
                 let &[_, h1, h2, w1, w2, ..] = segment else {
                     return Err("the frame header of the JPEG is too short".into());
                 };
-                size = Some((
-                    u16::from_be_bytes([w1, w2]).into(),
-                    u16::from_be_bytes([h1, h2]).into(),
-                ));
+                size = Some((u16::from_be_bytes([w1, w2]).into(), u16::from_be_bytes([h1, h2]).into()));
             }
             0xDA => break,
             _ => {}
@@ -180,10 +165,7 @@ mod tests {
         for name in ["01-ada.jpg", "03-zoe-odegard.png"] {
             let whole = read(name);
             for length in 0..whole.len() {
-                assert!(
-                    Portrait::parse(whole[..length].to_vec()).is_err(),
-                    "{name} cut to {length}"
-                );
+                assert!(Portrait::parse(whole[..length].to_vec()).is_err(), "{name} cut to {length}");
             }
             for at in 0..whole.len() {
                 let mut broken = whole.clone();

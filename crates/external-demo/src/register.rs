@@ -112,13 +112,7 @@ impl Accounts {
             }
         };
         match self.welcome(&user).await {
-            Ok(message_id) => Ok(Account {
-                user,
-                profile,
-                key,
-                link,
-                message_id,
-            }),
+            Ok(message_id) => Ok(Account { user, profile, key, link, message_id }),
             Err(error) => {
                 // Whoever may have got the mail must find the account that it speaks of.
                 if error.effect() != Effect::MaybeApplied {
@@ -133,10 +127,8 @@ impl Accounts {
     async fn set_up(&self, profile: &Profile, key: &ObjectKey) -> Result<String> {
         let link = self.storage.get_url(key, LINK).await?;
         if self.profile(profile.number).await? != *profile {
-            return Err(
-                Error::corrupt("the cache holds another profile under this number")
-                    .with_context("account", profile.number),
-            );
+            return Err(Error::corrupt("the cache holds another profile under this number")
+                .with_context("account", profile.number));
         }
         Ok(link)
     }
@@ -149,9 +141,7 @@ impl Accounts {
     pub(crate) async fn profile(&self, number: usize) -> Result<Profile> {
         let table = self.table.clone();
         self.cache
-            .get_or_load(self.cache_key(number), CACHED, move || async move {
-                table.read(number)
-            })
+            .get_or_load(self.cache_key(number), CACHED, move || async move { table.read(number) })
             .await
     }
 
@@ -181,11 +171,8 @@ impl Accounts {
             user.portrait.bytes.clone(),
         );
         let to = Mailbox::new(user.email.clone()).with_name(user.name.parse()?);
-        let message = self
-            .email
-            .message("welcome", Some(&user.locale), &data)?
-            .with_to(to)
-            .with_inline(image);
+        let message =
+            self.email.message("welcome", Some(&user.locale), &data)?.with_to(to).with_inline(image);
         let receipt = self.email.send(message).await?.into_complete()?;
         match receipt.message_id {
             Some(id) => Ok(id.as_str().trim_matches(['<', '>']).to_owned()),
@@ -201,12 +188,7 @@ impl Accounts {
     /// The key holds the name, so that people find the file, and the number, so that two people may share a name.
     fn key(&self, user: &Registration) -> Result<ObjectKey> {
         let extension = user.portrait.format.extension();
-        ObjectKey::parse(format!(
-            "{}{:03} {}.{extension}",
-            self.portraits(),
-            user.line,
-            user.name
-        ))
+        ObjectKey::parse(format!("{}{:03} {}.{extension}", self.portraits(), user.line, user.name))
     }
 
     fn cache_key(&self, number: usize) -> String {
@@ -216,10 +198,8 @@ impl Accounts {
     /// Takes back what can be taken back. What fails here is said by the error that led here, and by the call log.
     async fn undo(&self, profile: &Profile, key: &ObjectKey) {
         self.table.remove(profile.number);
-        let (portrait, cached) = tokio::join!(
-            self.storage.delete(key),
-            self.cache.delete(self.cache_key(profile.number))
-        );
+        let (portrait, cached) =
+            tokio::join!(self.storage.delete(key), self.cache.delete(self.cache_key(profile.number)));
         for error in [portrait.err(), cached.err()].into_iter().flatten() {
             eprintln!("could not be undone: {error}");
         }
@@ -228,27 +208,16 @@ impl Accounts {
 
 impl Table {
     fn insert(&self, profile: Profile) {
-        self.profiles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(profile.number, profile);
+        self.profiles.lock().unwrap_or_else(PoisonError::into_inner).insert(profile.number, profile);
     }
 
     fn remove(&self, number: usize) {
-        self.profiles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&number);
+        self.profiles.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
     fn read(&self, number: usize) -> Result<Profile> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        let found = self
-            .profiles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&number)
-            .cloned();
+        let found = self.profiles.lock().unwrap_or_else(PoisonError::into_inner).get(&number).cloned();
         found.ok_or_else(|| Error::not_found("no such account").with_context("account", number))
     }
 }
@@ -299,20 +268,8 @@ mod tests {
         let (accounts, mut user) = service(folder.path());
         user.email = "refused@example.com".parse().unwrap();
         accounts.register(user.clone()).await.unwrap_err();
-        assert!(
-            !accounts
-                .storage
-                .exists(&accounts.key(&user).unwrap())
-                .await
-                .unwrap()
-        );
-        assert!(
-            !accounts
-                .cache
-                .exists(accounts.cache_key(user.line))
-                .await
-                .unwrap()
-        );
+        assert!(!accounts.storage.exists(&accounts.key(&user).unwrap()).await.unwrap());
+        assert!(!accounts.cache.exists(accounts.cache_key(user.line)).await.unwrap());
         assert!(accounts.profile(user.line).await.is_err());
         // Nothing is in the way of another try.
         user.email = "accepted@example.com".parse().unwrap();
@@ -327,11 +284,7 @@ mod tests {
         let error = accounts.register(user.clone()).await.unwrap_err();
         assert_eq!(error.effect(), Effect::MaybeApplied);
         assert_eq!(
-            accounts
-                .storage
-                .download(&accounts.key(&user).unwrap())
-                .await
-                .unwrap(),
+            accounts.storage.download(&accounts.key(&user).unwrap()).await.unwrap(),
             user.portrait.bytes
         );
         assert_eq!(accounts.profile(user.line).await.unwrap().name, user.name);
@@ -356,9 +309,7 @@ mod tests {
         let check = || mailbox::Mailbox::read(&mails).unwrap().check(&account);
         check().unwrap();
 
-        let file = std::fs::read_dir(&mails)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
+        let file = std::fs::read_dir(&mails).unwrap().map(|entry| entry.unwrap().path());
         let file = file
             .into_iter()
             .find(|path| path.extension().is_some_and(|extension| extension == "eml"))
@@ -368,11 +319,7 @@ mod tests {
         for (from, to, complaint) in [
             ("/9j/", "/9k/", "not the portrait, byte for byte"),
             ("cid:portrait", "cid:other", "which is no part of the mail"),
-            (
-                "Content-Type: image/jpeg",
-                "Content-Type: image/png",
-                "type of the inline image",
-            ),
+            ("Content-Type: image/jpeg", "Content-Type: image/png", "type of the inline image"),
             ("To: ", "Cc: ", "no recipient"),
             ("ada@example.com", "bob@example.com", "recipient's address"),
             ("Ada Lovelace!", "Somebody!", "does not"),

@@ -49,11 +49,7 @@ pub(crate) fn table(calls: &[Call]) -> String {
     let mut sums: BTreeMap<[&str; 3], Sum> = BTreeMap::new();
     let mut all = Sum::default();
     for call in calls {
-        for sum in [
-            sums.entry([call.domain, call.provider, call.operation])
-                .or_default(),
-            &mut all,
-        ] {
+        for sum in [sums.entry([call.domain, call.provider, call.operation]).or_default(), &mut all] {
             sum.calls += 1;
             sum.attempts += u64::from(call.attempts);
             sum.ms += call.ms;
@@ -81,11 +77,9 @@ pub(crate) fn table(calls: &[Call]) -> String {
 fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {
     let outcome = match sum.outcomes.iter().collect::<Vec<_>>()[..] {
         [(only, _)] => (*only).to_owned(),
-        ref several => several
-            .iter()
-            .map(|(name, count)| format!("{count} {name}"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        ref several => {
+            several.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
+        }
     };
     #[allow(clippy::cast_precision_loss, reason = "nobody makes 2^52 calls here")]
     let mean = sum.ms / sum.calls.max(1) as f64;
@@ -105,26 +99,13 @@ fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {
 /// Text to the left, numbers to the right.
 fn lines(rows: &[[String; 9]]) -> String {
     const NUMBERS: [bool; 9] = [false, false, false, true, true, false, true, true, true];
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..NUMBERS.len()).map(width).collect();
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .zip(NUMBERS)
-            .map(|((cell, &width), number)| {
-                if number {
-                    format!("{cell:>width$}")
-                } else {
-                    format!("{cell:<width$}")
-                }
-            });
+        let cells = row.iter().zip(&widths).zip(NUMBERS).map(|((cell, &width), number)| {
+            if number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
         let line = cells.collect::<Vec<_>>().join("  ");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}", line.trim_end());
@@ -141,23 +122,12 @@ mod tests {
     use super::*;
 
     fn call(operation: &'static str, attempts: u32, outcome: &'static str, ms: f64) -> Call {
-        Call {
-            domain: "storage",
-            provider: "local",
-            operation,
-            attempts,
-            outcome,
-            ms,
-        }
+        Call { domain: "storage", provider: "local", operation, attempts, outcome, ms }
     }
 
     #[test]
     fn the_table_sums_up() {
-        let calls = [
-            call("put", 1, "ok", 1.0),
-            call("put", 2, "error", 3.0),
-            call("get", 1, "ok", 0.25),
-        ];
+        let calls = [call("put", 1, "ok", 1.0), call("put", 2, "error", 3.0), call("get", 1, "ok", 0.25)];
         let expected =
             "  domain   provider  operation  calls  attempts  outcome        total ms  mean ms  slowest ms
   -------  --------  ---------  -----  --------  -------------  --------  -------  ----------
@@ -173,12 +143,7 @@ mod tests {
     fn the_report_has_an_entry_a_call() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/report.json");
-        Report {
-            ok: true,
-            calls: &[call("put", 1, "ok", 1.5)],
-        }
-        .write(&file)
-        .unwrap();
+        Report { ok: true, calls: &[call("put", 1, "ok", 1.5)] }.write(&file).unwrap();
         let read: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         let expected = serde_json::json!({ "ok": true, "calls": [{
             "domain": "storage", "provider": "local", "operation": "put", "attempts": 1, "outcome": "ok", "ms": 1.5,

@@ -50,11 +50,7 @@ pub(crate) fn open(
         }
         None => context,
     };
-    let container = builder()
-        .ignore(TABLE)
-        .observer(observer)
-        .context(context)
-        .from_str(&name, &text)?;
+    let container = builder().ignore(TABLE).observer(observer).context(context).from_str(&name, &text)?;
     let settings = container.section(TABLE).parse()?;
     Ok((container, settings))
 }
@@ -69,9 +65,8 @@ fn builder() -> ContainerBuilder {
 
 /// A path that can stand between quotes as it is.
 fn plain(path: &Path) -> Result<&str> {
-    let text = path
-        .to_str()
-        .filter(|text| !text.contains(['"', '\'', '\\']) && !text.contains(char::is_control));
+    let text =
+        path.to_str().filter(|text| !text.contains(['"', '\'', '\\']) && !text.contains(char::is_control));
     text.ok_or_else(|| {
         Error::configuration("the path holds a quote, a backslash or what is not UTF-8")
             .with_context("path", path.display())

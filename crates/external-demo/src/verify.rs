@@ -33,11 +33,9 @@ impl Check {
 /// Checks all accounts. `mailbox` is the folder in which their mails arrive.
 pub(crate) async fn all(accounts: &Accounts, registered: &[Account], mailbox: &Path) -> Vec<Check> {
     vec![
-        each(
-            "portraits read back, byte for byte",
-            registered,
-            async |account| stored(accounts, account).await,
-        )
+        each("portraits read back, byte for byte", registered, async |account| {
+            stored(accounts, account).await
+        })
         .await,
         listing(accounts, registered).await,
         each("links opened by a plain HTTP client", registered, opened).await,
@@ -54,24 +52,14 @@ async fn each(
 ) -> Check {
     let check = &check;
     let results = stream::iter(registered).map(async |account| (account, check(account).await));
-    let failures = results
-        .buffered(SIDE_BY_SIDE)
-        .filter_map(async |(account, result)| {
-            result.err().map(|why| format!("{}: {why}", account.user.name))
-        });
-    Check {
-        what,
-        looked_at: registered.len(),
-        failures: failures.collect().await,
-    }
+    let failures = results.buffered(SIDE_BY_SIDE).filter_map(async |(account, result)| {
+        result.err().map(|why| format!("{}: {why}", account.user.name))
+    });
+    Check { what, looked_at: registered.len(), failures: failures.collect().await }
 }
 
 async fn stored(accounts: &Accounts, account: &Account) -> Result<(), String> {
-    let object = accounts
-        .storage
-        .head(&account.key)
-        .await
-        .map_err(|error| error.to_string())?;
+    let object = accounts.storage.head(&account.key).await.map_err(|error| error.to_string())?;
     let expected = account.user.portrait.format.content_type();
     let kind = object.headers.content_type.as_deref();
     if kind != Some(expected) {
@@ -79,46 +67,27 @@ async fn stored(accounts: &Accounts, account: &Account) -> Result<(), String> {
     }
     let number = object.metadata.get(ACCOUNT);
     if number != Some(&account.profile.number.to_string()) {
-        return Err(format!(
-            "the metadata names account {number:?} instead of {}",
-            account.profile.number
-        ));
+        return Err(format!("the metadata names account {number:?} instead of {}", account.profile.number));
     }
-    let bytes = accounts
-        .storage
-        .download(&account.key)
-        .await
-        .map_err(|error| error.to_string())?;
+    let bytes = accounts.storage.download(&account.key).await.map_err(|error| error.to_string())?;
     same(&bytes, account)
 }
 
 /// The folder holds the portraits and nothing else.
 async fn listing(accounts: &Accounts, registered: &[Account]) -> Check {
-    let expected: BTreeSet<String> = registered
-        .iter()
-        .map(|account| account.key.as_str().to_owned())
-        .collect();
-    let listed = accounts
-        .storage
-        .list(accounts.portraits())
-        .map_ok(|entry| entry.key.as_str().to_owned());
+    let expected: BTreeSet<String> =
+        registered.iter().map(|account| account.key.as_str().to_owned()).collect();
+    let listed = accounts.storage.list(accounts.portraits()).map_ok(|entry| entry.key.as_str().to_owned());
     let failures = match listed.try_collect::<BTreeSet<String>>().await {
         Ok(listed) => {
-            let missing = expected
-                .difference(&listed)
-                .map(|key| format!("{key}: not listed"));
-            let strange = listed
-                .difference(&expected)
-                .map(|key| format!("{key}: listed, but nobody stored it"));
+            let missing = expected.difference(&listed).map(|key| format!("{key}: not listed"));
+            let strange =
+                listed.difference(&expected).map(|key| format!("{key}: listed, but nobody stored it"));
             missing.chain(strange).collect()
         }
         Err(error) => vec![error.to_string()],
     };
-    Check {
-        what: "portraits listed, and nothing else",
-        looked_at: expected.len(),
-        failures,
-    }
+    Check { what: "portraits listed, and nothing else", looked_at: expected.len(), failures }
 }
 
 /// Opens the link as anybody would: no credentials, no client of ours.
@@ -153,11 +122,8 @@ async fn open(link: &str) -> Result<(u16, Option<String>, Vec<u8>), String> {
             .timeout_global(Some(Duration::from_secs(10)))
             .build();
         let mut answer = config.new_agent().get(&link).call()?;
-        let kind = answer
-            .headers()
-            .get("content-type")
-            .and_then(|kind| kind.to_str().ok())
-            .map(str::to_owned);
+        let kind =
+            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
         let bytes = answer.body_mut().read_to_vec()?;
         Ok::<_, ureq::Error>((answer.status().as_u16(), kind, bytes))
     };
@@ -171,28 +137,16 @@ async fn open(link: &str) -> Result<(u16, Option<String>, Vec<u8>), String> {
 async fn cached(accounts: &Accounts, registered: &[Account]) -> Check {
     let before = accounts.table_reads();
     let mut check = each("profiles read from the cache", registered, async |account| {
-        let profile = accounts
-            .profile(account.profile.number)
-            .await
-            .map_err(|error| error.to_string())?;
-        if profile == account.profile {
-            Ok(())
-        } else {
-            Err(format!("the profile is {profile:?}"))
-        }
+        let profile = accounts.profile(account.profile.number).await.map_err(|error| error.to_string())?;
+        if profile == account.profile { Ok(()) } else { Err(format!("the profile is {profile:?}")) }
     })
     .await;
     if before != registered.len() {
-        check.failures.push(format!(
-            "{} registrations read the table {before} times",
-            registered.len()
-        ));
+        check.failures.push(format!("{} registrations read the table {before} times", registered.len()));
     }
     let again = accounts.table_reads() - before;
     if again > 0 {
-        check.failures.push(format!(
-            "{again} profiles were read from the table instead of the cache"
-        ));
+        check.failures.push(format!("{again} profiles were read from the table instead of the cache"));
     }
     check
 }
@@ -208,27 +162,13 @@ async fn mails(registered: &[Account], folder: &Path) -> Check {
             }
             Ok(mailbox) => {
                 let failures = registered.iter().filter_map(|account| {
-                    mailbox
-                        .check(account)
-                        .err()
-                        .map(|why| format!("{}: {why}", account.user.name))
+                    mailbox.check(account).err().map(|why| format!("{}: {why}", account.user.name))
                 });
-                return Check {
-                    what,
-                    looked_at: registered.len(),
-                    failures: failures.collect(),
-                };
+                return Check { what, looked_at: registered.len(), failures: failures.collect() };
             }
             Err(error) => {
-                let failures = vec![format!(
-                    "the mailbox {} cannot be read: {error}",
-                    folder.display()
-                )];
-                return Check {
-                    what,
-                    looked_at: registered.len(),
-                    failures,
-                };
+                let failures = vec![format!("the mailbox {} cannot be read: {error}", folder.display())];
+                return Check { what, looked_at: registered.len(), failures };
             }
         }
     }
@@ -244,9 +184,5 @@ fn same(bytes: &[u8], account: &Account) -> Result<(), String> {
         .zip(given)
         .position(|(one, other)| one != other)
         .unwrap_or_else(|| bytes.len().min(given.len()));
-    Err(format!(
-        "{} bytes instead of {}, different from byte {at} on",
-        bytes.len(),
-        given.len()
-    ))
+    Err(format!("{} bytes instead of {}, different from byte {at} on", bytes.len(), given.len()))
 }

@@ -1,9 +1,5 @@
 //! The whole program, as it is run: with the shipped input, and with input and configurations that are wrong.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test ends where its ground gives way"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its ground gives way")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -31,10 +27,7 @@ fn report(out: &Path) -> serde_json::Value {
 
 /// The folders of the runs under `out`.
 fn runs(out: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(out)
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(out).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_dir()).collect()
 }
 
@@ -49,10 +42,7 @@ fn registers_everybody_and_reads_everything_back() {
         let output = demo(out.path(), &[]);
         let shown = text(&output.stdout);
         assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
-        assert!(
-            shown.contains("[ 30/30]") && shown.contains("all checks passed"),
-            "{shown}"
-        );
+        assert!(shown.contains("[ 30/30]") && shown.contains("all checks passed"), "{shown}");
         assert!(!shown.contains("FAIL"), "{shown}");
         assert_eq!(runs(out.path()).len(), turn, "each run has a folder of its own");
         let report = report(out.path());
@@ -83,31 +73,20 @@ fn a_broken_input_registers_nobody() {
     );
     let words = out.path().join("words.jpg");
     fs::write(&words, "no image").unwrap();
-    let no_image = good
-        .replace(portrait.to_str().unwrap(), words.to_str().unwrap())
-        .replace("ada@", "bob@");
+    let no_image = good.replace(portrait.to_str().unwrap(), words.to_str().unwrap()).replace("ada@", "bob@");
     fs::write(&users, format!("{good}\n{{\"name\": \n{no_image}\n")).unwrap();
 
     let output = demo(out.path(), &["--users", users.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(
-        said.contains("the input cannot be used; nobody was registered"),
-        "{said}"
-    );
-    assert!(
-        said.contains("users.jsonl:2: column 9: EOF while parsing a value"),
-        "{said}"
-    );
+    assert!(said.contains("the input cannot be used; nobody was registered"), "{said}");
+    assert!(said.contains("users.jsonl:2: column 9: EOF while parsing a value"), "{said}");
     assert!(
         said.contains("users.jsonl:3: portrait ") && said.contains("is not an image that can be used"),
         "{said}"
     );
     assert!(runs(out.path()).is_empty(), "nothing was made");
-    assert_eq!(
-        report(out.path()),
-        serde_json::json!({ "ok": false, "calls": [] })
-    );
+    assert_eq!(report(out.path()), serde_json::json!({ "ok": false, "calls": [] }));
 }
 
 #[test]
@@ -117,11 +96,7 @@ fn a_broken_configuration_is_named_by_file_key_and_line() {
     let shipped = fs::read_to_string(here("config/embedded.toml")).unwrap();
     for (from, to, named) in [
         ("root =", "rout =", "mine.toml:8:1"),
-        (
-            "provider = \"memory\"",
-            "provider = \"paper\"",
-            "no cache provider `paper`; compiled in: memory",
-        ),
+        ("provider = \"memory\"", "provider = \"paper\"", "no cache provider `paper`; compiled in: memory"),
         ("[demo]", "[demos]", "unknown top-level key `demos`"),
         ("mailbox =", "mailbocks =", "key=demo.mailbocks"),
     ] {
@@ -150,27 +125,15 @@ fn ctrl_c_closes_everything_and_still_reports() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(running.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line == "reading everything back"));
-    let interrupted = Command::new("kill")
-        .args(["-INT", &running.id().to_string()])
-        .status()
-        .unwrap();
+    let interrupted = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     let rest: Vec<String> = lines.collect();
     let ended = running.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
-    assert!(
-        text(&ended.stderr).contains("interrupted"),
-        "{}",
-        text(&ended.stderr)
-    );
-    assert!(
-        rest.iter().any(|line| line.trim_start().starts_with("email")),
-        "the table is shown: {rest:#?}"
-    );
+    assert!(text(&ended.stderr).contains("interrupted"), "{}", text(&ended.stderr));
+    assert!(rest.iter().any(|line| line.trim_start().starts_with("email")), "the table is shown: {rest:#?}");
     let report = report(out.path());
     assert_eq!(report["ok"], false);
     assert!(report["calls"].as_array().unwrap().len() > 100);
@@ -188,9 +151,6 @@ fn a_host_that_cannot_be_reached_is_named_and_nobody_is_registered() {
     let output = demo(out.path(), &["--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stdout) + &text(&output.stderr);
-    assert!(
-        said.contains("127.0.0.1:1") && said.contains("nobody was registered"),
-        "{said}"
-    );
+    assert!(said.contains("127.0.0.1:1") && said.contains("nobody was registered"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }

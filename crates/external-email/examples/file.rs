@@ -12,11 +12,7 @@ async fn main() -> external_core::Result<()> {
     let service = FileConfig::new(&folder).build(&BuildContext::default())?;
     let email = EmailClient::over(service).with_from("Shop <shop@example.org>".parse()?);
 
-    let invoice = Attachment::new(
-        "invoice.txt".parse()?,
-        "text/plain; charset=utf-8".parse()?,
-        "3 apples\n",
-    );
+    let invoice = Attachment::new("invoice.txt".parse()?, "text/plain; charset=utf-8".parse()?, "3 apples\n");
     let message = Message::new("Your invoice, {{ name }}".parse()?)
         .with_text("Dear {{ name }},\n\nhere it is.\n")
         .with_html("<p>Dear {{ name }},</p><p>here it is.</p>")

@@ -18,34 +18,17 @@ struct Welcome<'a> {
 async fn main() -> external_core::Result<()> {
     let email = EmailClient::over(MemoryEmail::new()).with_from("Shop <shop@example.org>".parse()?);
 
-    let welcome = Welcome {
-        app: "Shop",
-        name: "Ada",
-        url: "https://shop.example.org/start",
-    };
-    let receipt = email
-        .send_template("welcome", "Ada <ada@example.org>", &welcome)
-        .await?;
+    let welcome = Welcome { app: "Shop", name: "Ada", url: "https://shop.example.org/start" };
+    let receipt = email.send_template("welcome", "Ada <ada@example.org>", &welcome).await?;
     println!("sent as {:?}", receipt.message_id);
 
-    let memory = email
-        .provider::<MemoryEmail>()
-        .map(MemoryEmail::sent)
-        .unwrap_or_default();
+    let memory = email.provider::<MemoryEmail>().map(MemoryEmail::sent).unwrap_or_default();
     for mail in memory {
         let message = mail.message.as_ref();
-        println!(
-            "{} -> {:?}: {}",
-            mail.from,
-            mail.to,
-            message.map_or("", |m| m.subject.as_str())
-        );
+        println!("{} -> {:?}: {}", mail.from, mail.to, message.map_or("", |m| m.subject.as_str()));
     }
 
-    match email
-        .send_email("ada@example.org", "Hello\r\nBcc: eve@example.org", "?", None)
-        .await
-    {
+    match email.send_email("ada@example.org", "Hello\r\nBcc: eve@example.org", "?", None).await {
         Err(error) => println!("refused: {error}"),
         Ok(_) => println!("this line is never printed"),
     }

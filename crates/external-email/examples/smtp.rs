@@ -11,22 +11,15 @@ use external_email::{EmailClient, Outcome};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> external_core::Result<()> {
     let world = BuildContext::default();
-    let url = world
-        .env("SMTP_URL")
-        .ok_or_else(|| Error::configuration("SMTP_URL is not set"))?;
-    let to = world
-        .env("TO")
-        .ok_or_else(|| Error::configuration("TO is not set"))?;
+    let url = world.env("SMTP_URL").ok_or_else(|| Error::configuration("SMTP_URL is not set"))?;
+    let to = world.env("TO").ok_or_else(|| Error::configuration("TO is not set"))?;
     let mut config = SmtpConfig::new(url);
     if world.env("SMTP_SECURITY").as_deref() == Some("none") {
         config = config.with_security(Security::None);
     }
     let email = EmailClient::over(config.build(&world)?).with_from(to.parse()?);
 
-    match email
-        .send_email(&to, "Hello", "It works.\n", Some("<p>It works.</p>"))
-        .await
-    {
+    match email.send_email(&to, "Hello", "It works.\n", Some("<p>It works.</p>")).await {
         Ok(receipt) => {
             for recipient in &receipt.recipients {
                 match &recipient.outcome {

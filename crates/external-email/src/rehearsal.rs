@@ -67,11 +67,7 @@ impl Rehearsal {
 
     /// Plays the script for one mail.
     pub(crate) fn judge(&self, recipients: &[&EmailAddress]) -> Result<Verdict> {
-        let mut verdict = Verdict {
-            outcomes: Vec::new(),
-            accepted: Vec::new(),
-            lose_reply: false,
-        };
+        let mut verdict = Verdict { outcomes: Vec::new(), accepted: Vec::new(), lose_reply: false };
         for address in recipients.iter().copied() {
             let outcome = if names(&self.refuse, address) {
                 Outcome::Refused(Refusal::new("No such mailbox").with_code("550 5.1.1"))
@@ -81,23 +77,14 @@ impl Rehearsal {
                 verdict.accepted.push(address.clone());
                 Outcome::Accepted
             };
-            verdict
-                .outcomes
-                .push(RecipientOutcome::new(address.clone(), outcome));
+            verdict.outcomes.push(RecipientOutcome::new(address.clone(), outcome));
         }
-        if verdict
-            .accepted
-            .iter()
-            .any(|address| names(&self.refuse_content, address))
-        {
+        if verdict.accepted.iter().any(|address| names(&self.refuse_content, address)) {
             return Err(
                 Error::permission_denied("the content of the mail was refused").with_vendor_code("554 5.6.0")
             );
         }
-        verdict.lose_reply = verdict
-            .accepted
-            .iter()
-            .any(|address| names(&self.lose_reply, address));
+        verdict.lose_reply = verdict.accepted.iter().any(|address| names(&self.lose_reply, address));
         Ok(verdict)
     }
 }
@@ -124,9 +111,7 @@ mod tests {
 
     #[test]
     fn entries_name_addresses_or_local_parts() {
-        let script = Rehearsal::new()
-            .with_refuse("refuse550")
-            .with_defer("bob@example.org");
+        let script = Rehearsal::new().with_refuse("refuse550").with_defer("bob@example.org");
         let addresses: Vec<EmailAddress> = ["Refuse550+a@x.org", "bob@example.org", "bob@other.org"]
             .iter()
             .map(|a| a.parse().unwrap())

@@ -67,25 +67,17 @@ async fn within<T>(
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream> {
     let unavailable = |message: &'static str, error: io::Error| {
-        Error::unavailable(message)
-            .with_effect(Effect::NotSent)
-            .with_source(error)
+        Error::unavailable(message).with_effect(Effect::NotSent).with_source(error)
     };
     // An address in brackets is how URLs write IPv6.
-    let name = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
+    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, port))
         .await
         .map_err(|error| unavailable("host name does not resolve", error))?
         .collect();
-    let tcp = first_to_answer(&addresses)
-        .await
-        .map_err(|error| unavailable("cannot connect", error))?;
+    let tcp = first_to_answer(&addresses).await.map_err(|error| unavailable("cannot connect", error))?;
     // Without it small writes wait for the peer's delayed acknowledgement.
-    tcp.set_nodelay(true)
-        .map_err(|error| unavailable("cannot connect", error))?;
+    tcp.set_nodelay(true).map_err(|error| unavailable("cannot connect", error))?;
     Ok(tcp)
 }
 
@@ -102,11 +94,7 @@ async fn first_to_answer(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
             None if trying.is_empty() => return Err(last),
             None => {}
         }
-        let turn = if rest.as_slice().is_empty() {
-            Duration::MAX
-        } else {
-            NEXT_ADDRESS_AFTER
-        };
+        let turn = if rest.as_slice().is_empty() { Duration::MAX } else { NEXT_ADDRESS_AFTER };
         // No answer yet: the next address gets its turn.
         let Ok(Some(tried)) = tokio::time::timeout(turn, trying.join_next()).await else {
             continue;
@@ -190,11 +178,7 @@ impl AsyncWrite for Connection {
 
 impl Tls {
     pub(crate) async fn handshake(&self, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>> {
-        let name = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(host)
-            .to_owned();
+        let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
         let name = rustls_pki_types::ServerName::try_from(name).map_err(|error| {
             Error::configuration("not a host name that a certificate can bear").with_source(error)
         })?;
@@ -211,10 +195,7 @@ impl Tls {
                 "TLS handshake failed"
             });
             let retry = if distrusted { Retry::Never } else { Retry::Backoff };
-            failed
-                .with_effect(Effect::NotSent)
-                .with_retry(retry)
-                .with_source(error)
+            failed.with_effect(Effect::NotSent).with_retry(retry).with_source(error)
         })
     }
 }
@@ -228,27 +209,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_is_known_not_sent() {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let error = dial("127.0.0.1", port, None).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Unavailable, Effect::NotSent)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
         assert!(error.to_string().contains(&format!("127.0.0.1:{port}")));
     }
 
     #[tokio::test]
     async fn a_name_that_does_not_resolve_is_known_not_sent() {
         let error = dial("no-such-host.invalid", 25, None).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Unavailable, Effect::NotSent)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
     }
 
     #[tokio::test]
@@ -266,12 +236,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let tls = Tls::new(external_core::build::TlsSettings::new());
         let deadline = Instant::now() + Duration::from_millis(50);
-        let error = dial_tls("localhost", port, &tls, Some(deadline))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Timeout, Effect::NotSent)
-        );
+        let error = dial_tls("localhost", port, &tls, Some(deadline)).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
     }
 }

@@ -37,10 +37,7 @@ impl Tls {
     /// No file is read yet. A client key by reference must have been bound by the build context.
     #[must_use]
     pub fn new(settings: TlsSettings) -> Self {
-        Self {
-            settings,
-            made: Mutex::new(None),
-        }
+        Self { settings, made: Mutex::new(None) }
     }
 
     /// The settings.
@@ -61,10 +58,7 @@ impl Tls {
             return Ok(made.config.clone());
         }
         let config = Arc::new(build(&self.settings)?);
-        *made = Some(Made {
-            stamps,
-            config: config.clone(),
-        });
+        *made = Some(Made { stamps, config: config.clone() });
         Ok(config)
     }
 
@@ -83,15 +77,11 @@ fn build(settings: &TlsSettings) -> Result<ClientConfig> {
         (Some(path), Some(key)) => {
             let key = PrivateKeyDer::from_pem_slice(key.expose()?.as_bytes())
                 .map_err(|_| Error::configuration("the TLS client key is not a PEM private key"))?;
-            verified
-                .with_client_auth_cert(certificates(path)?, key)
-                .map_err(|error| {
-                    unusable("the TLS client certificate and key do not fit", path).with_source(error)
-                })
+            verified.with_client_auth_cert(certificates(path)?, key).map_err(|error| {
+                unusable("the TLS client certificate and key do not fit", path).with_source(error)
+            })
         }
-        _ => Err(Error::configuration(
-            "TLS client_certificate and client_key need each other",
-        )),
+        _ => Err(Error::configuration("TLS client_certificate and client_key need each other")),
     }
 }
 
@@ -121,11 +111,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|_| unusable("not a PEM file of certificates", path))?;
-    if found.is_empty() {
-        Err(unusable("holds no certificate", path))
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(unusable("holds no certificate", path)) } else { Ok(found) }
 }
 
 fn unusable(reason: &'static str, path: &Path) -> Error {
@@ -138,13 +124,10 @@ mod tests {
 
     #[test]
     fn a_missing_or_empty_authority_file_is_named() {
-        let missing = Tls::new(TlsSettings::new().with_ca_file("/nowhere/ca.pem"))
-            .client_config()
-            .unwrap_err();
+        let missing =
+            Tls::new(TlsSettings::new().with_ca_file("/nowhere/ca.pem")).client_config().unwrap_err();
         assert!(missing.to_string().contains("/nowhere/ca.pem"));
-        let empty = Tls::new(TlsSettings::new().with_only_ca_file("/dev/null"))
-            .client_config()
-            .unwrap_err();
+        let empty = Tls::new(TlsSettings::new().with_only_ca_file("/dev/null")).client_config().unwrap_err();
         assert!(empty.to_string().contains("holds no certificate"));
     }
 

@@ -38,14 +38,8 @@ struct Inner {
 #[derive(Debug)]
 enum Phase {
     Closed,
-    Open {
-        until: Instant,
-    },
-    HalfOpen {
-        until: Instant,
-        running: u32,
-        answered: u32,
-    },
+    Open { until: Instant },
+    HalfOpen { until: Instant, running: u32, answered: u32 },
     Isolated,
 }
 
@@ -73,14 +67,7 @@ impl Verdict {
 impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         let window = Window::new(policy.window as usize);
-        Self {
-            policy,
-            inner: Mutex::new(Inner {
-                phase: Phase::Closed,
-                generation: 0,
-                window,
-            }),
-        }
+        Self { policy, inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0, window }) }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -108,16 +95,13 @@ impl Breaker {
         self.let_time_pass(&mut inner);
         match &mut inner.phase {
             Phase::Closed => {}
-            Phase::HalfOpen {
-                running, answered, ..
-            } if *running + *answered < self.policy.half_open_calls => {
+            Phase::HalfOpen { running, answered, .. }
+                if *running + *answered < self.policy.half_open_calls =>
+            {
                 *running += 1;
             }
             Phase::HalfOpen { .. } => {
-                return Err(refusal(
-                    "the circuit is half open and all its probes are out",
-                    None,
-                ));
+                return Err(refusal("the circuit is half open and all its probes are out", None));
             }
             Phase::Open { until } => {
                 let wait = until.saturating_duration_since(Instant::now());
@@ -125,12 +109,7 @@ impl Breaker {
             }
             Phase::Isolated => return Err(refusal("the circuit was isolated by hand", None)),
         }
-        Ok(Permit {
-            breaker: self,
-            generation: inner.generation,
-            started: Instant::now(),
-            settled: false,
-        })
+        Ok(Permit { breaker: self, generation: inner.generation, started: Instant::now(), settled: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -153,14 +132,7 @@ impl Breaker {
         match inner.phase {
             Phase::Open { until } if now >= until => {
                 let until = now + self.policy.half_open_for;
-                self.enter(
-                    inner,
-                    Phase::HalfOpen {
-                        until,
-                        running: 0,
-                        answered: 0,
-                    },
-                );
+                self.enter(inner, Phase::HalfOpen { until, running: 0, answered: 0 });
             }
             // Probes that hang say that the service is still down; nothing but answers that say nothing
             // about it (`NotFound`) says that it is up.
@@ -191,9 +163,7 @@ impl Breaker {
                     self.open(&mut inner);
                 }
             }
-            Phase::HalfOpen {
-                running, answered, ..
-            } => {
+            Phase::HalfOpen { running, answered, .. } => {
                 *running = running.saturating_sub(1);
                 if verdict == Verdict::Failure || slow {
                     self.open(&mut inner);
@@ -238,16 +208,14 @@ pub(crate) struct Permit<'a> {
 impl Permit<'_> {
     pub(crate) fn settle(mut self, verdict: Verdict) {
         self.settled = true;
-        self.breaker
-            .settle(self.generation, verdict, self.started.elapsed());
+        self.breaker.settle(self.generation, verdict, self.started.elapsed());
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.breaker
-                .settle(self.generation, Verdict::Nothing, self.started.elapsed());
+            self.breaker.settle(self.generation, Verdict::Nothing, self.started.elapsed());
         }
     }
 }
@@ -264,13 +232,7 @@ struct Window {
 
 impl Window {
     fn new(size: usize) -> Self {
-        Self {
-            ring: vec![(false, false); size.max(1)].into(),
-            next: 0,
-            filled: 0,
-            failures: 0,
-            slow: 0,
-        }
+        Self { ring: vec![(false, false); size.max(1)].into(), next: 0, filled: 0, failures: 0, slow: 0 }
     }
 
     fn len(&self) -> usize {
@@ -328,10 +290,7 @@ mod tests {
         fail(&breaker, 1);
         assert_eq!(breaker.state(), BreakerState::Open);
         let error = breaker.admit().unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Unavailable, Effect::NotSent)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
         tokio::time::advance(BreakerPolicy::default().open_for).await;
         let (one, two) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         assert!(breaker.admit().is_err());

@@ -51,6 +51,9 @@ pub trait Domain: Clone + Send + Sync + 'static {
     /// Every capability id of the domain, with its meaning.
     fn capabilities() -> &'static [(&'static str, &'static str)];
 
+    /// The names of the domain's operations: a policy may say something for each, and for no other.
+    fn operations() -> &'static [&'static str];
+
     /// The JSON Schema of [`Self::Settings`].
     fn settings_schema() -> String;
 }

@@ -30,11 +30,7 @@ impl<D: Domain> Registry<D> {
         entries: Vec<ProviderEntry<D::Service>>,
         known: &'static [KnownProvider],
     ) -> Self {
-        Self {
-            entries,
-            known,
-            krate,
-        }
+        Self { entries, known, krate }
     }
 
     /// Adds a row: a provider from outside. A second row with the same id is an error when the table is used.
@@ -83,16 +79,9 @@ impl<D: Domain> Registry<D> {
             return Ok(entry);
         }
         let compiled: Vec<&str> = self.entries.iter().map(|entry| entry.id).collect();
-        let mut message = format!(
-            "no {} provider `{id}`; compiled in: {}",
-            D::NAME,
-            compiled.join(", ")
-        );
+        let mut message = format!("no {} provider `{id}`; compiled in: {}", D::NAME, compiled.join(", "));
         if let Some(known) = self.known.iter().find(|known| known.id == id) {
-            message.push_str(&format!(
-                "; add the feature `{}` of {} to have it",
-                known.feature, self.krate
-            ));
+            message.push_str(&format!("; add the feature `{}` of {} to have it", known.feature, self.krate));
         }
         Err(Error::configuration(message))
     }
@@ -100,11 +89,7 @@ impl<D: Domain> Registry<D> {
 
 impl<D: Domain> Clone for Registry<D> {
     fn clone(&self) -> Self {
-        Self {
-            entries: self.entries.clone(),
-            known: self.known,
-            krate: self.krate,
-        }
+        Self { entries: self.entries.clone(), known: self.known, krate: self.krate }
     }
 }
 

@@ -42,10 +42,7 @@ struct Heard(Mutex<Vec<String>>);
 
 impl CallObserver for Heard {
     fn on_attempt(&self, record: &AttemptRecord<'_>) {
-        self.0
-            .lock()
-            .unwrap()
-            .push(format!("attempt {} {}", record.attempt, record.outcome.as_str()));
+        self.0.lock().unwrap().push(format!("attempt {} {}", record.attempt, record.outcome.as_str()));
     }
 
     fn on_call(&self, record: &CallRecord<'_>) {
@@ -94,10 +91,7 @@ async fn repeats_only_what_is_safe_and_of_use() {
     let (count, ended) = attempts(READ, Error::timeout("slow")).await;
     assert_eq!((count, ended.attempts()), (3, 3));
     assert_eq!(ended.provider(), Some("memory"));
-    assert_eq!(
-        ended.operation().map(|operation| operation.to_string()),
-        Some("cache.get".to_owned())
-    );
+    assert_eq!(ended.operation().map(|operation| operation.to_string()), Some("cache.get".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,11 +102,7 @@ async fn what_an_earlier_attempt_may_have_done_stays_possible() {
             let first = cx.attempt() == 1;
             Box::pin(async move {
                 let error = Error::unavailable("reset");
-                Err::<(), _>(if first {
-                    error
-                } else {
-                    error.with_effect(Effect::NotSent)
-                })
+                Err::<(), _>(if first { error } else { error.with_effect(Effect::NotSent) })
             })
         })
         .await
@@ -151,11 +141,7 @@ async fn the_mark_reaches_the_outer_context_even_if_the_call_is_dropped() {
             std::future::pending::<Result<()>>().await
         })
     });
-    assert!(
-        tokio::time::timeout(Duration::from_millis(1), call)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err());
     assert!(cx.was_sent());
 }
 
@@ -188,9 +174,7 @@ async fn a_body_lengthens_the_attempt() {
     let policy = Policy::off().with_attempt_timeout(Duration::from_secs(1));
     let call = Call::new(READ).with_body(128 << 10);
     let cx = CallContext::default();
-    let ended = pipeline(policy)
-        .run(call, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()))
-        .await;
+    let ended = pipeline(policy).run(call, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>())).await;
     assert!(ended.is_err());
     assert_eq!(start.elapsed(), Duration::from_secs(3));
 }
@@ -204,20 +188,11 @@ async fn nested_pipelines_meet_one_retry_layer() {
     let attempt = failing(&count, &error);
     let (inner, attempt) = (&inner, &attempt);
     let ended = outer
-        .run(READ, &CallContext::default(), |cx, _| {
-            Box::pin(inner.run(READ, cx, move |_, _| attempt()))
-        })
+        .run(READ, &CallContext::default(), |cx, _| Box::pin(inner.run(READ, cx, move |_, _| attempt())))
         .await
         .unwrap_err();
     assert_eq!((count.load(Ordering::SeqCst), ended.attempts()), (3, 3));
-    assert_eq!(
-        heard
-            .take()
-            .iter()
-            .filter(|line| line.ends_with("managed"))
-            .count(),
-        3
-    );
+    assert_eq!(heard.take().iter().filter(|line| line.ends_with("managed")).count(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,24 +200,14 @@ async fn every_end_is_one_record() {
     let heard = Arc::new(Heard::default());
     let pipeline = pipeline(Policy::default()).with_observer(heard.clone());
     let cx = CallContext::default();
-    pipeline
-        .run(READ, &cx, |_, _| Box::pin(async { Ok(()) }))
-        .await
-        .unwrap();
+    pipeline.run(READ, &cx, |_, _| Box::pin(async { Ok(()) })).await.unwrap();
     assert_eq!(heard.take(), ["attempt 1 ok", "call 1 ok"]);
 
     let hanging = pipeline.run(READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()));
-    assert!(
-        tokio::time::timeout(Duration::from_millis(5), hanging)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_millis(5), hanging).await.is_err());
     assert_eq!(heard.take(), ["attempt 1 dropped", "call 1 dropped"]);
 
-    let ((), guard) = pipeline
-        .run_streaming(READ, &cx, |_, _| Box::pin(async { Ok(()) }))
-        .await
-        .unwrap();
+    let ((), guard) = pipeline.run_streaming(READ, &cx, |_, _| Box::pin(async { Ok(()) })).await.unwrap();
     assert_eq!(heard.take(), ["attempt 1 ok"]);
     assert_eq!(pipeline.running(), 1);
     drop(guard);
@@ -255,22 +220,16 @@ async fn an_open_circuit_refuses_without_sending() {
     let pipeline = pipeline(Policy::default().with_max_attempts(1));
     for _ in 0..breaker.minimum_calls {
         let cx = CallContext::default();
-        let failed = pipeline.run(READ, &cx, |_, _| {
-            Box::pin(async { Err::<(), _>(Error::unavailable("down")) })
-        });
+        let failed =
+            pipeline.run(READ, &cx, |_, _| Box::pin(async { Err::<(), _>(Error::unavailable("down")) }));
         assert!(failed.await.is_err());
     }
     assert_eq!(pipeline.breaker_state(), Some(BreakerState::Open));
-    let refused = pipeline
-        .run(SEND, &CallContext::default(), |_, _| Box::pin(async { Ok(()) }))
-        .await
-        .unwrap_err();
+    let refused =
+        pipeline.run(SEND, &CallContext::default(), |_, _| Box::pin(async { Ok(()) })).await.unwrap_err();
     assert_eq!((refused.effect(), refused.attempts()), (Effect::NotSent, 0));
     // The probe asks the service itself, whatever the breaker thinks.
-    pipeline
-        .probe(&Nothing(info()), &CallContext::default())
-        .await
-        .unwrap();
+    pipeline.probe(&Nothing(info()), &CallContext::default()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,16 +247,11 @@ async fn closing_waits_refuses_and_lets_clean_up_through() {
     assert!(report.is_clean(), "{report:?}");
     slow.await.unwrap().unwrap();
 
-    let refused = pipeline
-        .run(READ, &CallContext::default(), |_, _| Box::pin(async { Ok(()) }))
-        .await
-        .unwrap_err();
+    let refused =
+        pipeline.run(READ, &CallContext::default(), |_, _| Box::pin(async { Ok(()) })).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Closed);
     let cx = CallContext::for_cleanup(Duration::from_secs(1));
-    pipeline
-        .run(READ, &cx, |_, _| Box::pin(async { Ok(()) }))
-        .await
-        .unwrap();
+    pipeline.run(READ, &cx, |_, _| Box::pin(async { Ok(()) })).await.unwrap();
 }
 
 async fn nap() -> Result<()> {
@@ -312,9 +266,7 @@ async fn a_close_that_runs_out_of_time_says_what_was_left() {
         let pipeline = pipeline.clone();
         tokio::spawn(async move {
             let cx = CallContext::default();
-            pipeline
-                .run(READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()))
-                .await
+            pipeline.run(READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>())).await
         })
     };
     tokio::task::yield_now().await;

@@ -17,17 +17,11 @@ async fn main() -> Result<()> {
     let source = tokio::io::AsyncReadExt::take(tokio::io::repeat(b'.'), 20 << 20);
     let request = UploadRequest::new("large/dots.txt".parse()?).with_content_type("text/plain");
     let receipt = storage.upload_with(source, request).await?;
-    println!(
-        "{} bytes in {} parts at {}",
-        receipt.size, receipt.parts, receipt.location
-    );
+    println!("{} bytes in {} parts at {}", receipt.size, receipt.parts, receipt.location);
     println!("look at {}", root.join("large/dots.txt").display());
 
     storage.put("hello.txt", "Hello from a plain file.\n").await?;
-    println!(
-        "open within a minute: {}",
-        storage.get_url("hello.txt", Duration::from_secs(60)).await?
-    );
+    println!("open within a minute: {}", storage.get_url("hello.txt", Duration::from_secs(60)).await?);
     tokio::time::sleep(Duration::from_secs(60)).await;
 
     storage.close(Duration::from_secs(5)).await;

@@ -11,14 +11,9 @@ async fn main() -> Result<()> {
     let storage = StorageClient::from_provider(MemoryStorage::default());
 
     // The short forms.
-    let location = storage
-        .upload(&b"a small picture"[..], "portraits/ada.png", "image/png")
-        .await?;
+    let location = storage.upload(&b"a small picture"[..], "portraits/ada.png", "image/png").await?;
     println!("stored at {location}");
-    println!(
-        "read back {} bytes",
-        storage.download("portraits/ada.png").await?.len()
-    );
+    println!("read back {} bytes", storage.download("portraits/ada.png").await?.len());
 
     // With options: only the first of two writers creates the object.
     let key = external_storage::ObjectKey::parse("locks/nightly")?;
@@ -30,10 +25,7 @@ async fn main() -> Result<()> {
     }
 
     // A listing as folders show it.
-    let entries: Vec<_> = storage
-        .list_with(ListRequest::new("").with_delimiter("/"))
-        .try_collect()
-        .await?;
+    let entries: Vec<_> = storage.list_with(ListRequest::new("").with_delimiter("/")).try_collect().await?;
     for entry in entries {
         println!("- {}", entry.text());
     }

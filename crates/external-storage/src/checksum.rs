@@ -82,10 +82,7 @@ pub(crate) fn verify_read(body: ByteStream, expected: Checksum) -> Result<ByteSt
                 *hasher = None;
                 Some(Err(error))
             }
-            _ => hasher
-                .take()
-                .and_then(|hasher| compare(expected, hasher.finish()).err())
-                .map(Err),
+            _ => hasher.take().and_then(|hasher| compare(expected, hasher.finish()).err()).map(Err),
         };
         futures_util::future::ready(passed)
     });
@@ -101,10 +98,7 @@ mod tests {
     #[test]
     fn known_values() {
         // The check value of CRC-32C (Castagnoli), and FIPS 180's "abc".
-        assert_eq!(
-            of(ChecksumKind::Crc32c, b"123456789").unwrap(),
-            Checksum::Crc32c(0xe306_9283)
-        );
+        assert_eq!(of(ChecksumKind::Crc32c, b"123456789").unwrap(), Checksum::Crc32c(0xe306_9283));
         let abc = of(ChecksumKind::Sha256, b"abc").unwrap().to_string();
         assert!(abc.starts_with("sha256:ba7816bf8f01cfea"), "{abc}");
     }
@@ -120,11 +114,7 @@ mod tests {
         assert_eq!(whole.collect(100).await.unwrap(), "abcdef");
         let damages: [&[&'static [u8]]; 3] = [&[b"abc"], &[b"abc", b"dEf"], &[]];
         for damaged in damages {
-            let error = verify_read(stream(damaged), sum)
-                .unwrap()
-                .collect(100)
-                .await
-                .unwrap_err();
+            let error = verify_read(stream(damaged), sum).unwrap().collect(100).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }
     }

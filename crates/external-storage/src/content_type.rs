@@ -9,10 +9,7 @@ pub fn guess(name: &str) -> Option<&'static str> {
         return None;
     }
     let extension = extension.to_ascii_lowercase();
-    TABLE
-        .iter()
-        .find(|(known, _)| known.split(' ').any(|known| known == extension))
-        .map(|(_, media)| *media)
+    TABLE.iter().find(|(known, _)| known.split(' ').any(|known| known == extension)).map(|(_, media)| *media)
 }
 
 /// What services store, as IANA registers it. Text types state UTF-8, which is what this workspace writes.
@@ -48,18 +45,9 @@ const TABLE: &[(&str, &str)] = &[
     ("doc", "application/msword"),
     ("xls", "application/vnd.ms-excel"),
     ("ppt", "application/vnd.ms-powerpoint"),
-    (
-        "docx",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ),
-    (
-        "xlsx",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ),
-    (
-        "pptx",
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-    ),
+    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
     ("odt", "application/vnd.oasis.opendocument.text"),
     ("ods", "application/vnd.oasis.opendocument.spreadsheet"),
     ("odp", "application/vnd.oasis.opendocument.presentation"),

@@ -43,16 +43,8 @@ pub use providers::memory::{MemoryConfig, MemoryStorage};
 use external_resilience::{KnownProvider, Registry};
 
 /// Every provider of this crate, compiled in or not.
-const KNOWN: &[KnownProvider] = &[
-    KnownProvider {
-        id: "memory",
-        feature: "",
-    },
-    KnownProvider {
-        id: "local",
-        feature: "local",
-    },
-];
+const KNOWN: &[KnownProvider] =
+    &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "local", feature: "local" }];
 
 /// The provider table: what this build can make. `.with(ENTRY)` adds a provider from outside.
 #[must_use]

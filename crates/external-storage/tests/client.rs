@@ -31,10 +31,7 @@ fn main() -> ExitCode {
         .with_all(downloads::clauses());
     let folder = env!("CARGO_MANIFEST_DIR");
     let entries = external_storage::registry();
-    external_contract::run(
-        suite,
-        external_contract::harnesses(folder, entries.entries(), behind),
-    )
+    external_contract::run(suite, external_contract::harnesses(folder, entries.entries(), behind))
 }
 
 fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {
@@ -64,8 +61,5 @@ fn pattern(length: usize) -> Bytes {
         *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         Some((*state >> 24) as u8)
     };
-    (0..length)
-        .scan(7, |state, _| next(state))
-        .collect::<Vec<u8>>()
-        .into()
+    (0..length).scan(7, |state, _| next(state)).collect::<Vec<u8>>().into()
 }

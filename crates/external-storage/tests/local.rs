@@ -2,6 +2,8 @@
 //! root, links over HTTP.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+#[path = "local/crash.rs"]
+mod crash;
 #[path = "local/disk.rs"]
 mod disk;
 #[path = "local/links.rs"]

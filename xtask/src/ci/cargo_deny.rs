@@ -25,20 +25,12 @@ pub struct Installing {
 impl Installing {
     /// For a run that does not need it.
     pub fn none() -> Self {
-        Self {
-            program: PathBuf::new(),
-            log: PathBuf::new(),
-            running: Mutex::new(None),
-        }
+        Self { program: PathBuf::new(), log: PathBuf::new(), running: Mutex::new(None) }
     }
 
     /// Starts the installation, unless that version is here.
     pub fn start(tool: &Tool, logs: &Path) -> Result<Self> {
-        let root = tool
-            .workspace()
-            .own()
-            .join("tools")
-            .join(format!("cargo-deny-{VERSION}"));
+        let root = tool.workspace().own().join("tools").join(format!("cargo-deny-{VERSION}"));
         let mut this = Self {
             program: root.join("bin/cargo-deny"),
             log: logs.join("cargo-deny-install.txt"),
@@ -58,45 +50,24 @@ impl Installing {
         let mut command = match on_path("nice") {
             Some(nice) => {
                 let mut command = Command::new(nice);
-                command
-                    .args(["-n", "15"])
-                    .arg(tool.workspace().cargo().get_program());
+                command.args(["-n", "15"]).arg(tool.workspace().cargo().get_program());
                 command
             }
             None => tool.workspace().cargo(),
         };
-        command
-            .args([
-                "install",
-                "cargo-deny",
-                "--version",
-                VERSION,
-                "--locked",
-                "--root",
-            ])
-            .arg(&root);
+        command.args(["install", "cargo-deny", "--version", VERSION, "--locked", "--root"]).arg(&root);
         command.arg("--target-dir").arg(build_folder(&root));
         // Fast to build rather than fast to run.
-        for (name, value) in [
-            ("LTO", "false"),
-            ("OPT_LEVEL", "1"),
-            ("CODEGEN_UNITS", "16"),
-            ("DEBUG", "0"),
-            ("STRIP", "true"),
-        ] {
+        for (name, value) in
+            [("LTO", "false"), ("OPT_LEVEL", "1"), ("CODEGEN_UNITS", "16"), ("DEBUG", "0"), ("STRIP", "true")]
+        {
             command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
         let log = File::create(&this.log).context("cannot write the log")?;
         // Outside the workspace, whose toolchain and settings are not meant for it.
+        command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         command
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        command.env(
-            "RUSTUP_TOOLCHAIN",
-            std::env::var_os("RUSTUP_TOOLCHAIN").unwrap_or_else(|| "stable".into()),
-        );
+            .env("RUSTUP_TOOLCHAIN", std::env::var_os("RUSTUP_TOOLCHAIN").unwrap_or_else(|| "stable".into()));
         this.running = Mutex::new(Some(tool.groups().spawn("cargo-install", &mut command)?));
         Ok(this)
     }
@@ -110,9 +81,7 @@ impl Installing {
                 let _ = fs::remove_dir_all(build_folder(root));
             }
             if !status.success() {
-                let log = Log {
-                    path: self.log.clone(),
-                };
+                let log = Log { path: self.log.clone() };
                 return Err(Failure::new(format!(
                     "cargo install cargo-deny ended with {status}:\n{}",
                     log.tail(10)
@@ -137,24 +106,11 @@ pub fn check(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let program = ci.deny.program()?;
     let deny = |arguments: &[&str]| {
         let mut command = Command::new(program);
-        command
-            .current_dir(&ci.workspace().root)
-            .env("CARGO", ci.workspace().cargo().get_program());
-        command
-            .args([
-                "--log-level",
-                "warn",
-                "--workspace",
-                "--features",
-                "all-providers",
-            ])
-            .args(arguments);
+        command.current_dir(&ci.workspace().root).env("CARGO", ci.workspace().cargo().get_program());
+        command.args(["--log-level", "warn", "--workspace", "--features", "all-providers"]).args(arguments);
         command
     };
-    ci.run(
-        log,
-        &mut deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
-    )?;
+    ci.run(log, &mut deny(&["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;
     let mut fetch = deny(&["fetch", "db"]);
     // A mirror that hangs must not hold up the run; git gives up on a connection that stands still.
     fetch
@@ -163,23 +119,15 @@ pub fn check(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
         .env("GIT_TERMINAL_PROMPT", "0");
     if !within(ci, log, &mut fetch, Duration::from_secs(90))? {
         log.say("\nADVISORIES NOT CHECKED: the advisory database cannot be reached from here\n")?;
-        return Ok(Some(
-            "ADVISORIES NOT CHECKED: their database cannot be reached from here".to_owned(),
-        ));
+        return Ok(Some("ADVISORIES NOT CHECKED: their database cannot be reached from here".to_owned()));
     }
-    ci.run(
-        log,
-        &mut deny(&["check", "--hide-inclusion-graph", "--disable-fetch", "advisories"]),
-    )?;
+    ci.run(log, &mut deny(&["check", "--hide-inclusion-graph", "--disable-fetch", "advisories"]))?;
     Ok(None)
 }
 
 /// Whether the command succeeds in time.
 fn within(ci: &Ci<'_>, log: &Log, command: &mut Command, limit: Duration) -> Result<bool> {
-    command
-        .stdin(Stdio::null())
-        .stdout(log.open()?)
-        .stderr(log.open()?);
+    command.stdin(Stdio::null()).stdout(log.open()?).stderr(log.open()?);
     let mut group = ci.tool.groups().spawn("cargo-deny", command)?;
     let started = std::time::Instant::now();
     while !group.is_over() {

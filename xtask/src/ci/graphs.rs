@@ -27,10 +27,7 @@ pub fn check(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let core: Vec<&String> = core.iter().filter(|name| *name != "external-core").collect();
     log.say(&format!("external-core: {} crates: {core:?}\n", core.len()))?;
     if core.len() > CORE_LIMIT {
-        let message = format!(
-            "external-core pulls in {} crates, more than {CORE_LIMIT}",
-            core.len()
-        );
+        let message = format!("external-core pulls in {} crates, more than {CORE_LIMIT}", core.len());
         log.say(&message)?;
         return Err(Failure::new(message));
     }
@@ -57,33 +54,17 @@ fn unwanted(names: &BTreeSet<String>) -> Vec<&str> {
 /// The names in a package's normal graph, with its default features.
 fn graph(ci: &Ci<'_>, package: &str) -> Result<BTreeSet<String>> {
     let mut command = ci.workspace().cargo();
-    command.args([
-        "tree",
-        "--package",
-        package,
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ]);
+    command.args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
     let out = ci.tool.groups().check("cargo tree", &mut command)?;
     let text = String::from_utf8_lossy(&out);
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn finds_what_the_demo_must_not_have() {
-        let names = ["serde", "rustls-pki-types", "aws-lc-rs", "string_cache"]
-            .map(str::to_owned)
-            .into();
+        let names = ["serde", "rustls-pki-types", "aws-lc-rs", "string_cache"].map(str::to_owned).into();
         assert_eq!(super::unwanted(&names), ["aws-lc-rs", "rustls-pki-types"]);
     }
 }

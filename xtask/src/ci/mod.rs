@@ -71,14 +71,10 @@ impl Ci<'_> {
     pub fn run(&self, log: &Log, command: &mut Command) -> Result<()> {
         let name = command.get_program().to_string_lossy().into_owned();
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-        let shown: Vec<_> = command
-            .get_args()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect();
+        let shown: Vec<_> =
+            command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         log.say(&format!("$ {name} {}\n", shown.join(" ")))?;
-        command
-            .env("CARGO_TERM_PROGRESS_WHEN", "never")
-            .env("CARGO_TERM_COLOR", "never");
+        command.env("CARGO_TERM_PROGRESS_WHEN", "never").env("CARGO_TERM_COLOR", "never");
         let (out, error) = (log.open()?, log.open()?);
         // A step may be this tool, which has processes of its own to end.
         let groups: Groups = self.tool.groups().with_grace(Duration::from_secs(10));
@@ -87,10 +83,7 @@ impl Ci<'_> {
         if status.success() {
             Ok(())
         } else {
-            Err(Failure::new(format!(
-                "{name} {} ended with {status}",
-                shown.join(" ")
-            )))
+            Err(Failure::new(format!("{name} {} ended with {status}", shown.join(" "))))
         }
     }
 }
@@ -105,9 +98,7 @@ impl Log {
 
     /// All of it.
     pub fn text(&self) -> String {
-        std::fs::read(&self.path)
-            .map(|text| String::from_utf8_lossy(&text).into_owned())
-            .unwrap_or_default()
+        std::fs::read(&self.path).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default()
     }
 
     /// The last lines.

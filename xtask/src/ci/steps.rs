@@ -6,76 +6,28 @@ use crate::graph::SUITES;
 
 /// Every step, in order.
 pub const STEPS: &[Step] = &[
-    Step {
-        name: "tidy",
-        what: "house rules",
-        run: |ci, log| run(ci, log, ci.xtask(&["tidy"])),
-    },
-    Step {
-        name: "format",
-        what: "rustfmt",
-        run: format,
-    },
-    Step {
-        name: "graphs",
-        what: "what core and the demo may pull in",
-        run: graphs::check,
-    },
-    Step {
-        name: "clippy",
-        what: "clippy, warnings denied",
-        run: clippy,
-    },
-    Step {
-        name: "test",
-        what: "unit and integration tests",
-        run: test,
-    },
+    Step { name: "tidy", what: "house rules", run: |ci, log| run(ci, log, ci.xtask(&["tidy"])) },
+    Step { name: "format", what: "rustfmt", run: format },
+    Step { name: "graphs", what: "what core and the demo may pull in", run: graphs::check },
+    Step { name: "clippy", what: "clippy, warnings denied", run: clippy },
+    Step { name: "test", what: "unit and integration tests", run: test },
     Step {
         name: "doctest",
         what: "examples in the docs",
         run: |ci, log| run(ci, log, ci.graph(&["test", "--doc"])),
     },
-    Step {
-        name: "contract",
-        what: "contract tests, servers required",
-        run: contract,
-    },
-    Step {
-        name: "matrix",
-        what: "support matrix in the README",
-        run: matrix,
-    },
-    Step {
-        name: "demo",
-        what: "the demo, embedded",
-        run: |ci, log| run(ci, log, ci.xtask(&["demo"])),
-    },
+    Step { name: "contract", what: "contract tests, servers required", run: contract },
+    Step { name: "matrix", what: "support matrix in the README", run: matrix },
+    Step { name: "demo", what: "the demo, embedded", run: |ci, log| run(ci, log, ci.xtask(&["demo"])) },
     Step {
         name: "demo-servers",
         what: "the demo, with servers",
         run: |ci, log| run(ci, log, ci.xtask(&["demo", "--servers"])),
     },
-    Step {
-        name: "doc",
-        what: "docs, warnings denied",
-        run: doc,
-    },
-    Step {
-        name: "features",
-        what: "each feature alone",
-        run: features,
-    },
-    Step {
-        name: "deny",
-        what: "licences, bans, sources, advisories",
-        run: cargo_deny::check,
-    },
-    Step {
-        name: "package",
-        what: "packaging of what is published",
-        run: package,
-    },
+    Step { name: "doc", what: "docs, warnings denied", run: doc },
+    Step { name: "features", what: "each feature alone", run: features },
+    Step { name: "deny", what: "licences, bans, sources, advisories", run: cargo_deny::check },
+    Step { name: "package", what: "packaging of what is published", run: package },
 ];
 
 fn run(ci: &Ci<'_>, log: &Log, mut command: std::process::Command) -> Result<Option<String>> {
@@ -96,12 +48,8 @@ fn clippy(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 
 /// Everything but the suites, which the contract step runs with their servers; those are compiled here already.
 fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let mut all: Vec<&str> = ci
-        .workspace()
-        .packages
-        .iter()
-        .flat_map(|package| package.targets_of("test"))
-        .collect();
+    let mut all: Vec<&str> =
+        ci.workspace().packages.iter().flat_map(|package| package.targets_of("test")).collect();
     all.retain(|name| !SUITES.contains(name));
     all.sort_unstable();
     all.dedup();
@@ -113,22 +61,14 @@ fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 
 fn contract(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let report = ci.report.display().to_string();
-    let outcome = run(
-        ci,
-        log,
-        ci.xtask(&["contract-test", "--require-servers", "--report", &report]),
-    );
+    let outcome = run(ci, log, ci.xtask(&["contract-test", "--require-servers", "--report", &report]));
     let counts = log.tail(1);
     outcome.map(|_| Some(counts))
 }
 
 fn matrix(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let report = ci.report.display().to_string();
-    run(
-        ci,
-        log,
-        ci.xtask(&["support-matrix", "--check", "--report", &report]),
-    )
+    run(ci, log, ci.xtask(&["support-matrix", "--check", "--report", &report]))
 }
 
 fn doc(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
@@ -140,16 +80,9 @@ fn doc(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 /// Every feature by itself, and none: a provider must not lean on another one's dependencies.
 fn features(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let mut checked = 0;
-    for package in ci
-        .workspace()
-        .packages
-        .iter()
-        .filter(|package| package.is_published())
-    {
-        let alone = package
-            .features
-            .keys()
-            .filter(|name| !["default", "all-providers"].contains(&name.as_str()));
+    for package in ci.workspace().packages.iter().filter(|package| package.is_published()) {
+        let alone =
+            package.features.keys().filter(|name| !["default", "all-providers"].contains(&name.as_str()));
         for feature in std::iter::once("").chain(alone.map(String::as_str)) {
             let mut command = ci.workspace().cargo();
             command.args([
@@ -165,14 +98,8 @@ fn features(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
         }
     }
     // Cargo repeats the warnings of what it need not compile again, so none is missed.
-    if log
-        .text()
-        .lines()
-        .any(|line| line.starts_with("warning: `external"))
-    {
-        return Err(Failure::new(
-            "a selection of features compiles with warnings: see them in the log",
-        ));
+    if log.text().lines().any(|line| line.starts_with("warning: `external")) {
+        return Err(Failure::new("a selection of features compiles with warnings: see them in the log"));
     }
     Ok(Some(format!("{checked} selections")))
 }
@@ -180,13 +107,8 @@ fn features(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 fn package(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let mut command = ci.workspace().cargo();
     command.args(["package", "--workspace", "--no-verify", "--allow-dirty"]);
-    let kept: Vec<&str> = ci
-        .workspace()
-        .packages
-        .iter()
-        .filter(|p| !p.is_published())
-        .map(|p| p.name.as_str())
-        .collect();
+    let kept: Vec<&str> =
+        ci.workspace().packages.iter().filter(|p| !p.is_published()).map(|p| p.name.as_str()).collect();
     command.args(kept.iter().flat_map(|name| ["--exclude", name]));
     run(ci, log, command)
 }

@@ -43,9 +43,7 @@ impl Ci {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         if self.list {
-            STEPS
-                .iter()
-                .for_each(|step| println!("{:<14} {}", step.name, step.what));
+            STEPS.iter().for_each(|step| println!("{:<14} {}", step.name, step.what));
             return Ok(ExitCode::SUCCESS);
         }
         let steps = self.steps()?;
@@ -55,17 +53,8 @@ impl Ci {
         let program = tool.folder().join("xtask");
         fs::copy(std::env::current_exe()?, &program).context("cannot copy this program")?;
         let needs_deny = steps.iter().any(|step| step.name == "deny");
-        let deny = if needs_deny {
-            Installing::start(tool, &logs)?
-        } else {
-            Installing::none()
-        };
-        let ci = Run {
-            tool,
-            program,
-            report: logs.join("contract-report.json"),
-            deny: &deny,
-        };
+        let deny = if needs_deny { Installing::start(tool, &logs)? } else { Installing::none() };
+        let ci = Run { tool, program, report: logs.join("contract-report.json"), deny: &deny };
 
         let started = Instant::now();
         let mut done = Vec::new();
@@ -79,10 +68,7 @@ impl Ci {
         for name in self.only.iter().chain(&self.skip) {
             if !STEPS.iter().any(|step| step.name == name) {
                 let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
-                return Err(Failure::new(format!(
-                    "no step {name}; there are: {}",
-                    known.join(", ")
-                )));
+                return Err(Failure::new(format!("no step {name}; there are: {}", known.join(", "))));
             }
         }
         let wanted = |step: &&Step| {
@@ -94,9 +80,7 @@ impl Ci {
 }
 
 fn one(ci: &Run<'_>, step: &'static Step, (at, of): (usize, usize), logs: &Path) -> Done {
-    let log = Log {
-        path: logs.join(format!("{}.txt", step.name)),
-    };
+    let log = Log { path: logs.join(format!("{}.txt", step.name)) };
     let title = format!("[{at:>2}/{of}] {:<14} {:<40}", step.name, step.what);
     if std::io::stderr().is_terminal() {
         eprint!("{title} …\r");
@@ -106,20 +90,12 @@ fn one(ci: &Run<'_>, step: &'static Step, (at, of): (usize, usize), logs: &Path)
     let took = started.elapsed();
     let word = if outcome.is_ok() { "ok" } else { "FAILED" };
     eprintln!("{title} {word:<6} {:>7.1} s", took.as_secs_f64());
-    Done {
-        step,
-        took,
-        outcome,
-        log,
-    }
+    Done { step, took, outcome, log }
 }
 
 fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
     let mut table = terminal::table(["step", "", "seconds", ""]);
-    for Done {
-        step, took, outcome, ..
-    } in done
-    {
+    for Done { step, took, outcome, .. } in done {
         let remark = match outcome {
             Ok(remark) => remark.clone().unwrap_or_default(),
             Err(failure) => failure.to_string(),
@@ -129,13 +105,7 @@ fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
         table.add_row([step.name, word, &seconds, &terminal::short(&remark, 70)]);
     }
     let failed: Vec<&Done> = done.iter().filter(|done| done.outcome.is_err()).collect();
-    if let Some(Done {
-        step,
-        outcome: Err(failure),
-        log,
-        ..
-    }) = failed.first()
-    {
+    if let Some(Done { step, outcome: Err(failure), log, .. }) = failed.first() {
         println!(
             "\nfirst failure: {} ({})\n{}\n{failure}",
             step.name,
@@ -144,10 +114,7 @@ fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
         );
     }
     println!("\n{table}");
-    for remark in done
-        .iter()
-        .filter_map(|done| done.outcome.as_ref().ok()?.as_ref())
-    {
+    for remark in done.iter().filter_map(|done| done.outcome.as_ref().ok()?.as_ref()) {
         // What was left out must not drown in the table.
         if remark.contains("NOT") {
             println!("{remark}");
@@ -159,9 +126,5 @@ fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
         tool.workspace().show(&tool.workspace().own().join("ci"))
     );
     println!("{} passed, {} failed", done.len() - failed.len(), failed.len());
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

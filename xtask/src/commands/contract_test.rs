@@ -80,20 +80,14 @@ impl ContractTest {
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
         let servers = if self.list { Vec::new() } else { self.servers() };
-        let host = Host {
-            workspace: tool.workspace(),
-            groups: tool.groups(),
-        };
+        let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         self.announce(&servers, &host, tool);
 
         let mut fleet = Fleet::new(tool.groups().clone());
         for server in &servers {
             fleet.add(server, &host, &tool.folder(), None);
         }
-        fleet
-            .lines()
-            .iter()
-            .for_each(|line| eprintln!("  started  {line}"));
+        fleet.lines().iter().for_each(|line| eprintln!("  started  {line}"));
         let absent: Vec<String> = fleet
             .absent()
             .map(|(server, why)| format!("not here: {} ({}): {why}", server.name, server.what))
@@ -109,10 +103,7 @@ impl ContractTest {
         // Shared with the control port, which lives as long as the process; the end of this function empties it.
         let fleet = Arc::new(Mutex::new(fleet));
         let _ended = Ended(Arc::clone(&fleet));
-        steering.push((
-            "EXTERNAL_CONTROL",
-            control::serve(Arc::clone(&fleet))?.to_string(),
-        ));
+        steering.push(("EXTERNAL_CONTROL", control::serve(Arc::clone(&fleet))?.to_string()));
 
         let rows = run_all(tool, &built, &steering)?;
         self.conclude(tool, &built, rows, &absent, started.elapsed())
@@ -124,13 +115,8 @@ impl ContractTest {
             return Vec::new();
         }
         let wanted = |server: &&Server| {
-            self.domain
-                .as_deref()
-                .is_none_or(|domain| server.domain == domain)
-                && self
-                    .provider
-                    .as_deref()
-                    .is_none_or(|provider| server.provider == provider)
+            self.domain.as_deref().is_none_or(|domain| server.domain == domain)
+                && self.provider.as_deref().is_none_or(|provider| server.provider == provider)
         };
         servers::ALL.iter().filter(wanted).collect()
     }
@@ -139,12 +125,7 @@ impl ContractTest {
         let cold = !tool.workspace().target.join("debug/deps").is_dir();
         eprintln!("This will");
         for server in servers {
-            eprintln!(
-                "  start    {:<10} {}, from {}",
-                server.name,
-                server.what,
-                Fleet::plan(server, host)
-            );
+            eprintln!("  start    {:<10} {}, from {}", server.name, server.what, Fleet::plan(server, host));
         }
         eprintln!(
             "  build    the suites with every provider{}",
@@ -156,20 +137,13 @@ impl ContractTest {
         );
         eprintln!("  run      the suites (about 2 minutes when all lanes run)");
         if !servers.is_empty() {
-            eprintln!(
-                "Without servers: --lane embedded. With your own: set {}.",
-                servers[0].variables[0]
-            );
+            eprintln!("Without servers: --lane embedded. With your own: set {}.", servers[0].variables[0]);
         }
     }
 
     fn selected(&self, tool: &Tool) -> Result<Vec<Built>> {
         let mut built = suites::build(tool)?;
-        built.retain(|built| {
-            self.domain
-                .as_deref()
-                .is_none_or(|domain| built.domain() == domain)
-        });
+        built.retain(|built| self.domain.as_deref().is_none_or(|domain| built.domain() == domain));
         if built.is_empty() {
             let domain = self.domain.as_deref().unwrap_or("any domain");
             return Err(Failure::new(format!("no suite for {domain}")));
@@ -187,16 +161,8 @@ impl ContractTest {
             let lanes: Vec<_> = self.lane.iter().map(|lane| lane.as_str()).collect();
             steering.push(("EXTERNAL_CONTRACT_LANES", lanes.join(",")));
         }
-        steering.extend(
-            self.provider
-                .clone()
-                .map(|provider| ("EXTERNAL_CONTRACT_PROVIDER", provider)),
-        );
-        steering.extend(
-            self.clause
-                .clone()
-                .map(|clause| ("EXTERNAL_CONTRACT_CLAUSE", clause)),
-        );
+        steering.extend(self.provider.clone().map(|provider| ("EXTERNAL_CONTRACT_PROVIDER", provider)));
+        steering.extend(self.clause.clone().map(|clause| ("EXTERNAL_CONTRACT_CLAUSE", clause)));
         steering
     }
 
@@ -209,9 +175,7 @@ impl ContractTest {
         took: Duration,
     ) -> Result<ExitCode> {
         if rows.is_empty() {
-            return Err(Failure::new(
-                "no clause matches these filters; --list shows what there is",
-            ));
+            return Err(Failure::new("no clause matches these filters; --list shows what there is"));
         }
         println!("{}", outcome::table(&rows));
         for row in rows.iter().filter(|row| row.status == Status::Failed) {
@@ -223,11 +187,8 @@ impl ContractTest {
             absent.iter().chain(&not_run).for_each(|line| println!("{line}"));
         }
         let count = Count::of(&rows);
-        let report = Report {
-            suite: suites::version(tool),
-            clauses: suites::clauses(tool, built)?,
-            results: rows,
-        };
+        let report =
+            Report { suite: suites::version(tool), clauses: suites::clauses(tool, built)?, results: rows };
         if self.is_everything() {
             report.write(&suites::last_report(tool))?;
         }
@@ -241,11 +202,7 @@ impl ContractTest {
             println!("--require-servers: what was not run counts as a failure");
         }
         println!("{count}");
-        Ok(if count.failed > 0 || short {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
+        Ok(if count.failed > 0 || short { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

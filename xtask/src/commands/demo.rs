@@ -16,13 +16,11 @@ use crate::tool::Tool;
 /// Nothing needs to be installed and nothing but loopback is used. Objects and mails stay in `demo/` under the target
 /// directory, so that they can be looked at.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Which providers it uses comes from the configuration and nothing else:\n  \
+#[command(after_help = "Which providers it uses comes from the configuration and nothing else:\n  \
     cargo xtask demo                      crates/external-demo/config/embedded.toml, embedded providers only\n  \
     cargo xtask demo --servers            crates/external-demo/config/servers.toml, Redis and SMTP started here\n  \
     cargo xtask demo --config FILE        yours; every provider is compiled in\n\nThe first build takes two to three \
-    minutes on two cores; with --servers or --config about twice that."
-)]
+    minutes on two cores; with --servers or --config about twice that.")]
 pub struct Demo {
     /// Start Redis and an SMTP server and run against them
     #[arg(long)]
@@ -40,11 +38,7 @@ fn overrides(fleet: &Fleet) -> Result<Vec<(&'static str, String)>> {
     let variables = fleet.variables();
     let value = |name: &str| {
         let set = || std::env::var(name).ok().filter(|value| !value.is_empty());
-        variables
-            .get(name)
-            .cloned()
-            .or_else(set)
-            .ok_or_else(|| Failure::new(format!("{name} is not known")))
+        variables.get(name).cloned().or_else(set).ok_or_else(|| Failure::new(format!("{name} is not known")))
     };
     Ok(vec![
         ("EXTERNAL__CACHE__DEFAULT__URL", value("EXTERNAL_TEST_REDIS_URL")?),
@@ -70,20 +64,13 @@ impl Demo {
             more.extend(fleet.variables());
         }
         if self.servers {
-            more.push((
-                "EXTERNAL_CONTROL",
-                control::serve(Arc::clone(&fleet))?.to_string(),
-            ));
+            more.push(("EXTERNAL_CONTROL", control::serve(Arc::clone(&fleet))?.to_string()));
         }
 
         let program = self.build(tool)?;
         let mut command = std::process::Command::new(program);
         command.current_dir(&workspace.root).envs(more);
-        command
-            .arg("--config")
-            .arg(self.config(&workspace.root)?)
-            .arg("--out")
-            .arg(&out);
+        command.arg("--config").arg(self.config(&workspace.root)?).arg("--out").arg(&out);
         if let Some(report) = &self.report {
             command.arg("--report").arg(std::path::absolute(report)?);
         }
@@ -91,11 +78,7 @@ impl Demo {
             command.arg("--mailbox").arg(&mailbox);
         }
         let status = tool.groups().status("external-demo", &mut command)?;
-        Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn config(&self, root: &Path) -> Result<PathBuf> {
@@ -118,32 +101,21 @@ impl Demo {
         }
         let built = graph::build(tool, command.args(["--bin", "external-demo"]))?;
         let program = built.into_iter().find(|built| built.target == "external-demo");
-        program
-            .map(|built| built.file)
-            .ok_or_else(|| Failure::new("the build made no external-demo"))
+        program.map(|built| built.file).ok_or_else(|| Failure::new("the build made no external-demo"))
     }
 }
 
 fn start(tool: &Tool, fleet: &mut Fleet, mailbox: &Path) -> Result<()> {
-    let host = Host {
-        workspace: tool.workspace(),
-        groups: tool.groups(),
-    };
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
     for server in [&servers::REDIS, &servers::SMTP] {
         eprintln!("starting {} …", server.what);
         let keep = (server.name == servers::SMTP.name).then_some(mailbox);
         fleet.add(server, &host, &tool.folder(), keep);
     }
-    let absent: Vec<String> = fleet
-        .absent()
-        .map(|(server, why)| format!("{}: {why}", server.name))
-        .collect();
+    let absent: Vec<String> = fleet.absent().map(|(server, why)| format!("{}: {why}", server.name)).collect();
     if absent.is_empty() {
         Ok(())
     } else {
-        Err(Failure::new(format!(
-            "servers that cannot be had: {}",
-            absent.join("; ")
-        )))
+        Err(Failure::new(format!("servers that cannot be had: {}", absent.join("; "))))
     }
 }

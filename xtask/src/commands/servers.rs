@@ -47,10 +47,7 @@ impl Servers {
 fn up(tool: &Tool) -> Result<ExitCode> {
     let kept = tool.kept();
     fs::create_dir_all(&kept)?;
-    let host = Host {
-        workspace: tool.workspace(),
-        groups: tool.groups(),
-    };
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
     let mut fleet = Fleet::new(tool.groups().with_folder(&kept));
     for server in ALL {
         if alive(&kept, server.name).is_none() {
@@ -59,19 +56,14 @@ fn up(tool: &Tool) -> Result<ExitCode> {
         }
     }
     for server in ALL {
-        let mine: Vec<_> = fleet
-            .variables()
-            .into_iter()
-            .filter(|(name, _)| server.variables.contains(name))
-            .collect();
+        let mine: Vec<_> =
+            fleet.variables().into_iter().filter(|(name, _)| server.variables.contains(name)).collect();
         if fleet.runs(server.name) {
             write_whole(&variables_file(&kept, server.name), &serde_json::to_vec(&mine)?)?;
         }
     }
-    let absent: Vec<String> = fleet
-        .absent()
-        .map(|(server, why)| format!("{} cannot be had: {why}", server.name))
-        .collect();
+    let absent: Vec<String> =
+        fleet.absent().map(|(server, why)| format!("{} cannot be had: {why}", server.name)).collect();
     fleet.keep();
     for server in ALL.iter().filter(|server| alive(&kept, server.name).is_some()) {
         for (name, value) in variables(&kept, server.name) {
@@ -81,11 +73,7 @@ fn up(tool: &Tool) -> Result<ExitCode> {
     for line in &absent {
         eprintln!("{line}");
     }
-    Ok(if absent.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if absent.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn down(tool: &Tool) -> Result<ExitCode> {
@@ -106,16 +94,10 @@ fn down(tool: &Tool) -> Result<ExitCode> {
 
 fn list(tool: &Tool) -> Result<ExitCode> {
     let kept = tool.kept();
-    let host = Host {
-        workspace: tool.workspace(),
-        groups: tool.groups(),
-    };
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
     for server in ALL {
         match alive(&kept, server.name) {
-            Some(record) => println!(
-                "{:<10} running, process {}: {}",
-                server.name, record.pid, server.what
-            ),
+            Some(record) => println!("{:<10} running, process {}: {}", server.name, record.pid, server.what),
             None => println!("{:<10} not running: {}", server.name, server.what),
         }
         for (name, value) in variables(&kept, server.name) {
@@ -127,9 +109,7 @@ fn list(tool: &Tool) -> Result<ExitCode> {
 }
 
 fn alive(kept: &Path, name: &str) -> Option<Record> {
-    records(kept)
-        .into_iter()
-        .find(|record| record.name == name && record.is_alive())
+    records(kept).into_iter().find(|record| record.name == name && record.is_alive())
 }
 
 fn variables_file(kept: &Path, name: &str) -> PathBuf {

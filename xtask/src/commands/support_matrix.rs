@@ -62,23 +62,13 @@ impl SupportMatrix {
 fn declared(tool: &Tool) -> Result<Vec<Declared>> {
     let mut all = Vec::new();
     // The client suites know the same providers.
-    for built in suites::build(tool)?
-        .into_iter()
-        .filter(|built| built.target == "contract")
-    {
-        let file = tool
-            .folder()
-            .join(format!("{}.capabilities.json", built.domain()));
+    for built in suites::build(tool)?.into_iter().filter(|built| built.target == "contract") {
+        let file = tool.folder().join(format!("{}.capabilities.json", built.domain()));
         let steering = vec![("EXTERNAL_CONTRACT_CAPABILITIES", file.display().to_string())];
-        tool.groups()
-            .check(&built.package, &mut built.command(&steering))?;
+        tool.groups().check(&built.package, &mut built.command(&steering))?;
         all.extend(read(&file)?);
     }
-    if all.is_empty() {
-        Err(Failure::new("no suite declares anything"))
-    } else {
-        Ok(all)
-    }
+    if all.is_empty() { Err(Failure::new("no suite declares anything")) } else { Ok(all) }
 }
 
 fn read(file: &Path) -> Result<Vec<Declared>> {

@@ -26,10 +26,6 @@ impl Tidy {
         let findings = check(&Tree::read(workspace)?);
         findings.iter().for_each(|finding| println!("{finding}"));
         println!("{} rules checked, {} findings", CHECKS.len(), findings.len());
-        Ok(if findings.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

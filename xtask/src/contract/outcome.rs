@@ -9,30 +9,13 @@ use crate::terminal;
 
 /// The table domain x provider x lane.
 pub fn table(rows: &[Row]) -> Table {
-    let mut table = terminal::table([
-        "domain",
-        "provider",
-        "lane",
-        "passed",
-        "failed",
-        "unsupported",
-        "not run",
-    ]);
+    let mut table =
+        terminal::table(["domain", "provider", "lane", "passed", "failed", "unsupported", "not run"]);
     for ((domain, provider, lane), count) in by_lane(rows) {
-        let Count {
-            passed,
-            failed,
-            unsupported,
-            not_run,
-        } = count;
+        let Count { passed, failed, unsupported, not_run } = count;
         let counts = [passed, failed, unsupported, not_run]
             .map(|n| if n == 0 { "·".to_owned() } else { n.to_string() });
-        table.add_row(
-            [domain, provider, lane]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(counts),
-        );
+        table.add_row([domain, provider, lane].map(str::to_owned).into_iter().chain(counts));
     }
     for column in table.column_iter_mut().skip(3) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -42,15 +25,7 @@ pub fn table(rows: &[Row]) -> Table {
 
 /// One failure with all that one needs to understand and repeat it.
 pub fn failure(row: &Row) -> String {
-    let Row {
-        domain,
-        provider,
-        lane,
-        target,
-        clause,
-        subject,
-        ..
-    } = row;
+    let Row { domain, provider, lane, target, clause, subject, .. } = row;
     let detail = row.detail.trim_end().replace('\n', "\n  ");
     let mut text = format!("FAILED {clause}, {subject}: {domain} {provider} ({lane}, {target})\n");
     text += &format!("  promise:  {}\n  {detail}\n", row.sentence);
@@ -68,14 +43,9 @@ pub fn failure(row: &Row) -> String {
 pub fn not_run(rows: &[Row]) -> Vec<String> {
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.status == Status::NotRun) {
-        *reasons
-            .entry((row.provider.as_str(), row.detail.as_str()))
-            .or_default() += 1;
+        *reasons.entry((row.provider.as_str(), row.detail.as_str())).or_default() += 1;
     }
-    reasons
-        .into_iter()
-        .map(|((provider, why), n)| format!("not run: {n} of {provider}: {why}"))
-        .collect()
+    reasons.into_iter().map(|((provider, why), n)| format!("not run: {n} of {provider}: {why}")).collect()
 }
 
 #[cfg(test)]

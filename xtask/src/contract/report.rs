@@ -128,16 +128,8 @@ impl Count {
 
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            passed,
-            failed,
-            unsupported,
-            not_run,
-        } = self;
-        write!(
-            f,
-            "{passed} passed, {failed} failed, {unsupported} unsupported, {not_run} not run"
-        )
+        let Self { passed, failed, unsupported, not_run } = self;
+        write!(f, "{passed} passed, {failed} failed, {unsupported} unsupported, {not_run} not run")
     }
 }
 
@@ -176,10 +168,7 @@ mod tests {
     #[test]
     fn counts_rows_by_lane() {
         let rows: Vec<Row> = serde_json::from_str(ROWS).unwrap();
-        assert_eq!(
-            Count::of(&rows).to_string(),
-            "1 passed, 0 failed, 0 unsupported, 1 not run"
-        );
+        assert_eq!(Count::of(&rows).to_string(), "1 passed, 0 failed, 0 unsupported, 1 not run");
         let table = by_lane(&rows);
         assert_eq!(table[&("cache", "redis", "server")].not_run, 1);
     }
@@ -187,16 +176,11 @@ mod tests {
     #[test]
     fn the_report_has_the_stated_fields_and_no_other() {
         let rows: Vec<Row> = serde_json::from_str(ROWS).unwrap();
-        let report = Report {
-            suite: "0.1.0".into(),
-            clauses: fingerprint(["a"]),
-            results: rows,
-        };
+        let report = Report { suite: "0.1.0".into(), clauses: fingerprint(["a"]), results: rows };
         let value = serde_json::to_value(&report).unwrap();
         let keys: Vec<_> = value["results"][0].as_object().unwrap().keys().collect();
-        let stated = [
-            "clause", "detail", "domain", "lane", "level", "ms", "provider", "status", "subject", "target",
-        ];
+        let stated =
+            ["clause", "detail", "domain", "lane", "level", "ms", "provider", "status", "subject", "target"];
         assert_eq!(keys, stated);
         let _: Report = serde_json::from_value(value).unwrap();
     }

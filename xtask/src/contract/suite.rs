@@ -30,9 +30,7 @@ impl Built {
     /// The command that runs it as cargo would.
     pub fn command(&self, steering: &Steering) -> Command {
         let mut command = Command::new(&self.file);
-        command
-            .current_dir(&self.folder)
-            .env("CARGO_MANIFEST_DIR", &self.folder);
+        command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
         command.env("CARGO_PKG_NAME", &self.package).stdin(Stdio::null());
         command.envs(steering.iter().map(|(name, value)| (name, value)));
         command
@@ -41,22 +39,15 @@ impl Built {
 
 /// The full names of its tests: `provider::target::subject::clause`.
 pub fn names(tool: &Tool, built: &Built, steering: &Steering) -> Result<Vec<String>> {
-    let out = tool
-        .groups()
-        .check(&built.target, built.command(steering).arg("--list"))?;
+    let out = tool.groups().check(&built.target, built.command(steering).arg("--list"))?;
     let text = String::from_utf8_lossy(&out);
-    let name = |line: &str| {
-        line.strip_suffix(": test")
-            .map(|name| strip_kind(name).to_owned())
-    };
+    let name = |line: &str| line.strip_suffix(": test").map(|name| strip_kind(name).to_owned());
     Ok(text.lines().filter_map(name).collect())
 }
 
 /// libtest-mimic puts the kind in square brackets before the name.
 fn strip_kind(name: &str) -> &str {
-    name.strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "))
-        .map_or(name, |(_, name)| name)
+    name.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(name, |(_, name)| name)
 }
 
 #[derive(Deserialize)]
@@ -81,28 +72,19 @@ pub fn run(
     logs: &Path,
     bar: &ProgressBar,
 ) -> Result<Vec<Row>> {
-    let report = tool
-        .folder()
-        .join(format!("{}-{}.rows.json", built.domain(), built.target));
+    let report = tool.folder().join(format!("{}-{}.rows.json", built.domain(), built.target));
     let log = logs.join(format!("{}-{}.txt", built.domain(), built.target));
     let mut command = built.command(steering);
-    command
-        .env("EXTERNAL_CONTRACT_REPORT", &report)
-        .env("EXTERNAL_CONTRACT_PROGRESS", "1");
+    command.env("EXTERNAL_CONTRACT_REPORT", &report).env("EXTERNAL_CONTRACT_PROGRESS", "1");
     command
         .stdout(File::create(&log).context(format!("cannot write {}", log.display()))?)
         .stderr(Stdio::piped());
-    let mut group = tool
-        .groups()
-        .spawn(&format!("{}-{}", built.domain(), built.target), &mut command)?;
+    let mut group = tool.groups().spawn(&format!("{}-{}", built.domain(), built.target), &mut command)?;
 
     let (sender, lines) = channel();
     if let Some(pipe) = group.child().stderr.take() {
         std::thread::spawn(move || {
-            BufReader::new(pipe)
-                .lines()
-                .map_while(|line| line.ok())
-                .all(|line| sender.send(line).is_ok())
+            BufReader::new(pipe).lines().map_while(|line| line.ok()).all(|line| sender.send(line).is_ok())
         });
     }
     let mut said = Vec::new();
@@ -128,10 +110,7 @@ pub fn run(
         Err(_) => Vec::new(),
     };
     let broken = if hung {
-        Some(format!(
-            "it said nothing for {} s and was killed",
-            SILENCE.as_secs()
-        ))
+        Some(format!("it said nothing for {} s and was killed", SILENCE.as_secs()))
     } else if !report.exists() {
         Some(format!("it ended with {status} and wrote no rows"))
     } else if !status.success() && !rows.iter().any(|row| row.status == Status::Failed) {
@@ -154,17 +133,11 @@ pub fn run(
 fn show(event: &Event, domain: &str, bar: &ProgressBar) {
     match event.event.as_str() {
         "plan" => bar.inc_length(event.total),
-        "start" => bar.set_message(format!(
-            "{domain} {} {} {}",
-            event.provider, event.target, event.clause
-        )),
+        "start" => bar.set_message(format!("{domain} {} {} {}", event.provider, event.target, event.clause)),
         "end" => {
             bar.inc(1);
             if event.status == Some(Status::Failed) {
-                bar.println(format!(
-                    "failed: {domain} {} {} {}",
-                    event.provider, event.target, event.clause
-                ));
+                bar.println(format!("failed: {domain} {} {} {}", event.provider, event.target, event.clause));
             }
         }
         _ => {}

@@ -17,9 +17,7 @@ pub fn last_report(tool: &Tool) -> PathBuf {
 pub fn build(tool: &Tool) -> Result<Vec<Built>> {
     let suites = graph::suites(tool.workspace());
     if suites.is_empty() {
-        return Err(Failure::new(
-            "no member has a test target named contract or client",
-        ));
+        return Err(Failure::new("no member has a test target named contract or client"));
     }
     let mut command = tool.workspace().cargo();
     graph::select(command.args(["test", "--no-run"]), tool.workspace());
@@ -44,11 +42,7 @@ pub fn clauses(tool: &Tool, built: &[Built]) -> Result<String> {
     let mut clauses = Vec::new();
     for built in built {
         let names = suite::names(tool, built, &Steering::new())?;
-        clauses.extend(
-            names
-                .iter()
-                .filter_map(|name| Some(name.rsplit_once("::")?.1.to_owned())),
-        );
+        clauses.extend(names.iter().filter_map(|name| Some(name.rsplit_once("::")?.1.to_owned())));
     }
     Ok(fingerprint(clauses.iter().map(String::as_str)))
 }

@@ -45,12 +45,7 @@ enum Grade {
 /// The block, markers included.
 pub fn markdown(declared: &[Declared], rows: &[Row]) -> Result<String> {
     if let Some(unknown) = declared.iter().find(|declared| declared.unknown.is_some()) {
-        let Declared {
-            domain,
-            provider,
-            target,
-            ..
-        } = unknown;
+        let Declared { domain, provider, target, .. } = unknown;
         let why = unknown.unknown.as_deref().unwrap_or_default();
         return Err(Failure::new(format!(
             "{domain} {provider} ({target}) does not tell its capabilities: {why}"
@@ -60,10 +55,7 @@ pub fn markdown(declared: &[Declared], rows: &[Row]) -> Result<String> {
     let mut text = format!("{BEGIN}\n<!-- made by `cargo xtask support-matrix`; do not edit -->\n");
     let domains: BTreeSet<&str> = declared.iter().map(|declared| declared.domain.as_str()).collect();
     for domain in domains {
-        let declared: Vec<&Declared> = declared
-            .iter()
-            .filter(|declared| declared.domain == domain)
-            .collect();
+        let declared: Vec<&Declared> = declared.iter().filter(|declared| declared.domain == domain).collect();
         text += &table(domain, &declared, &proven);
     }
     text += "\n● native, ◐ emulated (see the note), – unsupported: refused before anything is sent. The last row names the\n";
@@ -93,10 +85,8 @@ fn proven(rows: &[Row]) -> BTreeMap<(&str, &str), BTreeSet<&str>> {
 
 fn table(domain: &str, declared: &[&Declared], proven: &BTreeMap<(&str, &str), BTreeSet<&str>>) -> String {
     // Embedded ones first, then by name.
-    let mut providers: Vec<(&str, &str)> = declared
-        .iter()
-        .map(|declared| (declared.kind.as_str(), declared.provider.as_str()))
-        .collect();
+    let mut providers: Vec<(&str, &str)> =
+        declared.iter().map(|declared| (declared.kind.as_str(), declared.provider.as_str())).collect();
     providers.sort_unstable();
     providers.dedup();
     let providers: Vec<&str> = providers.into_iter().map(|(_, provider)| provider).collect();
@@ -107,29 +97,19 @@ fn table(domain: &str, declared: &[&Declared], proven: &BTreeMap<(&str, &str), B
             ids.push(&capability.id);
         }
     }
-    let mut text = format!(
-        "\n| {domain} | {} |\n|---|{}\n",
-        providers.join(" | "),
-        ":-:|".repeat(providers.len())
-    );
+    let mut text =
+        format!("\n| {domain} | {} |\n|---|{}\n", providers.join(" | "), ":-:|".repeat(providers.len()));
     let mut notes: Vec<String> = Vec::new();
     for id in ids {
-        let cells: Vec<String> = providers
-            .iter()
-            .map(|provider| cell(declared, provider, id, &mut notes))
-            .collect();
+        let cells: Vec<String> =
+            providers.iter().map(|provider| cell(declared, provider, id, &mut notes)).collect();
         text += &format!("| `{id}` | {} |\n", cells.join(" | "));
     }
     let lanes = |provider: &&str| {
-        let lanes = proven
-            .get(&(domain, *provider))
-            .map(|lanes| lanes.iter().copied().collect::<Vec<_>>());
+        let lanes = proven.get(&(domain, *provider)).map(|lanes| lanes.iter().copied().collect::<Vec<_>>());
         lanes.map_or_else(|| "–".to_owned(), |lanes| lanes.join(", "))
     };
-    text += &format!(
-        "| *proven in* | {} |\n",
-        providers.iter().map(lanes).collect::<Vec<_>>().join(" | ")
-    );
+    text += &format!("| *proven in* | {} |\n", providers.iter().map(lanes).collect::<Vec<_>>().join(" | "));
     if !notes.is_empty() {
         text += "\n";
     }
@@ -143,37 +123,23 @@ fn cell(declared: &[&Declared], provider: &str, id: &str, notes: &mut Vec<String
     let targets: Vec<(&str, Option<&Capability>)> = declared
         .iter()
         .filter(|declared| declared.provider == provider)
-        .map(|d| {
-            (
-                d.target.as_str(),
-                d.capabilities.iter().find(|capability| capability.id == id),
-            )
-        })
+        .map(|d| (d.target.as_str(), d.capabilities.iter().find(|capability| capability.id == id)))
         .collect();
     let grade = |found: &Option<&Capability>| found.map_or(Grade::Unsupported, |capability| capability.grade);
-    let best = targets
-        .iter()
-        .map(|(_, found)| grade(found))
-        .max()
-        .unwrap_or(Grade::Unsupported);
+    let best = targets.iter().map(|(_, found)| grade(found)).max().unwrap_or(Grade::Unsupported);
     let sign = match best {
         Grade::Native => "●",
         Grade::Emulated => "◐",
         Grade::Unsupported => return "–".to_owned(),
     };
     let mut why = Vec::new();
-    let having: Vec<&str> = targets
-        .iter()
-        .filter(|(_, found)| grade(found) == best)
-        .map(|(name, _)| *name)
-        .collect();
+    let having: Vec<&str> =
+        targets.iter().filter(|(_, found)| grade(found) == best).map(|(name, _)| *name).collect();
     if having.len() < targets.len() {
         why.push(format!("in the configuration `{}`", having.join("`, `")));
     }
     if best == Grade::Emulated {
-        let caveats = targets
-            .iter()
-            .filter_map(|(_, found)| found.as_ref()?.caveat.clone());
+        let caveats = targets.iter().filter_map(|(_, found)| found.as_ref()?.caveat.clone());
         why.extend(caveats.collect::<BTreeSet<_>>());
     }
     if why.is_empty() {
@@ -240,10 +206,7 @@ mod tests {
         let document = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
         let block = markdown(&declared(), &[]).unwrap();
         let once = replace(&document, &block).unwrap();
-        assert!(
-            once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n"),
-            "{once}"
-        );
+        assert!(once.starts_with("before\n<!--") && once.ends_with("-->\nafter\n"), "{once}");
         assert_eq!(replace(&once, &block).unwrap(), once);
         assert!(replace("no markers", &block).is_err());
     }
@@ -252,11 +215,6 @@ mod tests {
     fn a_provider_that_does_not_tell_is_a_failure() {
         let mut declared = declared();
         declared[0].unknown = Some("no address".into());
-        assert!(
-            markdown(&declared, &[])
-                .unwrap_err()
-                .to_string()
-                .contains("no address")
-        );
+        assert!(markdown(&declared, &[]).unwrap_err().to_string().contains("no address"));
     }
 }

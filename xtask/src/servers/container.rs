@@ -25,18 +25,13 @@ fn obtain(host: &Host<'_>, image: &str, program: &str) -> Result<Program> {
             reasons.push(format!("{failure}"));
             continue;
         }
-        host.groups
-            .check(engine, Command::new(&file).args(["pull", "--quiet", image]))?;
+        host.groups.check(engine, Command::new(&file).args(["pull", "--quiet", image]))?;
         let mut found = Program::of(file, format!("{engine} image {image}"));
         // `run` passes signals on to the server and ends with it; --init makes it heed them.
         let share = |path: &std::path::Path| format!("{0}:{0}", path.display());
-        found.arguments = ["run", "--rm", "--init", "--network", "host", "--volume"]
-            .map(Into::into)
-            .to_vec();
+        found.arguments = ["run", "--rm", "--init", "--network", "host", "--volume"].map(Into::into).to_vec();
         found.arguments.push(share(&host.workspace.target).into());
-        found
-            .arguments
-            .extend(["--volume".into(), share(&host.workspace.root).into()]);
+        found.arguments.extend(["--volume".into(), share(&host.workspace.root).into()]);
         found.arguments.extend([image.into(), program.into()]);
         return Ok(found);
     }

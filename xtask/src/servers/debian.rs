@@ -29,11 +29,7 @@ pub fn unpack(host: &Host<'_>, package: &str) -> Result<PathBuf> {
     for program in ["apt-get", "dpkg"] {
         on_path(program).ok_or_else(|| Failure::new(format!("no {program} here")))?;
     }
-    let work = host
-        .workspace
-        .own()
-        .join("debian")
-        .join(format!(".{package}.{}", std::process::id()));
+    let work = host.workspace.own().join("debian").join(format!(".{package}.{}", std::process::id()));
     let _ = fs::remove_dir_all(&work);
     let outcome = fetch(host, package, &work, &[]).or_else(|first| {
         // Root's package lists are absent, or so old that they name files that are gone: our own, then.
@@ -60,22 +56,14 @@ fn fetch(host: &Host<'_>, package: &str, work: &Path, options: &[OsString]) -> R
     let plan = host.groups.check("apt-get", &mut simulate)?;
     let packages = closure(&String::from_utf8_lossy(&plan));
     if packages.is_empty() {
-        return Err(Failure::new(format!(
-            "{package} is installed, but its program is not on PATH"
-        )));
+        return Err(Failure::new(format!("{package} is installed, but its program is not on PATH")));
     }
     let mut download = Command::new("apt-get");
     // The sandbox user cannot write here, and there is nothing that it would protect.
-    download
-        .args(options)
-        .args(["-q", "-o", "APT::Sandbox::User=root", "download"]);
-    host.groups
-        .check("apt-get", download.args(&packages).current_dir(&debs))?;
+    download.args(options).args(["-q", "-o", "APT::Sandbox::User=root", "download"]);
+    host.groups.check("apt-get", download.args(&packages).current_dir(&debs))?;
     for entry in fs::read_dir(&debs)? {
-        host.groups.check(
-            "dpkg",
-            Command::new("dpkg").arg("-x").arg(entry?.path()).arg(&tree),
-        )?;
+        host.groups.check("dpkg", Command::new("dpkg").arg("-x").arg(entry?.path()).arg(&tree))?;
     }
     Ok(())
 }
@@ -116,11 +104,7 @@ fn closure(plan: &str) -> Vec<String> {
             let version = line.split_once('(')?.1.split_whitespace().next()?;
             Some((name, version))
         })
-        .filter(|(name, _)| {
-            !["fonts-", "sphinx-"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        })
+        .filter(|(name, _)| !["fonts-", "sphinx-"].iter().any(|prefix| name.starts_with(prefix)))
         .map(|(name, version)| format!("{name}={version}"))
         .collect()
 }
@@ -135,9 +119,6 @@ mod tests {
             Inst redis-server (5:7.0.15-1~deb12u10 Debian-Security:12/oldstable-security [amd64])\n\
             Inst libssl3 [3.0.1] (3.0.2 Debian:12 [amd64]) []\n\
             Conf redis-server (5:7.0.15-1~deb12u10 Debian-Security:12/oldstable-security [amd64])\n";
-        assert_eq!(
-            closure(plan),
-            ["redis-server=5:7.0.15-1~deb12u10", "libssl3=3.0.2"]
-        );
+        assert_eq!(closure(plan), ["redis-server=5:7.0.15-1~deb12u10", "libssl3=3.0.2"]);
     }
 }

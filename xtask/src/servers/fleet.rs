@@ -55,12 +55,7 @@ impl std::fmt::Display for Plan {
 impl Fleet {
     /// No servers yet; their processes go to `groups`.
     pub fn new(groups: Groups) -> Self {
-        Self {
-            groups,
-            running: Vec::new(),
-            given: Vec::new(),
-            absent: Vec::new(),
-        }
+        Self { groups, running: Vec::new(), given: Vec::new(), absent: Vec::new() }
     }
 
     /// How `server` would be had; nothing is fetched or started.
@@ -69,10 +64,7 @@ impl Fleet {
             return Plan::Given(server.variables[0]);
         }
         let sources = (server.sources)(host);
-        match sources
-            .iter()
-            .find(|source| source.here && (source.obtain)(host).is_ok())
-        {
+        match sources.iter().find(|source| source.here && (source.obtain)(host).is_ok()) {
             Some(source) => Plan::Here(source.what.clone()),
             None => Plan::Fetch(sources.into_iter().map(|source| source.what).collect()),
         }
@@ -113,12 +105,7 @@ impl Fleet {
             };
             match start(&self.groups, server, &program, &place) {
                 Ok(group) => {
-                    return Ok(Running {
-                        server,
-                        program,
-                        place,
-                        group: Some(group),
-                    });
+                    return Ok(Running { server, program, place, group: Some(group) });
                 }
                 Err(error) => failure = error,
             }
@@ -131,12 +118,7 @@ impl Fleet {
         let mut all = BTreeMap::new();
         for running in &self.running {
             all.extend(
-                running
-                    .server
-                    .variables
-                    .iter()
-                    .copied()
-                    .zip((running.server.addresses)(&running.place)),
+                running.server.variables.iter().copied().zip((running.server.addresses)(&running.place)),
             );
         }
         // What somebody set by hand wins, for a variable that belongs to two servers as well.
@@ -146,9 +128,7 @@ impl Fleet {
 
     /// The servers that could not be had, with the reason.
     pub fn absent(&self) -> impl Iterator<Item = (&'static Server, &str)> {
-        self.absent
-            .iter()
-            .map(|(server, reason)| (*server, reason.as_str()))
+        self.absent.iter().map(|(server, reason)| (*server, reason.as_str()))
     }
 
     /// Whether this fleet runs `name`.
@@ -161,28 +141,19 @@ impl Fleet {
         self.running
             .iter()
             .map(|running| {
-                format!(
-                    "{:<10} {} ({})",
-                    running.server.name, running.server.what, running.program.origin
-                )
+                format!("{:<10} {} ({})", running.server.name, running.server.what, running.program.origin)
             })
             .collect()
     }
 
     /// Stops a server in the orderly way.
     pub fn stop(&mut self, name: &str) -> Result<()> {
-        self.named(name)?
-            .group
-            .take()
-            .map_or(Ok(()), |mut group| group.stop().map(drop))
+        self.named(name)?.group.take().map_or(Ok(()), |mut group| group.stop().map(drop))
     }
 
     /// Kills a server.
     pub fn kill(&mut self, name: &str) -> Result<()> {
-        self.named(name)?
-            .group
-            .take()
-            .map_or(Ok(()), |mut group| group.kill().map(drop))
+        self.named(name)?.group.take().map_or(Ok(()), |mut group| group.kill().map(drop))
     }
 
     /// Starts a stopped server again, on the ports it had, and waits until it answers.
@@ -198,18 +169,12 @@ impl Fleet {
 
     /// Freezes a server: its connections stay open and nothing answers.
     pub fn pause(&mut self, name: &str) -> Result<()> {
-        self.named(name)?
-            .group
-            .as_ref()
-            .map_or(Ok(()), |group| group.signal(Signal::STOP))
+        self.named(name)?.group.as_ref().map_or(Ok(()), |group| group.signal(Signal::STOP))
     }
 
     /// Lets a frozen server go on.
     pub fn resume(&mut self, name: &str) -> Result<()> {
-        self.named(name)?
-            .group
-            .as_ref()
-            .map_or(Ok(()), |group| group.signal(Signal::CONT))
+        self.named(name)?.group.as_ref().map_or(Ok(()), |group| group.signal(Signal::CONT))
     }
 
     /// Stops every server; none can be started again.
@@ -226,16 +191,9 @@ impl Fleet {
 
     fn named(&mut self, name: &str) -> Result<&mut Running> {
         if self.given.contains(&name) {
-            return Err(Failure::new(format!(
-                "{name} was given by its address and is not ours to control"
-            )));
+            return Err(Failure::new(format!("{name} was given by its address and is not ours to control")));
         }
-        let known = self
-            .running
-            .iter()
-            .map(|running| running.server.name)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let known = self.running.iter().map(|running| running.server.name).collect::<Vec<_>>().join(", ");
         self.running
             .iter_mut()
             .find(|running| running.server.name == name)
@@ -294,10 +252,6 @@ fn start(groups: &Groups, server: &Server, program: &Program, place: &Place) -> 
 /// The end of a log file, on one line.
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(3)..].join(" | ")
 }

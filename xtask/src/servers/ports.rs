@@ -13,13 +13,8 @@ pub fn free(count: usize) -> Result<Vec<u16>> {
     const LAST: u16 = 32_000;
     let span = u32::from(LAST - FIRST);
     // Start somewhere that differs between processes and calls; two runs side by side then rarely try the same port.
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let start = std::process::id()
-        .wrapping_mul(2_654_435_761)
-        .wrapping_add(now.subsec_micros())
-        % span;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let start = std::process::id().wrapping_mul(2_654_435_761).wrapping_add(now.subsec_micros()) % span;
     let mut held = Vec::new();
     for step in 0..span {
         if held.len() == count {
@@ -32,11 +27,7 @@ pub fn free(count: usize) -> Result<Vec<u16>> {
         return Err(Failure::new("no free port between 18000 and 32000"));
     }
     // The listeners are held until all are found, so that no port comes twice.
-    Ok(held
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .map(|address| address.port())
-        .collect())
+    Ok(held.iter().filter_map(|listener| listener.local_addr().ok()).map(|address| address.port()).collect())
 }
 
 #[cfg(test)]

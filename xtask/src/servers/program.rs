@@ -20,12 +20,7 @@ pub struct Program {
 impl Program {
     /// A program of this machine.
     pub fn of(file: impl Into<PathBuf>, origin: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            arguments: Vec::new(),
-            variables: Vec::new(),
-            origin: origin.into(),
-        }
+        Self { file: file.into(), arguments: Vec::new(), variables: Vec::new(), origin: origin.into() }
     }
 
     /// A program of a private tree, which finds its libraries there.
@@ -44,9 +39,7 @@ impl Program {
     /// The command without the server's own arguments.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.file);
-        command
-            .args(&self.arguments)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }
@@ -57,12 +50,9 @@ fn tree_variables(tree: &Path) -> Vec<(OsString, OsString)> {
     for lib in [tree.join("usr/lib"), tree.join("lib")] {
         let Ok(entries) = lib.read_dir() else { continue };
         folders.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().contains("-linux-gnu"))
+            path.file_name().is_some_and(|name| name.to_string_lossy().contains("-linux-gnu"))
                 && path.is_dir()
         }));
     }
-    std::env::join_paths(folders)
-        .map(|joined| vec![("LD_LIBRARY_PATH".into(), joined)])
-        .unwrap_or_default()
+    std::env::join_paths(folders).map(|joined| vec![("LD_LIBRARY_PATH".into(), joined)]).unwrap_or_default()
 }

@@ -36,26 +36,16 @@ pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
                 // No Python on this machine: the package's closure brought one.
                 let python = Program::of_tree(&tree, "usr/bin/python3", &origin);
                 let python = python.with_variable("PYTHONPATH", packages.as_os_str());
-                try_import(host, &python, module)
-                    .map(|()| python)
-                    .map_err(|_| failure)
+                try_import(host, &python, module).map(|()| python).map_err(|_| failure)
             })
         }),
     };
     let pip = Source {
-        what: format!(
-            "pip install {} into the target directory (under 1 MB, a few seconds)",
-            module.pip
-        ),
+        what: format!("pip install {} into the target directory (under 1 MB, a few seconds)", module.pip),
         here: pip_folder(host, module).is_dir(),
         obtain: Box::new(move |host| {
             let packages = pip_install(host, module)?;
-            with_packages(
-                host,
-                module,
-                Some(&packages),
-                &format!("PyPI package {}", module.pip),
-            )
+            with_packages(host, module, Some(&packages), &format!("PyPI package {}", module.pip))
         }),
     };
     vec![installed, debian, pip]
@@ -73,18 +63,9 @@ fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {
     let python = on_path("python3").ok_or_else(|| Failure::new("no python3 on PATH"))?;
     let work = folder.with_extension(format!("part{}", std::process::id()));
     let mut install = Command::new(python);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--target",
-    ]);
-    let outcome = host
-        .groups
-        .check("pip", install.arg(&work).arg(module.pip))
-        .context("cannot install by pip");
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
+    let outcome =
+        host.groups.check("pip", install.arg(&work).arg(module.pip)).context("cannot install by pip");
     let outcome =
         outcome.and_then(|_| fs::rename(&work, &folder).context("cannot put the packages in place"));
     let _ = fs::remove_dir_all(&work);
@@ -94,10 +75,7 @@ fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {
 /// The first interpreter that can import the module, with `packages` on its path if given.
 fn with_packages(host: &Host<'_>, module: Module, packages: Option<&Path>, origin: &str) -> Result<Program> {
     let mut failure = Failure::new("no python3 on PATH");
-    for python in [on_path("python3"), Some(PathBuf::from("/usr/bin/python3"))]
-        .into_iter()
-        .flatten()
-    {
+    for python in [on_path("python3"), Some(PathBuf::from("/usr/bin/python3"))].into_iter().flatten() {
         let mut program = Program::of(python, origin);
         if let Some(packages) = packages {
             program = program.with_variable("PYTHONPATH", packages);
@@ -113,7 +91,5 @@ fn with_packages(host: &Host<'_>, module: Module, packages: Option<&Path>, origi
 fn try_import(host: &Host<'_>, python: &Program, module: Module) -> Result<()> {
     // ssl and asyncio too: a Python can lack them.
     let script = format!("import asyncio, ssl, {}", module.import);
-    host.groups
-        .check("python3", python.command().args(["-c", &script]))
-        .map(drop)
+    host.groups.check("python3", python.command().args(["-c", &script])).map(drop)
 }

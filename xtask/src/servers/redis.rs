@@ -57,11 +57,7 @@ fn sources(host: &Host<'_>) -> Vec<Source> {
             here: debian::is_here(host, PACKAGE),
             obtain: Box::new(|host| {
                 let tree = debian::unpack(host, PACKAGE)?;
-                Ok(Program::of_tree(
-                    &tree,
-                    "usr/bin/redis-server",
-                    format!("Debian package {PACKAGE}"),
-                ))
+                Ok(Program::of_tree(&tree, "usr/bin/redis-server", format!("Debian package {PACKAGE}")))
             }),
         },
         container::source("docker.io/library/redis:7", "redis-server"),
@@ -71,16 +67,7 @@ fn sources(host: &Host<'_>) -> Vec<Source> {
 fn command(program: &Program, place: &Place) -> Command {
     let mut command = program.command();
     // Nothing on disk: a restart comes back empty, as a cache may.
-    command.args([
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--daemonize",
-        "no",
-    ]);
+    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
     command.args(["--databases", "16", "--dir"]).arg(&place.data);
     command
 }
@@ -95,12 +82,7 @@ fn tls_command(program: &Program, place: &Place) -> Result<Command> {
     let acl = place.data.join("users.acl");
     std::fs::write(&acl, "user default off\nuser app on >s3cret ~* &* +@all\n")?;
     let mut command = command(program, place);
-    command.args([
-        "--port",
-        &place.ports[1].to_string(),
-        "--tls-port",
-        &place.ports[0].to_string(),
-    ]);
+    command.args(["--port", &place.ports[1].to_string(), "--tls-port", &place.ports[0].to_string()]);
     command.arg("--tls-cert-file").arg(place.tls("server.pem"));
     command.arg("--tls-key-file").arg(place.tls("server.key"));
     command.arg("--tls-ca-cert-file").arg(place.tls("ca.pem"));
@@ -115,9 +97,5 @@ fn ping(port: u16, before: &str) -> Result<()> {
     stream.write_all(format!("{before}PING\r\nQUIT\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    if answer.contains("+PONG") {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("answered {:?}", answer.trim())))
-    }
+    if answer.contains("+PONG") { Ok(()) } else { Err(Failure::new(format!("answered {:?}", answer.trim()))) }
 }

@@ -43,28 +43,19 @@ pub const SMTP: Server = Server {
     },
 };
 
-const AIOSMTPD: Module = Module {
-    import: "aiosmtpd.smtp",
-    debian: "python3-aiosmtpd",
-    pip: "aiosmtpd==1.4.6",
-};
+const AIOSMTPD: Module =
+    Module { import: "aiosmtpd.smtp", debian: "python3-aiosmtpd", pip: "aiosmtpd==1.4.6" };
 
 fn command(program: &Program, place: &Place) -> Result<Command> {
     std::fs::create_dir_all(&place.keep)?;
     let mut command = program.command();
     // No .pyc files beside the script: that folder is the repository's.
-    command
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .arg(place.tool.join("servers/smtp.py"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1").arg(place.tool.join("servers/smtp.py"));
     for (door, port) in ["--plain", "--starttls", "--tls"].iter().zip(&place.ports) {
         command.arg(door).arg(port.to_string());
     }
     command.arg("--spool").arg(&place.keep);
-    command
-        .arg("--certificate")
-        .arg(place.tls("server.pem"))
-        .arg("--key")
-        .arg(place.tls("server.key"));
+    command.arg("--certificate").arg(place.tls("server.pem")).arg("--key").arg(place.tls("server.key"));
     Ok(command)
 }
 
@@ -78,9 +69,7 @@ fn greet(port: u16) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let mut expect = |code: &str| loop {
-        let line = lines
-            .next()
-            .ok_or_else(|| Failure::new("closed the connection"))??;
+        let line = lines.next().ok_or_else(|| Failure::new("closed the connection"))??;
         if !line.starts_with(code) {
             return Err(Failure::new(format!("answered {line:?}")));
         }

@@ -26,18 +26,10 @@ pub fn clauses(tree: &Tree, findings: &mut Findings) {
             prove(file, domain, &mut proven, findings);
         }
         for (id, (file, line)) in cited.iter().filter(|(id, _)| !proven.contains_key(*id)) {
-            findings.at(
-                file,
-                *line,
-                format!("({id}) is cited here, and no clause in {suite} has that id"),
-            );
+            findings.at(file, *line, format!("({id}) is cited here, and no clause in {suite} has that id"));
         }
         for (id, (file, line)) in proven.iter().filter(|(id, _)| !cited.contains_key(*id)) {
-            findings.at(
-                file,
-                *line,
-                format!("the clause {id} is cited by no promise in {docs}"),
-            );
+            findings.at(file, *line, format!("the clause {id} is cited by no promise in {docs}"));
         }
     }
 }
@@ -65,11 +57,8 @@ pub fn refusals(tree: &Tree, findings: &mut Findings) {
 /// Domains with a contract in core: folders that hold a trait whose docs cite clauses or that have a crate.
 fn domains(tree: &Tree) -> Vec<&str> {
     let folder = |path: &'_ str| -> Option<String> {
-        let name = path
-            .strip_prefix("crates/external-core/src/")?
-            .strip_suffix('/')?;
-        tree.has(&format!("crates/external-{name}/"))
-            .then(|| name.to_owned())
+        let name = path.strip_prefix("crates/external-core/src/")?.strip_suffix('/')?;
+        tree.has(&format!("crates/external-{name}/")).then(|| name.to_owned())
     };
     tree.paths
         .iter()
@@ -85,11 +74,7 @@ fn cite<'a>(file: &'a Source, domain: &str, cited: &mut Places<'a>) {
         if !text.starts_with("///") && !text.starts_with("//!") {
             continue;
         }
-        for inside in text
-            .split('(')
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap_or(rest))
-        {
+        for inside in text.split('(').skip(1).map(|rest| rest.split(')').next().unwrap_or(rest)) {
             for id in inside.split(',').map(str::trim).filter(|id| is_id(id, domain)) {
                 cited.entry(id).or_insert((&file.path, line));
             }
@@ -145,11 +130,7 @@ fn bullets(file: &Source, has_client_suite: bool, client: &str, findings: &mut F
         } else if text == "}" {
             inside = false;
         }
-        let doc = text
-            .trim_start()
-            .strip_prefix("///")
-            .filter(|_| inside)
-            .map(str::trim_end);
+        let doc = text.trim_start().strip_prefix("///").filter(|_| inside).map(str::trim_end);
         let starts = doc.is_some_and(|doc| doc.starts_with(" - "));
         let goes_on = doc.is_some_and(|doc| doc.starts_with("  "));
         if !goes_on && let Some((line, text)) = bullet.take() {
@@ -171,15 +152,10 @@ fn judge(
     client: &str,
     findings: &mut Findings,
 ) {
-    let ids = text
-        .strip_suffix(')')
-        .and_then(|text| text.rsplit_once('('))
-        .map_or("", |(_, ids)| ids);
+    let ids = text.strip_suffix(')').and_then(|text| text.rsplit_once('(')).map_or("", |(_, ids)| ids);
     let is_client = ids == "client" || ids.ends_with(", client");
-    let domain = client
-        .strip_prefix("crates/external-")
-        .and_then(|rest| rest.split('/').next())
-        .unwrap_or_default();
+    let domain =
+        client.strip_prefix("crates/external-").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let is_known = |id: &str| id == "client" || is_id(id, domain) || is_id(id, "common");
     if ids.is_empty() || !ids.split(',').map(str::trim).all(is_known) {
         findings.at(
@@ -188,11 +164,7 @@ fn judge(
             "end this promise in the id of the clause that proves it, or in (client)",
         );
     } else if is_client && !has_client_suite {
-        findings.at(
-            &file.path,
-            line,
-            format!("(client): there is no {client} to prove it"),
-        );
+        findings.at(&file.path, line, format!("(client): there is no {client} to prove it"));
     }
 }
 
@@ -228,24 +200,13 @@ mod tests {
                 ("crates/external-x/src/lib.rs", ""),
             ],
         );
+        assert!(said.iter().any(|line| line.contains("(x.put.2) is cited here")), "{said:#?}");
         assert!(
-            said.iter().any(|line| line.contains("(x.put.2) is cited here")),
+            said.iter().any(|line| line.contains("the clause x.put.3 is cited by no promise")),
             "{said:#?}"
         );
-        assert!(
-            said.iter()
-                .any(|line| line.contains("the clause x.put.3 is cited by no promise")),
-            "{said:#?}"
-        );
-        assert!(
-            said.iter().any(|line| line.contains("x.put.1 stands at")),
-            "{said:#?}"
-        );
-        assert!(
-            said.iter()
-                .any(|line| line.contains("no crates/external-x/tests/client.rs")),
-            "{said:#?}"
-        );
+        assert!(said.iter().any(|line| line.contains("x.put.1 stands at")), "{said:#?}");
+        assert!(said.iter().any(|line| line.contains("no crates/external-x/tests/client.rs")), "{said:#?}");
         assert_eq!(said.len(), 4, "{said:#?}");
     }
 
@@ -253,10 +214,7 @@ mod tests {
     fn a_capability_comes_with_its_refusal() {
         let text =
             "//! S.\nClause { level: Level::Capability(\"a\") }\nclause!().capability(\"a\", check!());\n";
-        let said = said(
-            super::refusals,
-            &[("crates/external-contract/src/x/put.rs", text)],
-        );
+        let said = said(super::refusals, &[("crates/external-contract/src/x/put.rs", text)]);
         assert_eq!(said.len(), 1, "{said:?}");
     }
 
@@ -266,15 +224,9 @@ mod tests {
             "//! T.\npub trait XService {\n    /// - A promise that nobody proves.\n    fn put();\n}\n";
         let said = said(
             super::clauses,
-            &[
-                ("crates/external-core/src/x/service.rs", text),
-                ("crates/external-x/src/lib.rs", ""),
-            ],
+            &[("crates/external-core/src/x/service.rs", text), ("crates/external-x/src/lib.rs", "")],
         );
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(
-            said[0].starts_with("crates/external-core/src/x/service.rs:3: "),
-            "{said:?}"
-        );
+        assert!(said[0].starts_with("crates/external-core/src/x/service.rs:3: "), "{said:?}");
     }
 }

@@ -9,48 +9,27 @@ const LIMIT: usize = 800;
 
 /// Places where `cfg(feature)` may stand beside `lib.rs` and `providers/mod.rs`, and why.
 const FEATURE_GATES: &[(&str, &str, &str)] = &[
-    (
-        "crates/external-core/src/secret.rs",
-        "schema",
-        "the impl stands beside the type that it describes",
-    ),
-    (
-        "crates/external-core/src/build/tls.rs",
-        "schema",
-        "the derive stands on the type that it describes",
-    ),
+    ("crates/external-core/src/secret.rs", "schema", "the impl stands beside the type that it describes"),
+    ("crates/external-core/src/build/tls.rs", "schema", "the derive stands on the type that it describes"),
 ];
 
 /// Every file opens with `//!`.
 pub fn opening(tree: &Tree, findings: &mut Findings) {
     for file in tree.rust() {
         if !file.text.starts_with("//!") {
-            findings.at(
-                &file.path,
-                1,
-                "open the file with `//!`: what it is for, in a sentence or two",
-            );
+            findings.at(&file.path, 1, "open the file with `//!`: what it is for, in a sentence or two");
         }
     }
 }
 
 /// 300 lines are the aim; above 500 the file explains itself, above 800 it is split. Tests are not counted.
 pub fn length(tree: &Tree, findings: &mut Findings) {
-    for file in tree
-        .rust()
-        .filter(|file| !file.is_test() && !is_tests_file(&file.path))
-    {
+    for file in tree.rust().filter(|file| !file.is_test() && !is_tests_file(&file.path)) {
         let lines = file.code().count();
-        let explained = file
-            .text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .any(|l| l.contains("Long because"));
+        let explained =
+            file.text.lines().take_while(|line| line.starts_with("//!")).any(|l| l.contains("Long because"));
         if lines > LIMIT {
-            findings.on(
-                &file.path,
-                format!("{lines} lines without its tests, above {LIMIT}: split it"),
-            );
+            findings.on(&file.path, format!("{lines} lines without its tests, above {LIMIT}: split it"));
         } else if lines > EXPLAIN && !explained {
             findings.on(
                 &file.path,
@@ -77,19 +56,13 @@ pub fn names(tree: &Tree, findings: &mut Findings) {
 /// `cfg(feature)` in `lib.rs`, `providers/mod.rs`, and one `simulator` line in a provider's `mod.rs`. Tests may have it.
 pub fn feature_gates(tree: &Tree, findings: &mut Findings) {
     let mut used = Vec::new();
-    for file in tree
-        .rust()
-        .filter(|file| file.path.starts_with("crates/") && !file.is_test())
-    {
+    for file in tree.rust().filter(|file| file.path.starts_with("crates/") && !file.is_test()) {
         if file.path.ends_with("/src/lib.rs") || file.path.ends_with("/src/providers/mod.rs") {
             continue;
         }
         let is_provider = file.path.contains("/src/providers/") && file.name() == "mod.rs";
         let mut simulators = 0;
-        for (line, text) in file
-            .statements()
-            .filter(|(_, text)| is_gate(text, &["feature ="]))
-        {
+        for (line, text) in file.statements().filter(|(_, text)| is_gate(text, &["feature ="])) {
             if is_provider && text.contains("\"simulator\"") && simulators == 0 {
                 simulators += 1;
                 continue;
@@ -125,14 +98,7 @@ fn stale_exceptions(tree: &Tree, used: &[&(&str, &str, &str)], findings: &mut Fi
 
 /// `cfg(unix)`, `cfg(windows)`, `cfg(target_…)` only in a file `platform.rs`.
 pub fn platform_gates(tree: &Tree, findings: &mut Findings) {
-    let words = [
-        "unix",
-        "windows",
-        "target_os",
-        "target_family",
-        "target_arch",
-        "target_env",
-    ];
+    let words = ["unix", "windows", "target_os", "target_family", "target_arch", "target_env"];
     for file in tree.rust().filter(|file| file.name() != "platform.rs") {
         for (line, _) in file.statements().filter(|(_, text)| is_gate(text, &words)) {
             findings.at(
@@ -145,13 +111,10 @@ pub fn platform_gates(tree: &Tree, findings: &mut Findings) {
 }
 
 fn is_gate(text: &str, words: &[&str]) -> bool {
-    ["cfg(", "cfg!(", "cfg_attr("]
-        .iter()
-        .filter_map(|gate| text.split_once(gate))
-        .any(|(before, rest)| {
-            // A string that holds the words is no gate.
-            before.matches('"').count() % 2 == 0 && words.iter().any(|word| rest.contains(word))
-        })
+    ["cfg(", "cfg!(", "cfg_attr("].iter().filter_map(|gate| text.split_once(gate)).any(|(before, rest)| {
+        // A string that holds the words is no gate.
+        before.matches('"').count() % 2 == 0 && words.iter().any(|word| rest.contains(word))
+    })
 }
 
 /// A test module kept in a file of its own.
@@ -165,35 +128,22 @@ mod tests {
 
     #[test]
     fn a_file_opens_with_its_purpose() {
-        assert_eq!(
-            said(super::opening, &[("crates/a/src/lib.rs", "//! A.\n")]),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            said(super::opening, &[("crates/a/src/b.rs", "use a;\n//! A.\n")]).len(),
-            1
-        );
+        assert_eq!(said(super::opening, &[("crates/a/src/lib.rs", "//! A.\n")]), Vec::<String>::new());
+        assert_eq!(said(super::opening, &[("crates/a/src/b.rs", "use a;\n//! A.\n")]).len(), 1);
     }
 
     #[test]
     fn long_files_explain_themselves_and_very_long_ones_fail() {
         let body = |n: usize| "let x = 1;\n".repeat(n);
         let explained = format!("//! A. Long because it is one table.\n{}", body(600));
-        let tested = format!(
-            "//! A.\n{}#[cfg(test)]\nmod tests {{\n{}}}\n",
-            body(400),
-            body(900)
-        );
+        let tested = format!("//! A.\n{}#[cfg(test)]\nmod tests {{\n{}}}\n", body(400), body(900));
         let said = said(
             super::length,
             &[
                 ("crates/a/src/short.rs", &body(500)),
                 ("crates/a/src/silent.rs", &body(501)),
                 ("crates/a/src/explained.rs", &explained),
-                (
-                    "crates/a/src/huge.rs",
-                    &format!("//! Long because.\n{}", body(800)),
-                ),
+                ("crates/a/src/huge.rs", &format!("//! Long because.\n{}", body(800))),
                 ("crates/a/src/tested.rs", &tested),
                 ("crates/a/tests/all.rs", &body(2000)),
             ],
@@ -205,10 +155,7 @@ mod tests {
 
     #[test]
     fn drawers_are_refused() {
-        let said = said(
-            super::names,
-            &[("crates/a/src/utils.rs", ""), ("crates/a/src/types/mod.rs", "")],
-        );
+        let said = said(super::names, &[("crates/a/src/utils.rs", ""), ("crates/a/src/types/mod.rs", "")]);
         assert_eq!(said.len(), 2, "{said:?}");
     }
 
@@ -223,26 +170,18 @@ mod tests {
                 ("crates/a/src/providers/mod.rs", gate),
                 ("crates/a/src/providers/x/mod.rs", simulator),
                 ("crates/a/src/providers/y/mod.rs", gate),
-                (
-                    "crates/a/src/b.rs",
-                    "//! Not `#[cfg(feature = \"x\")]`.\nlet s = \"cfg(feature = 1)\";\n",
-                ),
+                ("crates/a/src/b.rs", "//! Not `#[cfg(feature = \"x\")]`.\nlet s = \"cfg(feature = 1)\";\n"),
             ],
         );
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(
-            said[0].starts_with("crates/a/src/providers/y/mod.rs:2: "),
-            "{said:?}"
-        );
+        assert!(said[0].starts_with("crates/a/src/providers/y/mod.rs:2: "), "{said:?}");
     }
 
     #[test]
     fn platform_gates_stand_in_platform_rs() {
         let gate = "//! A.\nif cfg!(windows) {}\n#[cfg(unix)]\nfn f() {}\n";
-        let said = said(
-            super::platform_gates,
-            &[("crates/a/src/platform.rs", gate), ("crates/a/src/b.rs", gate)],
-        );
+        let said =
+            said(super::platform_gates, &[("crates/a/src/platform.rs", gate), ("crates/a/src/b.rs", gate)]);
         assert_eq!(said.len(), 2, "{said:?}");
     }
 }

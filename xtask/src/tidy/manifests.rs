@@ -40,11 +40,7 @@ pub fn versions(tree: &Tree, findings: &mut Findings) {
         }
     }
     for package in tree.packages.iter().filter(|package| package.is_published()) {
-        for dependency in package
-            .dependencies
-            .iter()
-            .filter(|d| d.name == "external-contract")
-        {
+        for dependency in package.dependencies.iter().filter(|d| d.name == "external-contract") {
             let path = format!("{}/Cargo.toml", tree.folder(package));
             if dependency.kind.as_deref() != Some("dev") {
                 findings.on(&path, "external-contract is a dev-dependency and nothing else");
@@ -72,10 +68,8 @@ pub fn arrows(tree: &Tree, findings: &mut Findings) {
     for package in &tree.packages {
         let path = format!("{}/Cargo.toml", tree.folder(package));
         let is_domain = domains.contains(&package.name.as_str());
-        for Dependency { name, kind, .. } in package
-            .dependencies
-            .iter()
-            .filter(|d| domains.contains(&d.name.as_str()))
+        for Dependency { name, kind, .. } in
+            package.dependencies.iter().filter(|d| domains.contains(&d.name.as_str()))
         {
             // A crate's own circle (a dev-dependency on itself) is no arrow to another.
             if *name == package.name {
@@ -91,19 +85,15 @@ pub fn arrows(tree: &Tree, findings: &mut Findings) {
             }
         }
         if package.name == "external-core" {
-            for Dependency { name, .. } in package
-                .dependencies
-                .iter()
-                .filter(|d| d.name.starts_with("external-"))
+            for Dependency { name, .. } in
+                package.dependencies.iter().filter(|d| d.name.starts_with("external-"))
             {
                 findings.on(&path, format!("{name}: core depends on none of the others"));
             }
         }
         if package.name == "xtask" {
-            for Dependency { name, .. } in package
-                .dependencies
-                .iter()
-                .filter(|d| d.name.starts_with("external-"))
+            for Dependency { name, .. } in
+                package.dependencies.iter().filter(|d| d.name.starts_with("external-"))
             {
                 findings.on(&path, format!("{name}: xtask depends on no workspace crate"));
             }
@@ -127,10 +117,7 @@ pub fn all_providers(tree: &Tree, findings: &mut Findings) {
             continue;
         }
         if !package.features.contains_key(id) {
-            findings.on(
-                &path,
-                format!("the provider {id} has a folder and no feature: add `{id} = [...]`"),
-            );
+            findings.on(&path, format!("the provider {id} has a folder and no feature: add `{id} = [...]`"));
             continue;
         }
         let all = package.features.get("all-providers").cloned().unwrap_or_default();
@@ -143,15 +130,9 @@ pub fn all_providers(tree: &Tree, findings: &mut Findings) {
                 ),
             );
         }
-        if package
-            .features
-            .get("default")
-            .is_some_and(|default| default.iter().any(|feature| feature == id))
+        if package.features.get("default").is_some_and(|default| default.iter().any(|feature| feature == id))
         {
-            findings.on(
-                &path,
-                format!("take {id} out of `default`: providers are off by default"),
-            );
+            findings.on(&path, format!("take {id} out of `default`: providers are off by default"));
         }
     }
 }
@@ -236,20 +217,9 @@ mod tests {
         super::all_providers(&tree, &mut findings);
         let said: Vec<_> = findings.0.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 3, "{said:?}");
-        assert!(
-            said.iter()
-                .any(|line| line.contains("add one to `all-providers`")),
-            "{said:?}"
-        );
-        assert!(
-            said.iter()
-                .any(|line| line.contains("three has a folder and no feature")),
-            "{said:?}"
-        );
-        assert!(
-            said.iter().any(|line| line.contains("take two out of `default`")),
-            "{said:?}"
-        );
+        assert!(said.iter().any(|line| line.contains("add one to `all-providers`")), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("three has a folder and no feature")), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("take two out of `default`")), "{said:?}");
     }
 
     #[test]

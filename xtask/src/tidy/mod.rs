@@ -38,11 +38,7 @@ pub struct Findings(Vec<Finding>);
 
 impl Findings {
     fn at(&mut self, file: &str, line: usize, message: impl Into<String>) {
-        self.0.push(Finding {
-            file: file.to_owned(),
-            line,
-            message: message.into(),
-        });
+        self.0.push(Finding { file: file.to_owned(), line, message: message.into() });
     }
 
     fn on(&mut self, file: &str, message: impl Into<String>) {
@@ -56,25 +52,16 @@ pub type Check = fn(&Tree, &mut Findings);
 /// Every check, with the rule that it holds.
 pub const CHECKS: &[(&str, Check)] = &[
     ("the visible top level is as stated", layout::top_level),
-    (
-        "published crates carry README, CHANGELOG and both licences",
-        layout::crate_files,
-    ),
+    ("published crates carry README, CHANGELOG and both licences", layout::crate_files),
     ("every file opens with //!", files::opening),
     ("files stay short", files::length),
     ("files are named after what is inside", files::names),
     ("cfg(feature) stands in few places", files::feature_gates),
-    (
-        "cfg(unix) and its like stand in platform.rs",
-        files::platform_gates,
-    ),
+    ("cfg(unix) and its like stand in platform.rs", files::platform_gates),
     ("members inherit the lints", manifests::lints),
     ("versions stand in the root manifest", manifests::versions),
     ("dependencies follow the arrows", manifests::arrows),
-    (
-        "all-providers is complete, and off by default",
-        manifests::all_providers,
-    ),
+    ("all-providers is complete, and off by default", manifests::all_providers),
     ("a provider folder is the whole story", providers::folders),
     ("providers know no sibling and no client", providers::imports),
     ("promises and clauses cite each other", contracts::clauses),
@@ -88,9 +75,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     for (_, check) in CHECKS {
         check(tree, &mut findings);
     }
-    findings
-        .0
-        .sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    findings.0.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     findings.0
 }
 
@@ -110,10 +95,6 @@ pub(crate) mod tests {
     fn the_workspace_is_tidy() {
         let findings = check(&Tree::read(&Workspace::load().unwrap()).unwrap());
         let text: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        assert!(
-            findings.is_empty(),
-            "{}\n`cargo xtask tidy` says this too",
-            text.join("\n")
-        );
+        assert!(findings.is_empty(), "{}\n`cargo xtask tidy` says this too", text.join("\n"));
     }
 }

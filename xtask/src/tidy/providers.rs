@@ -14,11 +14,7 @@ pub fn folders(tree: &Tree, findings: &mut Findings) {
             );
             continue;
         };
-        let docs: String = module
-            .text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .collect();
+        let docs: String = module.text.lines().take_while(|line| line.starts_with("//!")).collect();
         for name in ["config.rs", "error.rs"] {
             // The reference implementations have no vendor whose errors a table could map.
             let is_needless = id == "memory" && name == "error.rs";
@@ -32,10 +28,8 @@ pub fn folders(tree: &Tree, findings: &mut Findings) {
             }
         }
         if !tree.has(&format!("{folder}/contract.toml")) {
-            findings.on(
-                &folder,
-                "no contract.toml: without it the contract suite does not test this provider",
-            );
+            findings
+                .on(&folder, "no contract.toml: without it the contract suite does not test this provider");
         }
     }
 }
@@ -44,10 +38,8 @@ pub fn folders(tree: &Tree, findings: &mut Findings) {
 pub fn imports(tree: &Tree, findings: &mut Findings) {
     let providers = tree.providers();
     for file in tree.rust().filter(|file| !file.is_test()) {
-        let Some((package, rest)) = file
-            .path
-            .strip_prefix("crates/")
-            .and_then(|p| p.split_once("/src/providers/"))
+        let Some((package, rest)) =
+            file.path.strip_prefix("crates/").and_then(|p| p.split_once("/src/providers/"))
         else {
             continue;
         };
@@ -56,10 +48,7 @@ pub fn imports(tree: &Tree, findings: &mut Findings) {
         };
         // How the folder `providers` is named from here.
         let up = "super::".repeat(1 + inside.matches('/').count() + usize::from(!inside.ends_with("mod.rs")));
-        let siblings = providers
-            .iter()
-            .filter(|(other, _)| *other == package)
-            .map(|(_, id)| *id);
+        let siblings = providers.iter().filter(|(other, _)| *other == package).map(|(_, id)| *id);
         let siblings: Vec<&str> = siblings.filter(|sibling| *sibling != id).collect();
         for (line, text) in file.statements() {
             for sibling in &siblings {
@@ -72,14 +61,9 @@ pub fn imports(tree: &Tree, findings: &mut Findings) {
                     findings.at(&file.path, line, format!("a provider never imports a sibling ({sibling}): move what both need out of the folder"));
                 }
             }
-            let after = text
-                .match_indices("crate::")
-                .map(|(at, found)| &text[at + found.len()..]);
+            let after = text.match_indices("crate::").map(|(at, found)| &text[at + found.len()..]);
             let is_client = |rest: &str| {
-                let name: String = rest
-                    .chars()
-                    .take_while(|c| c.is_alphanumeric() || *c == '_')
-                    .collect();
+                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 name == "client" || name.ends_with("Client")
             };
             // `external_core::…Client` would be found too, if core had one.
@@ -103,10 +87,7 @@ mod tests {
         let said = said(
             super::folders,
             &[
-                (
-                    "crates/x/src/providers/a/mod.rs",
-                    "//! A. It has no `error.rs`: nothing fails.\n",
-                ),
+                ("crates/x/src/providers/a/mod.rs", "//! A. It has no `error.rs`: nothing fails.\n"),
                 ("crates/x/src/providers/a/config.rs", ""),
                 ("crates/x/src/providers/a/contract.toml", ""),
                 ("crates/x/src/providers/b/mod.rs", "//! B.\n"),
@@ -133,10 +114,7 @@ mod tests {
                     "crates/x/src/providers/b/mod.rs",
                     "use crate::XClient;\nuse crate::providers::b::own;\nuse super::super::own;\n",
                 ),
-                (
-                    "crates/x/src/providers/c/wire.rs",
-                    "use super::b::not_a_sibling;\n",
-                ),
+                ("crates/x/src/providers/c/wire.rs", "use super::b::not_a_sibling;\n"),
             ],
         );
         assert_eq!(said.len(), 4, "{said:#?}");

@@ -2,36 +2,17 @@
 
 use super::{Findings, Tree};
 
-const WORDS: &[&str] = &[
-    "password",
-    "passphrase",
-    "secret",
-    "token",
-    "api_key",
-    "private_key",
-    "credentials",
-];
+const WORDS: &[&str] =
+    &["password", "passphrase", "secret", "token", "api_key", "private_key", "credentials"];
 
 /// A field named like a secret is no `String`.
 pub fn fields(tree: &Tree, findings: &mut Findings) {
-    for file in tree
-        .rust()
-        .filter(|file| file.path.starts_with("crates/") && !file.is_test())
-    {
+    for file in tree.rust().filter(|file| file.path.starts_with("crates/") && !file.is_test()) {
         for (line, text) in file.statements() {
             let Some((name, kind)) = field(text) else { continue };
-            let is_secret = WORDS
-                .iter()
-                .any(|word| name == *word || name.ends_with(&format!("_{word}")));
-            let is_text = [
-                "String",
-                "Option<String>",
-                "Vec<u8>",
-                "Option<Vec<u8>>",
-                "Box<str>",
-                "Arc<str>",
-            ]
-            .contains(&kind);
+            let is_secret = WORDS.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
+            let is_text = ["String", "Option<String>", "Vec<u8>", "Option<Vec<u8>>", "Box<str>", "Arc<str>"]
+                .contains(&kind);
             if is_secret && is_text {
                 findings.at(
                     &file.path,
@@ -51,10 +32,8 @@ fn field(line: &str) -> Option<(&str, &str)> {
         .find_map(|word| line.strip_prefix(word))
         .unwrap_or(line);
     let (name, kind) = line.split_once(": ")?;
-    let is_name = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let is_name =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     is_name.then_some((name, kind.trim()))
 }
 

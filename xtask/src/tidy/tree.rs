@@ -31,25 +31,17 @@ impl Source {
         let end = (0..lines.len())
             .find(|at| {
                 lines[*at] == "#[cfg(test)]"
-                    && lines[at + 1..]
-                        .iter()
-                        .find(|line| !line.starts_with("#["))
-                        .is_some_and(|line| {
-                            line.trim_start_matches("pub(crate) ").starts_with("mod ") && line.ends_with('{')
-                        })
+                    && lines[at + 1..].iter().find(|line| !line.starts_with("#[")).is_some_and(|line| {
+                        line.trim_start_matches("pub(crate) ").starts_with("mod ") && line.ends_with('{')
+                    })
             })
             .unwrap_or(lines.len());
-        lines
-            .into_iter()
-            .take(end)
-            .enumerate()
-            .map(|(at, line)| (at + 1, line))
+        lines.into_iter().take(end).enumerate().map(|(at, line)| (at + 1, line))
     }
 
     /// As [`code`](Self::code), without lines that are comments.
     pub fn statements(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code()
-            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        self.code().filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
     /// Whether it is Rust.
@@ -59,9 +51,7 @@ impl Source {
 
     /// Whether it is a test, example or benchmark rather than part of a library or program.
     pub fn is_test(&self) -> bool {
-        ["/tests/", "/examples/", "/benches/"]
-            .iter()
-            .any(|folder| self.path.contains(folder))
+        ["/tests/", "/examples/", "/benches/"].iter().any(|folder| self.path.contains(folder))
     }
 
     /// The last part of the path.
@@ -73,11 +63,7 @@ impl Source {
 impl Tree {
     /// Reads `crates/`, `xtask/` and the root's own files.
     pub fn read(workspace: &Workspace) -> Result<Self> {
-        let mut tree = Self {
-            files: Vec::new(),
-            paths: Vec::new(),
-            packages: workspace.packages.clone(),
-        };
+        let mut tree = Self { files: Vec::new(), paths: Vec::new(), packages: workspace.packages.clone() };
         tree.walk(&workspace.root, "", &workspace.target)?;
         Ok(tree)
     }
@@ -100,10 +86,7 @@ impl Tree {
             }
             if [".rs", ".toml", ".md"].iter().any(|end| name.ends_with(end)) {
                 let text = fs::read_to_string(entry.path()).context(format!("cannot read {path}"))?;
-                self.files.push(Source {
-                    path: path.clone(),
-                    text,
-                });
+                self.files.push(Source { path: path.clone(), text });
             }
             self.paths.push(path);
         }
@@ -129,11 +112,7 @@ impl Tree {
     pub fn folder(&self, package: &Package) -> String {
         let folder = package.folder();
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        if self.has(&format!("crates/{name}/")) {
-            format!("crates/{name}")
-        } else {
-            name.into_owned()
-        }
+        if self.has(&format!("crates/{name}/")) { format!("crates/{name}") } else { name.into_owned() }
     }
 
     /// `(crate, id)` of every provider folder.
@@ -159,17 +138,8 @@ impl Tree {
         }
         paths.sort();
         paths.dedup();
-        let files = files
-            .iter()
-            .map(|(path, text)| Source {
-                path: (*path).into(),
-                text: (*text).into(),
-            })
-            .collect();
-        Self {
-            files,
-            paths,
-            packages: Vec::new(),
-        }
+        let files =
+            files.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() }).collect();
+        Self { files, paths, packages: Vec::new() }
     }
 }

@@ -85,13 +85,7 @@ impl Envelope {
             }
         }
         let payload = (flags & ABSENT == 0).then_some(bytes);
-        Some(Self {
-            codec,
-            schema,
-            fresh_until,
-            tags,
-            payload,
-        })
+        Some(Self { codec, schema, fresh_until, tags, payload })
     }
 }
 
@@ -111,15 +105,8 @@ mod tests {
 
     #[test]
     fn what_was_sealed_can_be_opened() {
-        let plain = Envelope {
-            fresh_until: None,
-            tags: vec![],
-            ..full()
-        };
-        let absent = Envelope {
-            payload: None,
-            ..plain.clone()
-        };
+        let plain = Envelope { fresh_until: None, tags: vec![], ..full() };
+        let absent = Envelope { payload: None, ..plain.clone() };
         for envelope in [full(), plain, absent] {
             assert_eq!(Envelope::open(envelope.seal()), Some(envelope));
         }

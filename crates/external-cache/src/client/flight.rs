@@ -43,11 +43,7 @@ impl Flights {
             return flight;
         }
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat {
-            flights: self.clone(),
-            key: key.clone(),
-            number,
-        };
+        let seat = Seat { flights: self.clone(), key: key.clone(), number };
         let work = AssertUnwindSafe(make()).catch_unwind();
         let flight = async move {
             let _seat = seat;
@@ -81,10 +77,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.flights.landed.fetch_add(1, Ordering::AcqRel);
         let mut table = self.flights.lock();
-        if table
-            .get(&self.key)
-            .is_some_and(|(number, _)| *number == self.number)
-        {
+        if table.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
             table.remove(&self.key);
         }
     }
@@ -115,10 +108,7 @@ mod tests {
     async fn a_panic_is_an_error_for_all() {
         let flights = Arc::new(Flights::default());
         let make = || async { panic!("canary") }.boxed();
-        let (one, two) = (
-            flights.join_or_begin(key(), make),
-            flights.join_or_begin(key(), make),
-        );
+        let (one, two) = (flights.join_or_begin(key(), make), flights.join_or_begin(key(), make));
         let (one, two) = futures_util::join!(one, two);
         assert!(one.is_err() && two.is_err());
         assert!(flights.lock().is_empty());

@@ -59,9 +59,7 @@ impl Core {
             if self.send(&request).await?.stored {
                 return Ok(generation);
             }
-            let found = self
-                .send(&external_core::cache::GetRequest::new(key.clone()))
-                .await?;
+            let found = self.send(&external_core::cache::GetRequest::new(key.clone())).await?;
             match generation_of(found.as_ref()) {
                 Some(generation) => return Ok(generation),
                 // Something else stands there; nobody can rely on it.
@@ -69,9 +67,7 @@ impl Core {
                 None => {}
             }
         }
-        Err(Error::conflict(
-            "the generation of a namespace or tag could not be settled",
-        ))
+        Err(Error::conflict("the generation of a namespace or tag could not be settled"))
     }
 
     /// The present generations of tags, drawn where there are none. One exchange where all are known.
@@ -116,8 +112,6 @@ impl Core {
 
     /// Makes every value that bears the tag a miss. One exchange, however many there are.
     pub(super) async fn invalidate_tag(&self, tag: &str) -> Result<()> {
-        self.renew_generation(tag_key(tag)?, Some(Ttl::new(TAG_LIFE)?))
-            .await
-            .map(drop)
+        self.renew_generation(tag_key(tag)?, Some(Ttl::new(TAG_LIFE)?)).await.map(drop)
     }
 }

@@ -24,14 +24,8 @@ impl<C> CacheClient<C> {
     /// `Unsupported` where the provider has no invalidation, and as any call, if the first subscription fails.
     pub async fn invalidations(&self) -> Result<impl Stream<Item = Result<Invalidation>> + Send + use<C>> {
         let first = self.core.send(&SubscribeRequest::new()).await?;
-        let state = State {
-            core: self.core.clone(),
-            stream: Some(first),
-            pause: AGAIN.0,
-        };
-        Ok(futures_util::stream::unfold(Some(state), |state| {
-            next(state).boxed()
-        }))
+        let state = State { core: self.core.clone(), stream: Some(first), pause: AGAIN.0 };
+        Ok(futures_util::stream::unfold(Some(state), |state| next(state).boxed()))
     }
 }
 

@@ -190,10 +190,7 @@ where
     let seen = core.flights.landed();
     let (place, found) = typed.look(&scope).await?;
     let stale = match found {
-        Found::Usable {
-            value,
-            stale_for: Duration::ZERO,
-        } => {
+        Found::Usable { value, stale_for: Duration::ZERO } => {
             core.counters.hits.add();
             return Ok(value);
         }
@@ -270,13 +267,7 @@ where
 {
     // Another flight landed while this caller was looking: it may have brought the value.
     if let Some(scope) = again
-        && let (
-            _,
-            Found::Usable {
-                value,
-                stale_for: Duration::ZERO,
-            },
-        ) = typed.look::<T>(&scope).await?
+        && let (_, Found::Usable { value, stale_for: Duration::ZERO }) = typed.look::<T>(&scope).await?
     {
         return Ok(Arc::new(value));
     }
@@ -285,9 +276,7 @@ where
     let value = run_loader(core, options.hard_timeout, loader).await?;
     // Without the tags' generations the value could not be invalidated, so it is not kept.
     if let (Place::At(key), Some(stamps)) = (place, stamps) {
-        typed
-            .keep(key, value.as_ref(), plan, options.stale_window(), stamps)
-            .await;
+        typed.keep(key, value.as_ref(), plan, options.stale_window(), stamps).await;
     }
     Ok(Arc::new(value))
 }
@@ -357,9 +346,7 @@ impl<C> Typed<C> {
                 return Ok((Place::Unknown, Found::Nothing));
             }
         };
-        let found = core
-            .forgiving(self.open(&key, entry).await)
-            .unwrap_or(Found::Nothing);
+        let found = core.forgiving(self.open(&key, entry).await).unwrap_or(Found::Nothing);
         Ok((Place::At(key), found))
     }
 

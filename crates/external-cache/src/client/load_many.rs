@@ -44,28 +44,18 @@ impl<C> CacheClient<C> {
         let options = options.into();
         let typed = self.typed();
         let plan = Plan::new(&options, &typed)?;
-        let keys = keys
-            .iter()
-            .map(|key| user_key(key.as_ref()))
-            .collect::<Result<Vec<_>>>()?;
+        let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
         let mut known: HashMap<CacheKey, Option<T>> = HashMap::new();
         for (key, found) in typed.look_at(&keys).await {
-            if let Found::Usable {
-                value,
-                stale_for: std::time::Duration::ZERO,
-            } = found
-            {
+            if let Found::Usable { value, stale_for: std::time::Duration::ZERO } = found {
                 self.core.counters.hits.add();
                 known.insert(key, value);
             } else {
                 self.core.counters.misses.add();
             }
         }
-        let mut missing: Vec<CacheKey> = keys
-            .iter()
-            .filter(|key| !known.contains_key(*key))
-            .cloned()
-            .collect();
+        let mut missing: Vec<CacheKey> =
+            keys.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
         missing.sort_unstable();
         missing.dedup();
         for (key, outcome) in typed.load_all(missing, plan, options, loader).await {
@@ -83,15 +73,10 @@ impl<C> Typed<C> {
     {
         let mut found = Vec::with_capacity(keys.len());
         for batch in keys.chunks(self.core.batch_keys()) {
-            let entries = self
-                .core
-                .forgiving(self.core.send(&GetManyRequest::new(batch.to_vec())).await);
+            let entries = self.core.forgiving(self.core.send(&GetManyRequest::new(batch.to_vec())).await);
             let entries = entries.unwrap_or_else(|| vec![None; batch.len()]);
             for (key, entry) in batch.iter().zip(entries) {
-                let opened = self
-                    .core
-                    .forgiving(self.open(key, entry).await)
-                    .unwrap_or(Found::Nothing);
+                let opened = self.core.forgiving(self.open(key, entry).await).unwrap_or(Found::Nothing);
                 found.push((key.clone(), opened));
             }
         }
@@ -126,20 +111,15 @@ impl<C> Typed<C> {
         };
         let mut flights = Vec::with_capacity(missing.len());
         for key in missing {
-            let flight = self
-                .core
-                .flights
-                .join_or_begin((key.clone(), TypeId::of::<(T, C)>()), || {
-                    ours.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(key.clone());
-                    let (batch, key) = (batch.clone(), key.clone());
-                    async move {
-                        let loaded = batch.await?;
-                        Ok(Arc::new(loaded.get(&key).cloned()) as Arc<dyn Any + Send + Sync>)
-                    }
-                    .boxed()
-                });
+            let flight = self.core.flights.join_or_begin((key.clone(), TypeId::of::<(T, C)>()), || {
+                ours.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+                let (batch, key) = (batch.clone(), key.clone());
+                async move {
+                    let loaded = batch.await?;
+                    Ok(Arc::new(loaded.get(&key).cloned()) as Arc<dyn Any + Send + Sync>)
+                }
+                .boxed()
+            });
             flights.push((key, flight));
         }
         let mut outcomes = Vec::with_capacity(flights.len());
@@ -170,23 +150,15 @@ impl<C> Typed<C> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             let value = loaded.remove(key.as_str());
-            let ttl = if value.is_some() {
-                Some(plan.keep)
-            } else {
-                plan.absent
-            };
+            let ttl = if value.is_some() { Some(plan.keep) } else { plan.absent };
             if let (Some(ttl), Some(stamps)) = (ttl, &stamps) {
-                let sealed = self
-                    .core
-                    .forgiving(self.seal(value.as_ref(), None, stamps.clone()));
+                let sealed = self.core.forgiving(self.seal(value.as_ref(), None, stamps.clone()));
                 entries.extend(sealed.map(|sealed| SetEntry::new(key.clone(), sealed).with_ttl(ttl)));
             }
             values.extend(value.map(|value| (key, value)));
         }
         for batch in entries.chunks(self.core.batch_keys()) {
-            let stored = self
-                .core
-                .forgiving(self.core.send(&SetManyRequest::new(batch.to_vec())).await);
+            let stored = self.core.forgiving(self.core.send(&SetManyRequest::new(batch.to_vec())).await);
             for failed in stored.into_iter().flatten().filter(Result::is_err) {
                 self.core.forgiving(failed);
             }

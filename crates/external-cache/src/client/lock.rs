@@ -38,11 +38,7 @@ impl LockOptions {
     /// A lease that is renewed while the guard lives; no waiting.
     #[must_use]
     pub fn new(lease: Duration) -> Self {
-        Self {
-            lease,
-            wait: Duration::ZERO,
-            renew: true,
-        }
+        Self { lease, wait: Duration::ZERO, renew: true }
     }
 
     /// How long to wait for a lock that is held.
@@ -128,28 +124,14 @@ impl Core {
             let asked = Instant::now();
             match core.send(&request).await {
                 Ok(LockAttempt::Acquired(acquired)) => {
-                    let held = Held {
-                        core,
-                        name: request.name,
-                        owner: request.owner,
-                        lease,
-                    };
-                    Ok(Ok(LockGuard::new(
-                        held,
-                        acquired.fencing,
-                        asked + lease.get(),
-                        renew,
-                    )))
+                    let held = Held { core, name: request.name, owner: request.owner, lease };
+                    Ok(Ok(LockGuard::new(held, acquired.fencing, asked + lease.get(), renew)))
                 }
                 Ok(LockAttempt::Held { remaining }) => Ok(Err(remaining)),
                 Err(error) => {
                     if error.effect() == Effect::MaybeApplied {
-                        let held = Held {
-                            core: core.clone(),
-                            name: request.name,
-                            owner: request.owner,
-                            lease,
-                        };
+                        let held =
+                            Held { core: core.clone(), name: request.name, owner: request.owner, lease };
                         core.pipeline.cleanup().spawn(held.give_back());
                     }
                     Err(error)
@@ -204,12 +186,7 @@ impl LockGuard {
     fn new(held: Held, fencing: u64, until: Instant, renew: bool) -> Self {
         let (tell, lost) = watch::channel(false);
         let keeper = tokio::spawn(keep(held.clone(), until, renew, tell));
-        Self {
-            held: Some(held),
-            fencing,
-            lost,
-            keeper,
-        }
+        Self { held: Some(held), fencing, lost, keeper }
     }
 
     /// Grows with every acquisition of this lock.

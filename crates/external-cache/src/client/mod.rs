@@ -82,9 +82,7 @@ pub struct Core {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core")
-            .field("pipeline", &self.pipeline)
-            .finish_non_exhaustive()
+        f.debug_struct("Core").field("pipeline", &self.pipeline).finish_non_exhaustive()
     }
 }
 
@@ -99,12 +97,7 @@ impl CacheClient {
     #[must_use]
     pub fn with_policy(service: Arc<dyn CacheService>, policy: Policy) -> Self {
         let pipeline = Pipeline::new("default", service.info(), policy);
-        Self::assemble(
-            service,
-            pipeline,
-            CacheSettings::default(),
-            BuildContext::default(),
-        )
+        Self::assemble(service, pipeline, CacheSettings::default(), BuildContext::default())
     }
 
     fn assemble(
@@ -122,11 +115,7 @@ impl CacheClient {
             counters: Counters::default(),
             flights: Arc::default(),
         };
-        Self {
-            core: Arc::new(core),
-            codec: Json,
-            schema,
-        }
+        Self { core: Arc::new(core), codec: Json, schema }
     }
 }
 
@@ -134,11 +123,7 @@ impl<C> CacheClient<C> {
     /// The same cache with another codec for typed values.
     #[must_use]
     pub fn with_codec<D>(self, codec: D) -> CacheClient<D> {
-        CacheClient {
-            core: self.core,
-            codec,
-            schema: self.schema,
-        }
+        CacheClient { core: self.core, codec, schema: self.schema }
     }
 
     /// The same cache with another schema version: what others wrote is a miss.
@@ -172,10 +157,7 @@ impl<C> CacheClient<C> {
     ///
     /// As any call.
     pub async fn probe(&self, options: &CallOptions) -> Result<()> {
-        self.core
-            .pipeline
-            .probe(&*self.core.service, &CallContext::new(options))
-            .await
+        self.core.pipeline.probe(&*self.core.service, &CallContext::new(options)).await
     }
 
     /// Refuses new calls, waits at most `within` for running ones, loads in the background and locks to be given
@@ -244,10 +226,7 @@ impl<C> CacheClient<C> {
     ///
     /// As [`delete`](Self::delete); the first key that could not be deleted.
     pub async fn delete_many<K: AsRef<str>>(&self, keys: &[K]) -> Result<()> {
-        let keys = keys
-            .iter()
-            .map(|key| user_key(key.as_ref()))
-            .collect::<Result<Vec<_>>>()?;
+        let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
         for batch in keys.chunks(self.core.batch_keys()) {
             let results = self.send(&DeleteManyRequest::new(batch.to_vec())).await?;
             results.into_iter().find_map(Result::err).map_or(Ok(()), Err)?;
@@ -303,8 +282,7 @@ impl<C> CacheClient<C> {
     ///
     /// `InvalidArgument` for a key or a time to live that does not parse, and as any call.
     pub async fn expire(&self, key: impl AsRef<str>, ttl: impl Into<Option<Duration>>) -> Result<bool> {
-        self.send(&ExpireRequest::new(user_key(key.as_ref())?, time_to_live(ttl)?))
-            .await
+        self.send(&ExpireRequest::new(user_key(key.as_ref())?, time_to_live(ttl)?)).await
     }
 
     /// How long a value will still live.
@@ -320,11 +298,7 @@ impl<C> CacheClient<C> {
     where
         C: Clone,
     {
-        Typed {
-            core: self.core.clone(),
-            codec: self.codec.clone(),
-            schema: self.schema,
-        }
+        Typed { core: self.core.clone(), codec: self.codec.clone(), schema: self.schema }
     }
 }
 
@@ -406,10 +380,8 @@ impl<C> CacheClient<C> {
     where
         C: Codec<T>,
     {
-        let mut request = SetRequest::new(
-            user_key(key.as_ref())?,
-            self.typed().seal(Some(value), None, Vec::new())?,
-        );
+        let mut request =
+            SetRequest::new(user_key(key.as_ref())?, self.typed().seal(Some(value), None, Vec::new())?);
         request.ttl = time_to_live(ttl)?;
         request.condition = condition;
         Ok(self.send(&request).await?.stored)
@@ -424,10 +396,7 @@ impl<C> CacheClient<C> {
     where
         C: Codec<T>,
     {
-        let keys = keys
-            .iter()
-            .map(|key| user_key(key.as_ref()))
-            .collect::<Result<Vec<_>>>()?;
+        let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
         let typed = self.typed();
         let mut values = Vec::with_capacity(keys.len());
         for batch in keys.chunks(self.core.batch_keys()) {
@@ -455,10 +424,8 @@ impl<C> CacheClient<C> {
         let ttl = time_to_live(ttl)?;
         let mut entries = Vec::with_capacity(values.len());
         for (key, value) in values {
-            let mut entry = SetEntry::new(
-                user_key(key.as_ref())?,
-                self.typed().seal(Some(value), None, Vec::new())?,
-            );
+            let mut entry =
+                SetEntry::new(user_key(key.as_ref())?, self.typed().seal(Some(value), None, Vec::new())?);
             entry.ttl = ttl;
             entries.push(entry);
         }
@@ -472,12 +439,7 @@ impl<C> CacheClient<C> {
 
 impl Core {
     fn batch_keys(&self) -> usize {
-        let limit = self
-            .service
-            .info()
-            .capabilities()
-            .get_limit("batch-keys")
-            .unwrap_or(1000);
+        let limit = self.service.info().capabilities().get_limit("batch-keys").unwrap_or(1000);
         usize::try_from(limit).unwrap_or(usize::MAX).max(1)
     }
 }
@@ -485,9 +447,7 @@ impl Core {
 /// A key of the service's own.
 fn user_key(key: &str) -> Result<CacheKey> {
     if key.starts_with('~') {
-        return Err(Error::invalid_argument(
-            "keys that begin with `~` are the client's own",
-        ));
+        return Err(Error::invalid_argument("keys that begin with `~` are the client's own"));
     }
     CacheKey::parse(key)
 }
@@ -504,9 +464,7 @@ impl From<Arc<dyn CacheService>> for CacheClient {
 
 impl<C> fmt::Debug for CacheClient<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheClient")
-            .field("pipeline", &self.core.pipeline)
-            .finish_non_exhaustive()
+        f.debug_struct("CacheClient").field("pipeline", &self.core.pipeline).finish_non_exhaustive()
     }
 }
 
@@ -553,6 +511,10 @@ impl Domain for CacheClient {
 
     fn capabilities() -> &'static [(&'static str, &'static str)] {
         cache::CAPABILITIES
+    }
+
+    fn operations() -> &'static [&'static str] {
+        cache::OPERATIONS
     }
 
     fn settings_schema() -> String {

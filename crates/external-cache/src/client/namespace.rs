@@ -30,10 +30,7 @@ impl<C: Clone> CacheClient<C> {
     ///
     /// `InvalidArgument` for another name.
     pub fn namespace(&self, name: impl AsRef<str>) -> Result<CacheNamespace<C>> {
-        Ok(CacheNamespace {
-            client: self.clone(),
-            namespace: Arc::new(Namespace::new(name.as_ref())?),
-        })
+        Ok(CacheNamespace { client: self.clone(), namespace: Arc::new(Namespace::new(name.as_ref())?) })
     }
 }
 
@@ -191,8 +188,6 @@ impl<C> CacheClient<C> {
 
 impl<C> fmt::Debug for CacheNamespace<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheNamespace")
-            .field("name", &self.namespace.name())
-            .finish_non_exhaustive()
+        f.debug_struct("CacheNamespace").field("name", &self.namespace.name()).finish_non_exhaustive()
     }
 }

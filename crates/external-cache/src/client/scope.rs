@@ -119,9 +119,7 @@ impl Core {
 
     /// The namespace's present generation, drawn if there is none.
     async fn generation(&self, namespace: &Namespace) -> Result<u64> {
-        let found = self
-            .send(&GetRequest::new(namespace.generation_key.clone()))
-            .await?;
+        let found = self.send(&GetRequest::new(namespace.generation_key.clone())).await?;
         let generation = match generation_of(found.as_ref()) {
             Some(generation) => generation,
             None => self.settle_generation(&namespace.generation_key, None).await?,
@@ -132,9 +130,7 @@ impl Core {
 
     /// Makes every value of the namespace a miss. One exchange, however many there are.
     pub(super) async fn clear(&self, namespace: &Namespace) -> Result<()> {
-        let generation = self
-            .renew_generation(namespace.generation_key.clone(), None)
-            .await?;
+        let generation = self.renew_generation(namespace.generation_key.clone(), None).await?;
         namespace.saw(generation);
         Ok(())
     }

@@ -38,9 +38,7 @@ impl Core {
     }
 
     fn invalidation(&self) -> Result<&dyn InvalidationCache> {
-        self.service
-            .invalidation()
-            .ok_or_else(|| Error::unsupported("invalidation"))
+        self.service.invalidation().ok_or_else(|| Error::unsupported("invalidation"))
     }
 }
 
@@ -136,11 +134,7 @@ impl<C: Send + Sync + 'static> Provider for CacheClient<C> {
     }
 
     async fn close(&self) -> Result<()> {
-        let report = self
-            .core
-            .pipeline
-            .close(&*self.core.service, super::CLOSE_WITHIN)
-            .await;
+        let report = self.core.pipeline.close(&*self.core.service, super::CLOSE_WITHIN).await;
         report.error.map_or(Ok(()), Err)
     }
 

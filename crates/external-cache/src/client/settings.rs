@@ -18,10 +18,7 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self {
-            ttl_jitter: 0.1,
-            schema_version: 0,
-        }
+        Self { ttl_jitter: 0.1, schema_version: 0 }
     }
 }
 
@@ -50,10 +47,8 @@ impl CacheSettings {
         if (0.0..=0.5).contains(&self.ttl_jitter) {
             return Ok(());
         }
-        Err(
-            Error::configuration("the jitter of times to live is a share from 0 to 0.5")
-                .with_context("field", "ttl_jitter")
-                .with_context("value", self.ttl_jitter),
-        )
+        Err(Error::configuration("the jitter of times to live is a share from 0 to 0.5")
+            .with_context("field", "ttl_jitter")
+            .with_context("value", self.ttl_jitter))
     }
 }

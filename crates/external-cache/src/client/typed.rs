@@ -55,10 +55,7 @@ impl<C> Typed<C> {
         C: Codec<T>,
     {
         let value = match self.open(key, entry).await? {
-            Found::Usable {
-                value: Some(value),
-                stale_for: Duration::ZERO,
-            } => Some(value),
+            Found::Usable { value: Some(value), stale_for: Duration::ZERO } => Some(value),
             _ => None,
         };
         let counters = &self.core.counters;

@@ -28,28 +28,18 @@ pub(crate) const TABLE: &[ProviderEntry<dyn CacheService>] = &[
 ];
 
 /// Every provider there is, so that a missing one can name its feature.
-pub(crate) const KNOWN: &[KnownProvider] = &[
-    KnownProvider {
-        id: "memory",
-        feature: "",
-    },
-    KnownProvider {
-        id: "redis",
-        feature: "redis",
-    },
-];
+pub(crate) const KNOWN: &[KnownProvider] =
+    &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "redis", feature: "redis" }];
 
 /// Refuses a value beyond the limit before anything is sent.
 fn check_value(bytes: usize, limit: u64) -> Result<()> {
     if bytes as u64 <= limit {
         return Ok(());
     }
-    Err(
-        Error::payload_too_large("the value is larger than this cache takes")
-            .with_effect(Effect::NotSent)
-            .with_context("bytes", bytes)
-            .with_context("limit", limit),
-    )
+    Err(Error::payload_too_large("the value is larger than this cache takes")
+        .with_effect(Effect::NotSent)
+        .with_context("bytes", bytes)
+        .with_context("limit", limit))
 }
 
 /// Refuses a batch beyond the limit before anything is sent.
@@ -57,11 +47,9 @@ fn check_batch(keys: usize, limit: usize) -> Result<()> {
     if keys <= limit {
         return Ok(());
     }
-    Err(
-        Error::invalid_argument("more keys than this cache takes in one batch")
-            .with_context("keys", keys)
-            .with_context("limit", limit),
-    )
+    Err(Error::invalid_argument("more keys than this cache takes in one batch")
+        .with_context("keys", keys)
+        .with_context("limit", limit))
 }
 
 /// A token that another kind of provider made.

@@ -32,11 +32,7 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn over(inner: Arc<dyn CacheService>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            calls: Mutex::default(),
-            faults: Mutex::default(),
-        })
+        Arc::new(Self { inner, calls: Mutex::default(), faults: Mutex::default() })
     }
 
     /// The next `times` calls of this name fail.

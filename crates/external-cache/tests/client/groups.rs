@@ -31,11 +31,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 for n in 0..20_u32 {
                     users.set(format!("{n}"), &n, MINUTE).await?;
                 }
-                ensure_eq(
-                    "seen by another client",
-                    &elsewhere.get::<u32>("7").await?,
-                    &Some(7),
-                )?;
+                ensure_eq("seen by another client", &elsewhere.get::<u32>("7").await?, &Some(7))?;
                 ensure_eq("it exists", &users.exists("7").await?, &true)?;
                 users.clear().await?;
                 for n in 0..20 {
@@ -100,29 +96,20 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             }
         )
         .of_client(),
-        clause!(
-            "cache.namespace.4",
-            "A generation that the cache forgot brings nothing back.",
-            |case: S| {
-                let service = case.bare()?;
-                let cache = CacheClient::from(service.clone());
-                let users = cache.namespace("users")?;
-                users.set("1", &1_u32, MINUTE).await?;
-                let generation = external_core::cache::CacheKey::parse("~ns:users")?;
-                service
-                    .delete(&case.cx(), &external_core::cache::DeleteRequest::new(generation))
-                    .await?;
-                ensure_eq(
-                    "a fresh client",
-                    &CacheClient::from(service)
-                        .namespace("users")?
-                        .get::<u32>("1")
-                        .await?,
-                    &None,
-                )?;
-                ensure_eq("the same client", &users.get::<u32>("1").await?, &None)?;
-            }
-        )
+        clause!("cache.namespace.4", "A generation that the cache forgot brings nothing back.", |case: S| {
+            let service = case.bare()?;
+            let cache = CacheClient::from(service.clone());
+            let users = cache.namespace("users")?;
+            users.set("1", &1_u32, MINUTE).await?;
+            let generation = external_core::cache::CacheKey::parse("~ns:users")?;
+            service.delete(&case.cx(), &external_core::cache::DeleteRequest::new(generation)).await?;
+            ensure_eq(
+                "a fresh client",
+                &CacheClient::from(service).namespace("users")?.get::<u32>("1").await?,
+                &None,
+            )?;
+            ensure_eq("the same client", &users.get::<u32>("1").await?, &None)?;
+        })
         .of_client(),
         clause!(
             "cache.tags.1",
@@ -142,46 +129,38 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 faulty.all_calls();
                 cache.invalidate_tag(&red).await?;
                 ensure_eq("the exchanges of an invalidation", &faulty.all_calls(), &1)?;
-                ensure_eq(
-                    "the red ones",
-                    &cache.get_many::<u32>(&keys).await?,
-                    &vec![None; 10],
-                )?;
+                ensure_eq("the red ones", &cache.get_many::<u32>(&keys).await?, &vec![None; 10])?;
                 ensure_eq("the blue one", &cache.get::<u32>(&only_blue).await?, &Some(2))?;
                 ensure_eq("the plain one", &cache.get::<u32>(&plain).await?, &Some(3))?;
             }
         )
         .of_client(),
-        clause!(
-            "cache.tags.2",
-            "An invalidation hits what was being loaded meanwhile.",
-            |case: S| {
-                let cache = CacheClient::from(case.bare()?);
-                let (key, tag) = (case.name("k"), case.name("tag"));
-                let (running, invalidated) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-                let (started, go_on) = (running.clone(), invalidated.clone());
-                let load = cache.get_or_load(&key, LoadOptions::new(MINUTE).with_tag(&tag), || async move {
-                    started.notify_one();
-                    go_on.notified().await;
-                    Ok::<_, String>(1_u32)
-                });
-                let invalidate = async {
-                    running.notified().await;
-                    let outcome = cache.invalidate_tag(&tag).await;
-                    invalidated.notify_one();
-                    outcome
-                };
-                let (loaded, invalidated) = futures_util::join!(load, invalidate);
-                invalidated?;
-                ensure_eq("the load itself", &loaded?, &1)?;
-                ensure_eq("afterwards", &cache.get::<u32>(&key).await?, &None)?;
-                let again = cache.get_or_load(&key, LoadOptions::new(MINUTE).with_tag(&tag), || async {
-                    Ok::<_, String>(2_u32)
-                });
-                ensure_eq("loaded again", &again.await?, &2)?;
-                ensure_eq("and kept", &cache.get::<u32>(&key).await?, &Some(2))?;
-            }
-        )
+        clause!("cache.tags.2", "An invalidation hits what was being loaded meanwhile.", |case: S| {
+            let cache = CacheClient::from(case.bare()?);
+            let (key, tag) = (case.name("k"), case.name("tag"));
+            let (running, invalidated) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (started, go_on) = (running.clone(), invalidated.clone());
+            let load = cache.get_or_load(&key, LoadOptions::new(MINUTE).with_tag(&tag), || async move {
+                started.notify_one();
+                go_on.notified().await;
+                Ok::<_, String>(1_u32)
+            });
+            let invalidate = async {
+                running.notified().await;
+                let outcome = cache.invalidate_tag(&tag).await;
+                invalidated.notify_one();
+                outcome
+            };
+            let (loaded, invalidated) = futures_util::join!(load, invalidate);
+            invalidated?;
+            ensure_eq("the load itself", &loaded?, &1)?;
+            ensure_eq("afterwards", &cache.get::<u32>(&key).await?, &None)?;
+            let again = cache.get_or_load(&key, LoadOptions::new(MINUTE).with_tag(&tag), || async {
+                Ok::<_, String>(2_u32)
+            });
+            ensure_eq("loaded again", &again.await?, &2)?;
+            ensure_eq("and kept", &cache.get::<u32>(&key).await?, &Some(2))?;
+        })
         .of_client(),
         clause!(
             "cache.invalidations.1",
@@ -201,11 +180,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     faulty.fail("subscribe", Fault::Refused, 4);
                     service.close().await?;
                     let heard = within("a new subscription", Duration::from_secs(10), changes.next()).await?;
-                    ensure_eq(
-                        "what may have been missed",
-                        &heard.transpose()?,
-                        &Some(Invalidation::All),
-                    )?;
+                    ensure_eq("what may have been missed", &heard.transpose()?, &Some(Invalidation::All))?;
                     cache.set(&key, &2_u32, MINUTE).await?;
                     let heard = within("a change", Duration::from_secs(5), changes.next()).await?;
                     ensure_eq("something", &heard.is_some(), &true)?;

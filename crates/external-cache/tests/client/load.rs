@@ -9,67 +9,68 @@ use external_contract::{Clause, abandon, clause, ensure, ensure_eq, ensure_error
 use external_core::cache::TimeToLive;
 use external_core::{BuildContext, Error, ErrorKind};
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client_in};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const A_MOMENT: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_secs(5);
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
-        clause!(
-            "cache.load.1",
-            "A thousand callers are one load, and all get its value.",
-            |case: S| {
-                let cache = CacheClient::from(case.bare()?);
-                let key = case.name("k");
-                let loads = Arc::new(AtomicUsize::new(0));
-                let callers = (0..1000).map(|_| {
-                    let (cache, key, loads) = (cache.clone(), key.clone(), loads.clone());
-                    tokio::spawn(async move {
-                        cache
-                            .get_or_load(&key, MINUTE, move || async move {
-                                tokio::time::sleep(A_MOMENT).await;
-                                Ok::<_, String>(loads.fetch_add(1, Ordering::SeqCst))
-                            })
-                            .await
-                    })
-                });
-                for caller in join_all(callers).await {
-                    ensure_eq("the value", &caller.unwrap()?, &0)?;
-                }
-                ensure_eq("the loads", &loads.load(Ordering::SeqCst), &1)?;
-                ensure_eq("the stored value", &cache.get::<usize>(&key).await?, &Some(0))?;
+        clause!("cache.load.1", "A thousand callers are one load, and all get its value.", |case: S| {
+            let cache = CacheClient::from(case.bare()?);
+            let key = case.name("k");
+            let loads = Arc::new(AtomicUsize::new(0));
+            let callers = (0..1000).map(|_| {
+                let (cache, key, loads) = (cache.clone(), key.clone(), loads.clone());
+                tokio::spawn(async move {
+                    cache
+                        .get_or_load(&key, MINUTE, move || async move {
+                            tokio::time::sleep(A_MOMENT).await;
+                            Ok::<_, String>(loads.fetch_add(1, Ordering::SeqCst))
+                        })
+                        .await
+                })
+            });
+            for caller in join_all(callers).await {
+                ensure_eq("the value", &caller.unwrap()?, &0)?;
             }
-        )
+            ensure_eq("the loads", &loads.load(Ordering::SeqCst), &1)?;
+            ensure_eq("the stored value", &cache.get::<usize>(&key).await?, &Some(0))?;
+        })
         .of_client(),
-        clause!(
-            "cache.load.2",
-            "A load outlives the caller that began it.",
-            |case: S| {
-                let cache = CacheClient::from(case.bare()?);
-                let key = case.name("k");
-                let loads = Arc::new(AtomicUsize::new(0));
-                let load = || {
-                    let loads = loads.clone();
-                    cache.get_or_load(&key, MINUTE, move || async move {
+        clause!("cache.load.2", "A load outlives the caller that began it.", |case: S| {
+            let cache = CacheClient::from(case.bare()?);
+            let key = case.name("k");
+            let loads = Arc::new(AtomicUsize::new(0));
+            let go_on = Arc::new(Notify::new());
+            let load = || {
+                let (cache, key, loads, go_on) = (cache.clone(), key.clone(), loads.clone(), go_on.clone());
+                tokio::spawn(async move {
+                    let loader = move || async move {
                         loads.fetch_add(1, Ordering::SeqCst);
-                        tokio::time::sleep(A_MOMENT).await;
+                        go_on.notified().await;
                         Ok::<_, String>("loaded".to_owned())
-                    })
-                };
-                let leader = tokio::time::timeout(Duration::from_millis(30), load());
-                let follower = async {
-                    tokio::time::sleep(Duration::from_millis(15)).await;
-                    load().await
-                };
-                let (leader, follower) = futures_util::join!(leader, follower);
-                ensure(leader.is_err(), "the leader gave up", "it did not")?;
-                ensure_eq("the follower's value", &follower?, &"loaded".to_owned())?;
-                ensure_eq("the loads", &loads.load(Ordering::SeqCst), &1)?;
-            }
-        )
+                    };
+                    cache.get_or_load(&key, MINUTE, loader).await
+                })
+            };
+            let leader = load();
+            eventually(SOON, || async { ensure_eq("the loads that began", &cache.stats().loads, &1) })
+                .await?;
+            let follower = load();
+            eventually(SOON, || async { ensure_eq("the callers that wait", &cache.stats().misses, &2) })
+                .await?;
+            leader.abort();
+            ensure(leader.await.is_err(), "the leader is gone", "it is not")?;
+            go_on.notify_one();
+            let value = within("the follower", SOON, follower).await?.unwrap()?;
+            ensure_eq("the follower's value", &value, &"loaded".to_owned())?;
+            ensure_eq("the loads", &loads.load(Ordering::SeqCst), &1)?;
+        })
         .of_client(),
         clause!(
             "cache.load.3",
@@ -87,11 +88,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure(gave_up.is_err(), "the caller gave up", "it did not")?;
                 ensure_eq("who holds the loader", &Arc::strong_count(&alive), &1)?;
                 let next = cache.get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) });
-                ensure_eq(
-                    "the next load",
-                    &within("the next load", A_MOMENT * 40, next).await??,
-                    &2,
-                )?;
+                ensure_eq("the next load", &within("the next load", A_MOMENT * 40, next).await??, &2)?;
             }
         )
         .of_client(),
@@ -110,17 +107,11 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 });
                 for outcome in join_all(callers).await {
                     let error = ensure_error("the load", outcome, ErrorKind::Unexpected)?;
-                    ensure(
-                        !error.report().contains("canary"),
-                        "the panic's payload is not shown",
-                        &error,
-                    )?;
+                    ensure(!error.report().contains("canary"), "the panic's payload is not shown", &error)?;
                 }
                 ensure_eq("the failed loads", &cache.stats().failed_loads, &1)?;
                 ensure_eq("the stored value", &cache.get::<u32>(&key).await?, &None)?;
-                let next = cache
-                    .get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) })
-                    .await?;
+                let next = cache.get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) }).await?;
                 ensure_eq("the next load", &next, &2)?;
             }
         )
@@ -139,11 +130,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     Err(std::io::Error::other("the disk is full"))
                 });
                 let error = ensure_error("another error", other.await, ErrorKind::Unexpected)?;
-                ensure(
-                    error.report().contains("the disk is full"),
-                    "its source is told",
-                    error.report(),
-                )?;
+                ensure(error.report().contains("the disk is full"), "its source is told", error.report())?;
                 ensure_eq("the stored value", &cache.get::<u32>(&key).await?, &None)?;
             }
         )
@@ -188,39 +175,29 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let slow = cache.get_or_load::<u32, _, _, String>(&key, options, std::future::pending);
                 let outcome = within("the load", Duration::from_secs(2), slow).await?;
                 ensure_error("the load", outcome, ErrorKind::Timeout)?;
-                let next = cache
-                    .get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) })
-                    .await?;
+                let next = cache.get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) }).await?;
                 ensure_eq("the next load", &next, &2)?;
             }
         )
         .of_client(),
-        clause!(
-            "cache.load.8",
-            "If the cache fails, the value is loaded all the same.",
-            |case: S| {
-                let faulty = Faulty::over(case.bare()?);
-                let cache = CacheClient::from(faulty.clone() as Arc<S>);
-                let key = case.name("k");
-                faulty.fail("get", Fault::Denied, 1);
-                faulty.fail("set", Fault::Denied, 1);
-                let loaded = cache
-                    .get_or_load(&key, MINUTE, || async { Ok::<_, String>(1_u32) })
-                    .await?;
-                ensure_eq("the value", &loaded, &1)?;
-                let users = cache.namespace("users")?;
-                faulty.fail("get", Fault::Denied, 1);
-                let loaded = users
-                    .get_or_load("1", MINUTE, || async { Ok::<_, String>(2_u32) })
-                    .await?;
-                ensure_eq("the value in a namespace", &loaded, &2)?;
-                ensure(
-                    cache.stats().cache_failures >= 2,
-                    "failures are counted",
-                    format!("{:?}", cache.stats()),
-                )?;
-            }
-        )
+        clause!("cache.load.8", "If the cache fails, the value is loaded all the same.", |case: S| {
+            let faulty = Faulty::over(case.bare()?);
+            let cache = CacheClient::from(faulty.clone() as Arc<S>);
+            let key = case.name("k");
+            faulty.fail("get", Fault::Denied, 1);
+            faulty.fail("set", Fault::Denied, 1);
+            let loaded = cache.get_or_load(&key, MINUTE, || async { Ok::<_, String>(1_u32) }).await?;
+            ensure_eq("the value", &loaded, &1)?;
+            let users = cache.namespace("users")?;
+            faulty.fail("get", Fault::Denied, 1);
+            let loaded = users.get_or_load("1", MINUTE, || async { Ok::<_, String>(2_u32) }).await?;
+            ensure_eq("the value in a namespace", &loaded, &2)?;
+            ensure(
+                cache.stats().cache_failures >= 2,
+                "failures are counted",
+                format!("{:?}", cache.stats()),
+            )?;
+        })
         .of_client(),
         clause!(
             "cache.load.9",
@@ -231,9 +208,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let mut lives = Vec::new();
                 for n in 0..20 {
                     let key = case.name(&format!("k{n}"));
-                    cache
-                        .get_or_load(&key, MINUTE * 10, || async { Ok::<_, String>(1_u32) })
-                        .await?;
+                    cache.get_or_load(&key, MINUTE * 10, || async { Ok::<_, String>(1_u32) }).await?;
                     match cache.ttl(&key).await? {
                         TimeToLive::Remaining(left) => lives.push(left),
                         other => ensure(false, "a TTL", format!("{other:?}"))?,
@@ -246,11 +221,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     "5 to 10 minutes",
                     format!("{least:?} to {most:?}"),
                 )?;
-                ensure(
-                    most - least > MINUTE,
-                    "they differ",
-                    format!("{least:?} to {most:?}"),
-                )?;
+                ensure(most - least > MINUTE, "they differ", format!("{least:?} to {most:?}"))?;
                 let key = case.name("set");
                 cache.set(&key, &1, MINUTE).await?;
                 let plain = cache.ttl(&key).await?;
@@ -262,29 +233,25 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             }
         )
         .of_client(),
-        clause!(
-            "cache.load.10",
-            "Wherever a caller is dropped, the next one is served.",
-            |case: S| {
-                let cache = CacheClient::from(case.bare()?);
-                for polls in 1..12 {
-                    let key = case.name(&format!("k{polls}"));
-                    let load = || {
-                        cache.get_or_load(&key, MINUTE, || async {
-                            tokio::task::yield_now().await;
-                            Ok::<_, String>(5_u32)
-                        })
-                    };
-                    let _ = abandon(load(), polls).await;
-                    let next = within("the next load", Duration::from_secs(5), load()).await??;
-                    ensure_eq("the next load", &next, &5)?;
-                }
-                eventually(Duration::from_secs(2), || async {
-                    ensure_eq("the calls that run", &cache.pipeline().running(), &0)
-                })
-                .await?;
+        clause!("cache.load.10", "Wherever a caller is dropped, the next one is served.", |case: S| {
+            let cache = CacheClient::from(case.bare()?);
+            for polls in 1..12 {
+                let key = case.name(&format!("k{polls}"));
+                let load = || {
+                    cache.get_or_load(&key, MINUTE, || async {
+                        tokio::task::yield_now().await;
+                        Ok::<_, String>(5_u32)
+                    })
+                };
+                let _ = abandon(load(), polls).await;
+                let next = within("the next load", Duration::from_secs(5), load()).await??;
+                ensure_eq("the next load", &next, &5)?;
             }
-        )
+            eventually(Duration::from_secs(2), || async {
+                ensure_eq("the calls that run", &cache.pipeline().running(), &0)
+            })
+            .await?;
+        })
         .of_client(),
     ]
 }

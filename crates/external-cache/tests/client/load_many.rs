@@ -18,11 +18,7 @@ type Asked = Arc<Mutex<Vec<Vec<String>>>>;
 async fn lengths(keys: Vec<String>, asked: Asked) -> Result<HashMap<String, usize>, String> {
     asked.lock().unwrap().push(keys.clone());
     tokio::time::sleep(Duration::from_millis(50)).await;
-    Ok(keys
-        .into_iter()
-        .filter(|key| !key.ends_with("absent"))
-        .map(|key| (key.clone(), key.len()))
-        .collect())
+    Ok(keys.into_iter().filter(|key| !key.ends_with("absent")).map(|key| (key.clone(), key.len())).collect())
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {

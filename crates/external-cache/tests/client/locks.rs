@@ -27,20 +27,12 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let Some(guard) = cache.lock(&name, LONG).await? else {
                     return ensure(false, "the lock", "it is held");
                 };
-                ensure(
-                    other.lock(&name, LONG).await?.is_none(),
-                    "the lock is held",
-                    "another guard",
-                )?;
+                ensure(other.lock(&name, LONG).await?.is_none(), "the lock is held", "another guard")?;
                 let fencing = guard.fencing();
                 ensure(guard.release().await?, "it was still held", "it was not")?;
                 let again = other.lock(&name, LONG).await?;
                 let later = again.as_ref().map(external_cache::LockGuard::fencing);
-                ensure(
-                    later > Some(fencing),
-                    "a greater number",
-                    format!("{later:?} after {fencing}"),
-                )?;
+                ensure(later > Some(fencing), "a greater number", format!("{later:?} after {fencing}"))?;
             }
         )
         .of_client(),
@@ -53,45 +45,27 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let name = case.name("lock");
                 drop(cache.lock(&name, LONG).await?);
                 eventually(SOON, || async {
-                    ensure(
-                        other.lock(&name, LONG).await?.is_some(),
-                        "a free lock",
-                        "it is held",
-                    )
+                    ensure(other.lock(&name, LONG).await?.is_some(), "a free lock", "it is held")
                 })
                 .await?;
-                ensure_eq(
-                    "what is left of clean-up",
-                    &cache.pipeline().cleanup().drain(SOON).await,
-                    &0,
-                )?;
+                ensure_eq("what is left of clean-up", &cache.pipeline().cleanup().drain(SOON).await, &0)?;
             }
         )
         .of_client(),
-        clause!(
-            "cache.lock.3",
-            "A guard renews its lease for as long as it lives.",
-            |case: S| {
-                let service = case.bare()?;
-                let (cache, other) = (CacheClient::from(service.clone()), CacheClient::from(service));
-                let name = case.name("lock");
-                let guard = cache.lock(&name, SHORT).await?;
-                let end = Instant::now() + SHORT * 4;
-                while Instant::now() < end {
-                    ensure(
-                        other.lock(&name, SHORT).await?.is_none(),
-                        "the lock is held",
-                        "another guard",
-                    )?;
-                    tokio::time::sleep(SHORT / 5).await;
-                }
-                ensure(
-                    guard.is_some_and(|guard| !guard.is_lost()),
-                    "a lease that lives",
-                    "it was lost",
-                )?;
+        clause!("cache.lock.3", "A guard renews its lease for as long as it lives.", |case: S| {
+            let service = case.bare()?;
+            let (cache, other) = (CacheClient::from(service.clone()), CacheClient::from(service));
+            let name = case.name("lock");
+            // Long enough that a busy machine does not sleep through a renewal.
+            let lease = SHORT * 5;
+            let guard = cache.lock(&name, lease).await?;
+            let end = Instant::now() + lease * 2;
+            while Instant::now() < end {
+                ensure(other.lock(&name, lease).await?.is_none(), "the lock is held", "another guard")?;
+                tokio::time::sleep(SHORT / 5).await;
             }
-        )
+            ensure(guard.is_some_and(|guard| !guard.is_lost()), "a lease that lives", "it was lost")?;
+        })
         .of_client(),
         clause!(
             "cache.lock.4",
@@ -114,11 +88,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 if let Some(guard) = cache.lock(&other, short).await? {
                     within("its end", SHORT * 4, guard.lost()).await?;
                 }
-                ensure(
-                    cache.lock(&other, LONG).await?.is_some(),
-                    "a free lock",
-                    "it is held",
-                )?;
+                // The guard speaks before the lease ends at the server, not after.
+                let waiting = LockOptions::new(LONG).with_wait(SOON);
+                ensure(cache.lock(&other, waiting).await?.is_some(), "a free lock", "it is held")?;
             }
         )
         .of_client(),
@@ -162,22 +134,14 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 )?;
                 ensure_eq("the attempts", &faulty.calls("acquire"), &1)?;
                 eventually(SOON, || async {
-                    ensure(
-                        cache.lock(&name, LONG).await?.is_some(),
-                        "a free lock",
-                        "it is held",
-                    )
+                    ensure(cache.lock(&name, LONG).await?.is_some(), "a free lock", "it is held")
                 })
                 .await?;
                 for polls in 1..8 {
                     let name = case.name(&format!("dropped-{polls}"));
                     drop(abandon(cache.lock(&name, LONG), polls).await);
                     eventually(SOON, || async {
-                        ensure(
-                            cache.lock(&name, LONG).await?.is_some(),
-                            "a free lock",
-                            "it is held",
-                        )
+                        ensure(cache.lock(&name, LONG).await?.is_some(), "a free lock", "it is held")
                     })
                     .await?;
                 }

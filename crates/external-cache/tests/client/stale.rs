@@ -41,37 +41,21 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     &1,
                 )?;
                 clock.fetch_add(90, Ordering::SeqCst);
-                ensure_eq(
-                    "a plain read of a stale value",
-                    &cache.get::<u32>(&key).await?,
-                    &None,
-                )?;
+                ensure_eq("a plain read of a stale value", &cache.get::<u32>(&key).await?, &None)?;
                 let slow = || async {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     answer(2).await
                 };
                 for _ in 0..10 {
-                    ensure_eq(
-                        "the stale value",
-                        &cache.get_or_load(&key, options.clone(), slow).await?,
-                        &1,
-                    )?;
+                    ensure_eq("the stale value", &cache.get_or_load(&key, options.clone(), slow).await?, &1)?;
                 }
                 eventually(Duration::from_secs(2), || async {
                     ensure_eq("the renewed value", &cache.get::<u32>(&key).await?, &Some(2))
                 })
                 .await?;
-                ensure_eq(
-                    "loads and stale answers",
-                    &(cache.stats().loads, cache.stats().stale),
-                    &(2, 10),
-                )?;
+                ensure_eq("loads and stale answers", &(cache.stats().loads, cache.stats().stale), &(2, 10))?;
                 clock.fetch_add(121, Ordering::SeqCst);
-                ensure_eq(
-                    "beyond the window",
-                    &cache.get_or_load(&key, options, || answer(3)).await?,
-                    &3,
-                )?;
+                ensure_eq("beyond the window", &cache.get_or_load(&key, options, || answer(3)).await?, &3)?;
             }
         )
         .of_client(),
@@ -85,15 +69,10 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 cache.get_or_load(&key, options.clone(), || answer(1)).await?;
                 clock.fetch_add(90, Ordering::SeqCst);
                 let failing = || async { Err::<u32, _>(Error::unavailable("down")) };
-                ensure_eq(
-                    "the stale value",
-                    &cache.get_or_load(&key, options.clone(), failing).await?,
-                    &1,
-                )?;
+                ensure_eq("the stale value", &cache.get_or_load(&key, options.clone(), failing).await?, &1)?;
                 let panicking = || async { std::panic::resume_unwind(Box::new("canary")) };
-                let outcome = cache
-                    .get_or_load::<u32, _, _, String>(&key, options.clone(), panicking)
-                    .await?;
+                let outcome =
+                    cache.get_or_load::<u32, _, _, String>(&key, options.clone(), panicking).await?;
                 ensure_eq("the stale value after a panic", &outcome, &1)?;
                 ensure_eq(
                     "a loader that works",
@@ -129,11 +108,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 cache.get_or_load(&key, options.clone(), || answer(1)).await?;
                 clock.fetch_add(90, Ordering::SeqCst);
                 let began = tokio::time::Instant::now();
-                ensure_eq(
-                    "the stale value",
-                    &cache.get_or_load(&key, options, slow).await?,
-                    &1,
-                )?;
+                ensure_eq("the stale value", &cache.get_or_load(&key, options, slow).await?, &1)?;
                 let took = began.elapsed();
                 ensure(
                     took < Duration::from_millis(250),

@@ -46,11 +46,7 @@ fn set(tree: &mut Value, keys: &[String], value: Value, origin: &Origin) -> Resu
     for (depth, key) in way.iter().enumerate() {
         let table = table(place, &keys[..depth], origin)?;
         if table.get(key).is_none() {
-            table.insert(
-                key.clone(),
-                origin.clone(),
-                Value::new(Node::Table(Table::new()), origin.clone()),
-            );
+            table.insert(key.clone(), origin.clone(), Value::new(Node::Table(Table::new()), origin.clone()));
         }
         let Some(next) = table.get_mut(key) else {
             return Ok(());
@@ -70,11 +66,8 @@ fn table<'v>(value: &'v mut Value, way: &[String], origin: &Origin) -> Result<&'
     let found = value.node.type_name();
     let place = value.origin.clone();
     value.as_table_mut().ok_or_else(|| {
-        at(
-            format!("the variable sets a key in `{}`, which is {found}", way.join(".")),
-            origin,
-        )
-        .with_context("set", place)
+        at(format!("the variable sets a key in `{}`, which is {found}", way.join(".")), origin)
+            .with_context("set", place)
     })
 }
 
@@ -84,10 +77,8 @@ mod tests {
 
     fn over(file: &str, variables: &[(&str, &str)]) -> Result<Value> {
         let mut tree = toml::parse("s.toml", file).unwrap();
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         overlay(&mut tree, &variables).map(|()| tree)
     }
 
@@ -116,19 +107,13 @@ mod tests {
         assert_eq!(node("storage.new.provider"), &Node::String("memory".into()));
         assert_eq!(node("storage.new.limit"), &Node::Integer(7));
         let origin = &tree.at("storage.avatars.bucket").unwrap().origin;
-        assert_eq!(
-            origin.to_string(),
-            "environment variable EXTERNAL__STORAGE__AVATARS__BUCKET"
-        );
+        assert_eq!(origin.to_string(), "environment variable EXTERNAL__STORAGE__AVATARS__BUCKET");
     }
 
     #[test]
     fn errors_name_the_variable() {
-        let refused = |variable| {
-            over("[storage]\navatars = 5\n", &[(variable, "x")])
-                .unwrap_err()
-                .to_string()
-        };
+        let refused =
+            |variable| over("[storage]\navatars = 5\n", &[(variable, "x")]).unwrap_err().to_string();
         let error = refused("EXTERNAL__STORAGE__AVATARS__BUCKET");
         assert!(error.contains("EXTERNAL__STORAGE__AVATARS__BUCKET"), "{error}");
         assert!(

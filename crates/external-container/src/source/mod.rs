@@ -19,9 +19,7 @@ pub(crate) use environment::{PREFIX, overlay};
 ///
 /// `Configuration` with file, line and column of what cannot be parsed.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
-    let extension = Path::new(name)
-        .extension()
-        .and_then(|extension| extension.to_str());
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let tree = match extension {
         Some("yaml" | "yml") => yaml::parse(name, text)?,
@@ -31,10 +29,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Value> {
         Node::Table(_) => Ok(tree),
         node => {
             let found = node.type_name();
-            Err(at(
-                format!("the configuration must be a table of tables, found {found}"),
-                &tree.origin,
-            ))
+            Err(at(format!("the configuration must be a table of tables, found {found}"), &tree.origin))
         }
     }
 }

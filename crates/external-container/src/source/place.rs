@@ -16,11 +16,7 @@ impl<'t> Places<'t> {
     pub(super) fn new(file: &str, text: &'t str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let starts = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
-        Self {
-            file: file.into(),
-            text,
-            starts,
-        }
+        Self { file: file.into(), text, starts }
     }
 
     /// The place of the first byte of a span.

@@ -23,10 +23,7 @@ pub(super) fn parse_value(text: &str, origin: &Origin) -> Option<Result<Value>> 
 
 /// The parser's own text quotes the line, which may hold a secret: only its message is taken.
 fn refused(error: &::toml::de::Error, places: &Places<'_>) -> Error {
-    at(
-        format!("not TOML: {}", error.message()),
-        &places.of(&error.span().unwrap_or(0..0)),
-    )
+    at(format!("not TOML: {}", error.message()), &places.of(&error.span().unwrap_or(0..0)))
 }
 
 type Locate<'a> = &'a dyn Fn(&std::ops::Range<usize>) -> Origin;
@@ -37,11 +34,7 @@ fn table(table: &DeTable<'_>, locate: Locate<'_>) -> Result<Node> {
     entries.sort_by_key(|(key, _)| key.span().start);
     let entries = entries.into_iter().map(|(key, content)| {
         let key_origin = locate(&key.span());
-        Ok(Entry {
-            key: key.get_ref().to_string(),
-            key_origin,
-            value: value(content, locate)?,
-        })
+        Ok(Entry { key: key.get_ref().to_string(), key_origin, value: value(content, locate)? })
     });
     entries.collect::<Result<_>>().map(Node::Table)
 }
@@ -61,12 +54,9 @@ fn value(content: &Spanned<DeValue<'_>>, locate: Locate<'_>) -> Result<Value> {
         DeValue::Boolean(truth) => Node::Bool(*truth),
         // No configuration of ours holds dates; as text they lose nothing.
         DeValue::Datetime(time) => Node::String(time.to_string()),
-        DeValue::Array(items) => Node::Array(
-            items
-                .iter()
-                .map(|item| value(item, locate))
-                .collect::<Result<_>>()?,
-        ),
+        DeValue::Array(items) => {
+            Node::Array(items.iter().map(|item| value(item, locate)).collect::<Result<_>>()?)
+        }
         DeValue::Table(inner) => table(inner, locate)?,
     };
     Ok(Value::new(node, origin))
@@ -89,35 +79,15 @@ mod tests {
         assert_eq!(place(&tree, "storage.default.provider"), "s.toml:2:12");
         assert_eq!(place(&tree, "storage.default.a.b"), "s.toml:3:7");
         assert_eq!(place(&tree, "storage.y.resilience"), "s.toml:5:1");
-        assert_eq!(
-            tree.at("storage.y.resilience.max").unwrap().node,
-            Node::Integer(16)
-        );
-        assert_eq!(
-            tree.at("storage.y.resilience.f").unwrap().node,
-            Node::Float(-10.5)
-        );
-        assert_eq!(
-            tree.at("storage.y.resilience.inf").unwrap().node,
-            Node::Float(f64::NEG_INFINITY)
-        );
-        assert_eq!(
-            tree.at("storage.y.resilience.day").unwrap().as_str(),
-            Some("2020-01-01")
-        );
-        let Node::Array(items) = &tree.at("storage.y.resilience.list").unwrap().node else {
-            panic!()
-        };
+        assert_eq!(tree.at("storage.y.resilience.max").unwrap().node, Node::Integer(16));
+        assert_eq!(tree.at("storage.y.resilience.f").unwrap().node, Node::Float(-10.5));
+        assert_eq!(tree.at("storage.y.resilience.inf").unwrap().node, Node::Float(f64::NEG_INFINITY));
+        assert_eq!(tree.at("storage.y.resilience.day").unwrap().as_str(), Some("2020-01-01"));
+        let Node::Array(items) = &tree.at("storage.y.resilience.list").unwrap().node else { panic!() };
         assert_eq!(place(&items[0], "é"), "s.toml:9:17");
         assert_eq!(items[1].origin.to_string(), "s.toml:9:22");
-        let keys: Vec<_> = tree
-            .at("storage.y.resilience")
-            .unwrap()
-            .as_table()
-            .unwrap()
-            .entries()
-            .iter()
-            .collect();
+        let keys: Vec<_> =
+            tree.at("storage.y.resilience").unwrap().as_table().unwrap().entries().iter().collect();
         assert_eq!(
             keys.iter().map(|entry| &*entry.key).collect::<Vec<_>>(),
             ["max", "f", "day", "list", "inf"]
@@ -129,10 +99,7 @@ mod tests {
     fn what_is_not_toml_is_located_and_not_quoted() {
         let refused = |text| parse("s.toml", text).unwrap_err().to_string();
         let secret = refused("[a]\npassword = hunter2");
-        assert!(
-            secret.contains("not TOML: ") && secret.contains("s.toml:2:12"),
-            "{secret}"
-        );
+        assert!(secret.contains("not TOML: ") && secret.contains("s.toml:2:12"), "{secret}");
         assert!(!secret.contains("hunter2"), "{secret}");
         assert!(refused("a = 1\na = 2\n").contains("duplicate key (at=s.toml:2:1)"));
         assert!(refused("a = 99999999999999999999").contains("does not fit into 64 bits (at=s.toml:1:5)"));

@@ -1,11 +1,6 @@
 //! A domain of the tests' own: the container knows no domain, so any will do. Its providers repeat what they hear.
 #![allow(clippy::unwrap_used, reason = "a test ends where its ground gives way")]
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "each test file uses its own part"
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -96,22 +91,12 @@ impl EchoService for Echo {
 
 fn build(id: &'static str, section: &Section, context: &BuildContext) -> Result<Arc<dyn EchoService>> {
     let mut config: EchoConfig = section.parse()?;
-    config.password = config
-        .password
-        .as_ref()
-        .map(|password| context.secret(password))
-        .transpose()?;
+    config.password = config.password.as_ref().map(|password| context.secret(password)).transpose()?;
     if config.prefix.is_empty() {
         return Err(section.invalid("prefix", "the prefix is empty"));
     }
-    let next = config
-        .next
-        .as_ref()
-        .map(|next| context.resolve::<dyn EchoService>(next))
-        .transpose()?;
-    let capabilities = Capabilities::new()
-        .native("loud")
-        .emulated("late", "a timer in this process");
+    let next = config.next.as_ref().map(|next| context.resolve::<dyn EchoService>(next)).transpose()?;
+    let capabilities = Capabilities::new().native("loud").emulated("late", "a timer in this process");
     let info = ProviderInfo::new(id, "echo", format!("{id}://{}", config.prefix), capabilities);
     Ok(Arc::new(Echo { info, config, next }))
 }
@@ -123,15 +108,8 @@ fn build_memory(_: &Section, _: &BuildContext) -> Result<Arc<dyn EchoService>> {
 /// An embedded provider outside any container.
 pub fn memory(prefix: &str) -> Arc<dyn EchoService> {
     let info = ProviderInfo::new("memory", "echo", "memory:", Capabilities::new());
-    let config = EchoConfig {
-        prefix: prefix.into(),
-        ..EchoConfig::default()
-    };
-    Arc::new(Echo {
-        info,
-        config,
-        next: None,
-    })
+    let config = EchoConfig { prefix: prefix.into(), ..EchoConfig::default() };
+    Arc::new(Echo { info, config, next: None })
 }
 
 fn schema() -> String {
@@ -174,18 +152,9 @@ pub const OUTSIDER: ProviderEntry<dyn EchoService> = ProviderEntry {
 };
 
 const KNOWN: &[KnownProvider] = &[
-    KnownProvider {
-        id: "memory",
-        feature: "",
-    },
-    KnownProvider {
-        id: "far",
-        feature: "far",
-    },
-    KnownProvider {
-        id: "carrier_pigeon",
-        feature: "carrier_pigeon",
-    },
+    KnownProvider { id: "memory", feature: "" },
+    KnownProvider { id: "far", feature: "far" },
+    KnownProvider { id: "carrier_pigeon", feature: "carrier_pigeon" },
 ];
 
 pub fn registry() -> Registry<EchoClient> {
@@ -209,14 +178,8 @@ impl EchoClient {
     pub async fn echo(&self, text: &str) -> Result<String> {
         let cx = CallContext::new(&CallOptions::new());
         let call = Operation::new("echo", "echo", Repeat::Safe);
-        let heard = self
-            .pipeline
-            .run(call, &cx, |cx, _| self.service.echo(cx, text))
-            .await?;
-        Ok(format!(
-            "{heard}{}",
-            self.settings.suffix.as_deref().unwrap_or_default()
-        ))
+        let heard = self.pipeline.run(call, &cx, |cx, _| self.service.echo(cx, text)).await?;
+        Ok(format!("{heard}{}", self.settings.suffix.as_deref().unwrap_or_default()))
     }
 
     pub fn policy(&self) -> &Policy {
@@ -227,11 +190,7 @@ impl EchoClient {
 impl From<Arc<dyn EchoService>> for EchoClient {
     fn from(service: Arc<dyn EchoService>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), Policy::default());
-        Self {
-            service,
-            pipeline,
-            settings: EchoSettings::default(),
-        }
+        Self { service, pipeline, settings: EchoSettings::default() }
     }
 }
 
@@ -254,9 +213,7 @@ impl Provider for EchoClient {
 impl EchoService for EchoClient {
     async fn echo(&self, cx: &CallContext, text: &str) -> Result<String> {
         let call = Operation::new("echo", "echo", Repeat::Safe);
-        self.pipeline
-            .run(call, cx, |cx, _| self.service.echo(cx, text))
-            .await
+        self.pipeline.run(call, cx, |cx, _| self.service.echo(cx, text)).await
     }
 }
 
@@ -276,11 +233,7 @@ impl Domain for EchoClient {
         settings: EchoSettings,
         _: &BuildContext,
     ) -> Result<Self> {
-        Ok(Self {
-            service,
-            pipeline,
-            settings,
-        })
+        Ok(Self { service, pipeline, settings })
     }
 
     fn service(&self) -> Arc<dyn EchoService> {
@@ -300,11 +253,11 @@ impl Domain for EchoClient {
     }
 
     fn capabilities() -> &'static [(&'static str, &'static str)] {
-        &[
-            ("loud", "in capitals"),
-            ("late", "after a while"),
-            ("twice", "two times"),
-        ]
+        &[("loud", "in capitals"), ("late", "after a while"), ("twice", "two times")]
+    }
+
+    fn operations() -> &'static [&'static str] {
+        &["echo", "put", "get", "say"]
     }
 
     fn settings_schema() -> String {

@@ -16,53 +16,28 @@ use crate::{
 
 async fn get_many(shelf: &Shelf<'_>, names: &[&str]) -> Result<Vec<Option<Bytes>>> {
     let keys = names.iter().map(|name| shelf.key(name)).collect::<Result<_>>()?;
-    let entries = shelf
-        .service
-        .get_many(&shelf.case.cx(), &GetManyRequest::new(keys))
-        .await?;
-    Ok(entries
-        .into_iter()
-        .map(|entry| entry.map(|entry| entry.value))
-        .collect())
+    let entries = shelf.service.get_many(&shelf.case.cx(), &GetManyRequest::new(keys)).await?;
+    Ok(entries.into_iter().map(|entry| entry.map(|entry| entry.value)).collect())
 }
 
 async fn set_many(shelf: &Shelf<'_>, entries: Vec<SetEntry>) -> Result<Vec<Result<()>>> {
-    shelf
-        .service
-        .set_many(&shelf.case.cx(), &SetManyRequest::new(entries))
-        .await
+    shelf.service.set_many(&shelf.case.cx(), &SetManyRequest::new(entries)).await
 }
 
 async fn delete_many(shelf: &Shelf<'_>, names: &[&str]) -> Result<Vec<Option<bool>>> {
     let keys = names.iter().map(|name| shelf.key(name)).collect::<Result<_>>()?;
-    let results = shelf
-        .service
-        .delete_many(&shelf.case.cx(), &DeleteManyRequest::new(keys))
-        .await?;
-    results
-        .into_iter()
-        .map(|result| result.map(|deleted| deleted.existed))
-        .collect()
+    let results = shelf.service.delete_many(&shelf.case.cx(), &DeleteManyRequest::new(keys)).await?;
+    results.into_iter().map(|result| result.map(|deleted| deleted.existed)).collect()
 }
 
 fn values(texts: &[Option<&'static str>]) -> Vec<Option<Bytes>> {
-    texts
-        .iter()
-        .map(|text| text.map(|text| Bytes::from_static(text.as_bytes())))
-        .collect()
+    texts.iter().map(|text| text.map(|text| Bytes::from_static(text.as_bytes()))).collect()
 }
 
 /// One key more than the limit allows.
 fn too_many(case: &Case<S>) -> Result<Vec<CacheKey>> {
-    let limit = case
-        .service()
-        .info()
-        .capabilities()
-        .get_limit("batch-keys")
-        .unwrap_or_default();
-    (0..=limit)
-        .map(|n| CacheKey::parse(format!("{}/{n}", case.namespace())))
-        .collect()
+    let limit = case.service().info().capabilities().get_limit("batch-keys").unwrap_or_default();
+    (0..=limit).map(|n| CacheKey::parse(format!("{}/{n}", case.namespace()))).collect()
 }
 
 fn is_limited(case: &Case<S>) -> bool {
@@ -278,9 +253,8 @@ fn deleting() -> Vec<Clause<S>> {
     ]
 }
 
-const NAMES: [&str; 20] = [
-    "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
-];
+const NAMES: [&str; 20] =
+    ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t"];
 
 /// A client sends what is too much for one batch in several.
 fn may_split(case: &Case<S>) -> bool {
@@ -314,9 +288,7 @@ async fn refuses_batch(case: &Case<S>) -> Verdict {
     refuses(case, what, ErrorKind::Unsupported, |case, service| {
         Box::pin(async move {
             let shelf = Shelf::on(case, service);
-            set_many(&shelf, vec![SetEntry::new(shelf.key("k")?, "v")])
-                .await
-                .map(drop)
+            set_many(&shelf, vec![SetEntry::new(shelf.key("k")?, "v")]).await.map(drop)
         })
     })
     .await?;

@@ -68,19 +68,11 @@ async fn change(shelf: &Shelf<'_>) -> Result<Vec<&'static str>, Finding> {
     shelf.set("set", "new").await?;
     shelf.delete("delete").await?;
     if supports(shelf.service, "batch").is_supported() {
-        let entries = vec![
-            SetEntry::new(shelf.key("set_many_1")?, "v"),
-            SetEntry::new(shelf.key("set_many_2")?, "v"),
-        ];
-        shelf
-            .service
-            .set_many(&shelf.case.cx(), &SetManyRequest::new(entries))
-            .await?;
+        let entries =
+            vec![SetEntry::new(shelf.key("set_many_1")?, "v"), SetEntry::new(shelf.key("set_many_2")?, "v")];
+        shelf.service.set_many(&shelf.case.cx(), &SetManyRequest::new(entries)).await?;
         let keys = vec![shelf.key("delete_many_1")?, shelf.key("delete_many_2")?];
-        shelf
-            .service
-            .delete_many(&shelf.case.cx(), &DeleteManyRequest::new(keys))
-            .await?;
+        shelf.service.delete_many(&shelf.case.cx(), &DeleteManyRequest::new(keys)).await?;
         changed.extend(["set_many_1", "set_many_2", "delete_many_1", "delete_many_2"]);
     }
     if supports(shelf.service, "increment").is_supported() {
@@ -201,9 +193,5 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 }
 
 fn no_facet(case: &Case<S>) -> Verdict {
-    ensure(
-        case.service().invalidation().is_none(),
-        "no facet `invalidation`",
-        "one",
-    )
+    ensure(case.service().invalidation().is_none(), "no facet `invalidation`", "one")
 }

@@ -17,9 +17,7 @@ use crate::{Case, Clause, Finding, Verdict, abandon, check, clause, ensure, ensu
 const LONG: Duration = Duration::from_secs(30);
 
 fn locks(service: &S) -> Result<&dyn LockCache> {
-    service
-        .locks()
-        .ok_or_else(|| Error::unexpected("no facet `locks`, though it is declared"))
+    service.locks().ok_or_else(|| Error::unexpected("no facet `locks`, though it is declared"))
 }
 
 async fn acquire(case: &Case<S>, service: &S, name: &str, owner: &str, ttl: Duration) -> Result<LockAttempt> {
@@ -32,10 +30,7 @@ async fn acquire(case: &Case<S>, service: &S, name: &str, owner: &str, ttl: Dura
 async fn take(case: &Case<S>, name: &str, owner: &str, ttl: Duration) -> std::result::Result<u64, Finding> {
     match acquire(case, case.service(), name, owner, ttl).await? {
         LockAttempt::Acquired(lease) => Ok(lease.fencing),
-        held => Err(Finding::failed(
-            format!("the free lock `{name}` is `Acquired`"),
-            format!("{held:?}"),
-        )),
+        held => Err(Finding::failed(format!("the free lock `{name}` is `Acquired`"), format!("{held:?}"))),
     }
 }
 
@@ -58,18 +53,13 @@ async fn renew(case: &Case<S>, name: &str, owner: &str, ttl: Duration) -> Result
 
 async fn release(case: &Case<S>, name: &str, owner: &str) -> Result<ReleaseOutcome> {
     let key = Shelf::of(case).key(name)?;
-    locks(case.service())?
-        .release(&case.cx(), &ReleaseRequest::new(key, LockOwner::parse(owner)?))
-        .await
+    locks(case.service())?.release(&case.cx(), &ReleaseRequest::new(key, LockOwner::parse(owner)?)).await
 }
 
 /// Watches a lease end at its time.
 async fn lease_ends(case: &Case<S>, name: &str, ttl: Duration, began: Instant, stored: Instant) -> Verdict {
     let shelf = Shelf::of(case);
-    lifetime(name, ttl, shelf.granularity(), began, stored, || {
-        is_held(case, name)
-    })
-    .await
+    lifetime(name, ttl, shelf.granularity(), began, stored, || is_held(case, name)).await
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -224,11 +214,7 @@ fn holding() -> Vec<Clause<S>> {
                 let ttl = shelf.short();
                 take(case, "shorter", "one", LONG).await?;
                 let began = Instant::now();
-                ensure_eq(
-                    "the renewal",
-                    &renew(case, "shorter", "one", ttl).await?,
-                    &RenewOutcome::Renewed,
-                )?;
+                ensure_eq("the renewal", &renew(case, "shorter", "one", ttl).await?, &RenewOutcome::Renewed)?;
                 lease_ends(case, "shorter", ttl, began, Instant::now()).await?;
                 take(case, "longer", "one", ttl * 3).await?;
                 let began = Instant::now();
@@ -257,20 +243,12 @@ fn holding() -> Vec<Clause<S>> {
                     &renew(case, "free", "one", LONG).await?,
                     &RenewOutcome::Lost,
                 )?;
-                ensure(
-                    !is_held(case, "free").await?,
-                    "the lock is still free",
-                    "it is held",
-                )?;
+                ensure(!is_held(case, "free").await?, "the lock is still free", "it is held")?;
                 let ttl = shelf.short();
                 let began = Instant::now();
                 take(case, "k", "one", ttl).await?;
                 let stored = Instant::now();
-                ensure_eq(
-                    "another's renewal",
-                    &renew(case, "k", "two", LONG).await?,
-                    &RenewOutcome::Lost,
-                )?;
+                ensure_eq("another's renewal", &renew(case, "k", "two", LONG).await?, &RenewOutcome::Lost)?;
                 lease_ends(case, "k", ttl, began, stored).await?;
                 ensure_eq(
                     "renewing what ran out",
@@ -286,19 +264,11 @@ fn holding() -> Vec<Clause<S>> {
                 no_facet(case)?;
             }),
         ),
-        clause!(
-            "cache.release.1",
-            "The holder's lock is free at once.",
-            |case: S| {
-                take(case, "k", "one", LONG).await?;
-                ensure_eq(
-                    "the release",
-                    &release(case, "k", "one").await?,
-                    &ReleaseOutcome::Released,
-                )?;
-                take(case, "k", "two", LONG).await?;
-            }
-        )
+        clause!("cache.release.1", "The holder's lock is free at once.", |case: S| {
+            take(case, "k", "one", LONG).await?;
+            ensure_eq("the release", &release(case, "k", "one").await?, &ReleaseOutcome::Released)?;
+            take(case, "k", "two", LONG).await?;
+        })
         .capability(
             "locks",
             check!(|case| {
@@ -317,23 +287,11 @@ fn holding() -> Vec<Clause<S>> {
                 take(case, "k", "one", LONG).await?;
                 for owner in ["two", "on", "One", "one1"] {
                     let outcome = release(case, "k", owner).await?;
-                    ensure_eq(
-                        &format!("the release by `{owner}`"),
-                        &outcome,
-                        &ReleaseOutcome::NotHeld,
-                    )?;
-                    ensure(
-                        is_held(case, "k").await?,
-                        "the owner still holds it",
-                        "it is free",
-                    )?;
+                    ensure_eq(&format!("the release by `{owner}`"), &outcome, &ReleaseOutcome::NotHeld)?;
+                    ensure(is_held(case, "k").await?, "the owner still holds it", "it is free")?;
                 }
                 release(case, "k", "one").await?;
-                ensure_eq(
-                    "releasing it again",
-                    &release(case, "k", "one").await?,
-                    &ReleaseOutcome::NotHeld,
-                )?;
+                ensure_eq("releasing it again", &release(case, "k", "one").await?, &ReleaseOutcome::NotHeld)?;
             }
         )
         .capability(

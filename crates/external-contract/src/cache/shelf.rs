@@ -26,10 +26,7 @@ pub(super) struct Shelf<'a> {
 
 impl<'a> Shelf<'a> {
     pub(super) fn of(case: &'a Case<S>) -> Self {
-        Self {
-            case,
-            service: case.service(),
-        }
+        Self { case, service: case.service() }
     }
 
     pub(super) fn on(case: &'a Case<S>, service: &'a S) -> Self {
@@ -51,11 +48,7 @@ impl<'a> Shelf<'a> {
 
     pub(super) async fn set(&self, name: &str, value: impl Into<Bytes>) -> std::result::Result<(), Finding> {
         let request = self.set_request(name, value)?;
-        ensure(
-            self.send(&request).await?,
-            "an unconditional set stores",
-            "`stored` is false",
-        )
+        ensure(self.send(&request).await?, "an unconditional set stores", "`stored` is false")
     }
 
     pub(super) async fn set_for(
@@ -65,17 +58,11 @@ impl<'a> Shelf<'a> {
         ttl: Duration,
     ) -> std::result::Result<(), Finding> {
         let request = self.set_request(name, value)?.with_ttl(Ttl::new(ttl)?);
-        ensure(
-            self.send(&request).await?,
-            "an unconditional set stores",
-            "`stored` is false",
-        )
+        ensure(self.send(&request).await?, "an unconditional set stores", "`stored` is false")
     }
 
     pub(super) async fn entry(&self, name: &str) -> Result<Option<CacheEntry>> {
-        self.service
-            .get(&self.case.cx(), &GetRequest::new(self.key(name)?))
-            .await
+        self.service.get(&self.case.cx(), &GetRequest::new(self.key(name)?)).await
     }
 
     pub(super) async fn get(&self, name: &str) -> Result<Option<Bytes>> {
@@ -84,9 +71,7 @@ impl<'a> Shelf<'a> {
 
     pub(super) async fn token(&self, name: &str) -> std::result::Result<CasToken, Finding> {
         let entry = self.entry(name).await?;
-        entry
-            .map(|entry| entry.token)
-            .ok_or_else(|| Finding::failed(format!("a value of `{name}`"), "none"))
+        entry.map(|entry| entry.token).ok_or_else(|| Finding::failed(format!("a value of `{name}`"), "none"))
     }
 
     pub(super) async fn holds(&self, name: &str, value: &[u8]) -> Verdict {
@@ -95,38 +80,24 @@ impl<'a> Shelf<'a> {
     }
 
     pub(super) async fn lacks(&self, name: &str) -> Verdict {
-        ensure_eq(
-            &format!("the value of `{name}`"),
-            &self.get(name).await?.as_deref(),
-            &None::<&[u8]>,
-        )
+        ensure_eq(&format!("the value of `{name}`"), &self.get(name).await?.as_deref(), &None::<&[u8]>)
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<Option<bool>> {
-        Ok(self
-            .service
-            .delete(&self.case.cx(), &DeleteRequest::new(self.key(name)?))
-            .await?
-            .existed)
+        Ok(self.service.delete(&self.case.cx(), &DeleteRequest::new(self.key(name)?)).await?.existed)
     }
 
     pub(super) async fn increment(&self, name: &str, delta: i64) -> Result<i64> {
-        self.service
-            .increment(&self.case.cx(), &IncrementRequest::new(self.key(name)?, delta))
-            .await
+        self.service.increment(&self.case.cx(), &IncrementRequest::new(self.key(name)?, delta)).await
     }
 
     pub(super) async fn expire(&self, name: &str, ttl: Option<Duration>) -> Result<bool> {
         let ttl = ttl.map(Ttl::new).transpose()?;
-        self.service
-            .expire(&self.case.cx(), &ExpireRequest::new(self.key(name)?, ttl))
-            .await
+        self.service.expire(&self.case.cx(), &ExpireRequest::new(self.key(name)?, ttl)).await
     }
 
     pub(super) async fn ttl(&self, name: &str) -> Result<TimeToLive> {
-        self.service
-            .ttl(&self.case.cx(), &TtlRequest::new(self.key(name)?))
-            .await
+        self.service.ttl(&self.case.cx(), &TtlRequest::new(self.key(name)?)).await
     }
 
     pub(super) async fn swap(&self, name: &str, token: &CasToken, value: &str) -> Result<SwapOutcome> {
@@ -176,11 +147,7 @@ where
         if present().await? {
             let late = asked.saturating_duration_since(stored + ttl + granularity);
             let expected = format!("`{name}` is gone {granularity:?} after its {ttl:?}");
-            ensure(
-                late < PATIENCE,
-                expected,
-                format!("it is still there {late:?} later"),
-            )?;
+            ensure(late < PATIENCE, expected, format!("it is still there {late:?} later"))?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         } else {
             let lived = began.elapsed();
@@ -205,10 +172,7 @@ where
     let running: Vec<_> = (0..count).map(|n| tokio::spawn(work(n))).collect();
     let mut results = Vec::new();
     for task in running {
-        results.push(
-            task.await
-                .map_err(|error| Finding::failed("no panic", error.to_string()))?,
-        );
+        results.push(task.await.map_err(|error| Finding::failed("no panic", error.to_string()))?);
     }
     Ok(results)
 }

@@ -151,28 +151,17 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 async fn remaining(shelf: &Shelf<'_>, name: &str) -> Result<Duration, crate::Finding> {
     match shelf.ttl(name).await? {
         TimeToLive::Remaining(remaining) => Ok(remaining),
-        other => Err(crate::Finding::failed(
-            "a value that expires",
-            format!("{other:?}"),
-        )),
+        other => Err(crate::Finding::failed("a value that expires", format!("{other:?}"))),
     }
 }
 
 async fn refuses_expire(case: &Case<S>) -> Verdict {
-    refuses(
-        case,
-        "changing an expiry",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move { Shelf::on(case, service).expire("k", Some(LONG)).await.map(drop) })
-        },
-    )
+    refuses(case, "changing an expiry", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move { Shelf::on(case, service).expire("k", Some(LONG)).await.map(drop) })
+    })
     .await?;
-    refuses(
-        case,
-        "asking for an expiry",
-        ErrorKind::Unsupported,
-        |case, service| Box::pin(async move { Shelf::on(case, service).ttl("k").await.map(drop) }),
-    )
+    refuses(case, "asking for an expiry", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move { Shelf::on(case, service).ttl("k").await.map(drop) })
+    })
     .await
 }

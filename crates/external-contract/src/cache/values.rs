@@ -226,30 +226,20 @@ pub(super) fn beyond_the_limit(case: &Case<S>) -> Option<Bytes> {
 }
 
 async fn refuses_condition(case: &Case<S>) -> Verdict {
-    refuses(
-        case,
-        "a conditional set",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let shelf = Shelf::on(case, service);
-                shelf.send(&shelf.set_request("k", "v")?.if_absent()).await?;
-                Ok(())
-            })
-        },
-    )
+    refuses(case, "a conditional set", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let shelf = Shelf::on(case, service);
+            shelf.send(&shelf.set_request("k", "v")?.if_absent()).await?;
+            Ok(())
+        })
+    })
     .await?;
-    refuses(
-        case,
-        "a conditional set",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let shelf = Shelf::on(case, service);
-                shelf.send(&shelf.set_request("k", "v")?.if_present()).await?;
-                Ok(())
-            })
-        },
-    )
+    refuses(case, "a conditional set", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let shelf = Shelf::on(case, service);
+            shelf.send(&shelf.set_request("k", "v")?.if_present()).await?;
+            Ok(())
+        })
+    })
     .await
 }

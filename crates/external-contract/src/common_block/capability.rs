@@ -14,17 +14,9 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             |case: S| {
                 let known: Vec<_> = case.suite.capabilities.iter().map(|(id, _)| *id).collect();
                 for (id, grade) in case.service().info().capabilities().iter() {
-                    ensure(
-                        known.contains(&id),
-                        format!("`{id}` is one of {known:?}"),
-                        "it is not",
-                    )?;
+                    ensure(known.contains(&id), format!("`{id}` is one of {known:?}"), "it is not")?;
                     let empty = matches!(grade, Capability::Emulated(caveat) if caveat.trim().is_empty());
-                    ensure(
-                        !empty,
-                        format!("the emulated `{id}` states its caveat"),
-                        "an empty text",
-                    )?;
+                    ensure(!empty, format!("the emulated `{id}` states its caveat"), "an empty text")?;
                 }
             }
         ),
@@ -32,40 +24,24 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.4.2",
             "What the contract demands natively of this provider is declared native.",
             |case: S| {
-                let demanded = case
-                    .suite
-                    .natives
-                    .iter()
-                    .filter(|(id, _)| *id == case.provider_id());
+                let demanded = case.suite.natives.iter().filter(|(id, _)| *id == case.provider_id());
                 let service = case.bare()?;
                 for capability in demanded.flat_map(|(_, capabilities)| *capabilities) {
                     let what = format!("the grade of `{capability}`");
-                    ensure_eq(
-                        &what,
-                        &supported(case, &*service, capability),
-                        &Capability::Native,
-                    )?;
+                    ensure_eq(&what, &supported(case, &*service, capability), &Capability::Native)?;
                 }
             }
         )
         .of_provider(),
-        clause!(
-            "common.4.3",
-            "A client can do whatever its provider can.",
-            |case: S| {
-                let bare = case.bare()?;
-                for (id, _) in case.suite.capabilities {
-                    if supported(case, &*bare, id).is_supported() {
-                        let behind = supported(case, case.service(), id);
-                        ensure(
-                            behind.is_supported(),
-                            format!("the client supports `{id}` too"),
-                            behind,
-                        )?;
-                    }
+        clause!("common.4.3", "A client can do whatever its provider can.", |case: S| {
+            let bare = case.bare()?;
+            for (id, _) in case.suite.capabilities {
+                if supported(case, &*bare, id).is_supported() {
+                    let behind = supported(case, case.service(), id);
+                    ensure(behind.is_supported(), format!("the client supports `{id}` too"), behind)?;
                 }
             }
-        )
+        })
         .of_client(),
         clause!(
             "common.4.4",
@@ -85,11 +61,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     .next()
                     .and_then(|authority| authority.rsplit_once('@'))
                     .is_some_and(|(user, _)| user.contains(':'));
-                ensure(
-                    !credentials,
-                    "a location without credentials",
-                    "one with a password",
-                )?;
+                ensure(!credentials, "a location without credentials", "one with a password")?;
             }
         ),
     ]
@@ -132,9 +104,5 @@ pub async fn refuses<S: ?Sized + Provider + 'static>(
 
 fn refused(what: &str, kind: ErrorKind, result: external_core::Result<()>) -> Verdict {
     let error = ensure_error(what, result, kind)?;
-    ensure_eq(
-        &format!("the effect of {what}"),
-        &error.effect(),
-        &Effect::NotSent,
-    )
+    ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotSent)
 }

@@ -18,9 +18,8 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             |case: S| {
                 let service = case.service();
                 for call in &case.suite.calls {
-                    let markers: Vec<_> = (0..100)
-                        .map(|n| marker(case, &format!("{}-{n}", call.name)))
-                        .collect();
+                    let markers: Vec<_> =
+                        (0..100).map(|n| marker(case, &format!("{}-{n}", call.name))).collect();
                     let calls = markers.iter().map(|marker| (call.run)(case, service, marker));
                     let what = format!("a hundred {} side by side", call.name);
                     for result in within(&what, LONG, join_all(calls)).await? {
@@ -66,11 +65,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     let result =
                         within(&what, LONG, (call.run)(case, &service, &marker(case, "after"))).await?;
                     let error = ensure_error(&what, result, ErrorKind::Closed)?;
-                    ensure_eq(
-                        &format!("the effect of {what}"),
-                        &error.effect(),
-                        &Effect::NotSent,
-                    )?;
+                    ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotSent)?;
                 }
             }
         )

@@ -30,10 +30,7 @@ pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
 
 /// The operation that stands for all where one is enough.
 fn any_call<S: ?Sized + Provider + 'static>(case: &Case<S>) -> Result<&ProviderCall<S>, Finding> {
-    case.suite
-        .calls
-        .first()
-        .ok_or_else(|| Finding::not_run("the suite names no calls"))
+    case.suite.calls.first().ok_or_else(|| Finding::not_run("the suite names no calls"))
 }
 
 /// A marker that nothing else sends.

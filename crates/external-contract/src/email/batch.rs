@@ -15,10 +15,7 @@ fn facet(case: &Case<S>) -> std::result::Result<Option<&dyn BatchEmail>, Finding
     let grade = case.service().info().capabilities().grade("batch");
     let left_to_the_client = matches!(grade, Capability::Emulated(_)) && !case.is_about_client();
     if facet.is_none() && !left_to_the_client {
-        return Err(Finding::failed(
-            "the facet `batch`, which is declared",
-            "no facet",
-        ));
+        return Err(Finding::failed("the facet `batch`, which is declared", "no facet"));
     }
     Ok(facet)
 }
@@ -31,9 +28,7 @@ fn shared(post: &Post<'_>) -> Result<Message> {
 }
 
 fn recipient(post: &Post<'_>, who: &str, name: &str, code: &str) -> Result<BatchRecipient> {
-    Ok(BatchRecipient::new(post.mailbox(who)?)
-        .with_value("name", name)
-        .with_value("code", code))
+    Ok(BatchRecipient::new(post.mailbox(who)?).with_value("name", name).with_value("code", code))
 }
 
 async fn send(
@@ -42,18 +37,12 @@ async fn send(
     message: Message,
     recipients: Vec<BatchRecipient>,
 ) -> Result<BatchReceipt> {
-    facet
-        .send_batch(&case.cx(), &BatchRequest::new(message, recipients))
-        .await
+    facet.send_batch(&case.cx(), &BatchRequest::new(message, recipients)).await
 }
 
 fn complete(receipt: &BatchReceipt, count: usize) -> Verdict {
     ensure_eq("the number of receipts", &receipt.mails.len(), &count)?;
-    ensure(
-        receipt.is_complete(),
-        "a complete receipt",
-        format!("{receipt:?}"),
-    )
+    ensure(receipt.is_complete(), "a complete receipt", format!("{receipt:?}"))
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {

@@ -60,17 +60,11 @@ fn bodies() -> Vec<Clause<S>> {
                         "the HTML after the text",
                         format!("{html_at} before {text_at}"),
                     )?;
-                    post.deliver(
-                        post.message("text", &format!("text-{who}"))?
-                            .with_text(text.clone()),
-                    )
-                    .await?;
+                    post.deliver(post.message("text", &format!("text-{who}"))?.with_text(text.clone()))
+                        .await?;
                     post.only(&format!("text-{who}")).await?.says("plain", text)?;
-                    post.deliver(
-                        post.message("html", &format!("html-{who}"))?
-                            .with_html(html.clone()),
-                    )
-                    .await?;
+                    post.deliver(post.message("html", &format!("html-{who}"))?.with_html(html.clone()))
+                        .await?;
                     post.only(&format!("html-{who}")).await?.says("html", &html)?;
                 }
             }
@@ -94,11 +88,7 @@ fn bodies() -> Vec<Clause<S>> {
                         "text/plain",
                         Bytes::from_static(b"lone \n and \r and \r\n.\r\nend"),
                     ),
-                    (
-                        "table.csv",
-                        "text/csv; charset=utf-8",
-                        Bytes::from_static("ä;ö\r\n1;2".as_bytes()),
-                    ),
+                    ("table.csv", "text/csv; charset=utf-8", Bytes::from_static("ä;ö\r\n1;2".as_bytes())),
                 ];
                 let long_name = format!("{}.txt", "名".repeat(80));
                 let mut message = post.message("files", "ada")?.with_text("see the files");
@@ -115,15 +105,9 @@ fn bodies() -> Vec<Clause<S>> {
                     .map(|(name, kind, content)| (*name, *kind, content.clone()))
                     .chain([(long_name.as_str(), "text/plain", Bytes::from_static(b"x"))])
                 {
-                    let part = parsed
-                        .parts
-                        .iter()
-                        .find(|part| part.attachment_name() == Some(name));
-                    let names: Vec<_> = parsed
-                        .parts
-                        .iter()
-                        .filter_map(MimeHeaders::attachment_name)
-                        .collect();
+                    let part = parsed.parts.iter().find(|part| part.attachment_name() == Some(name));
+                    let names: Vec<_> =
+                        parsed.parts.iter().filter_map(MimeHeaders::attachment_name).collect();
                     let part = part.ok_or_else(|| {
                         Finding::failed(format!("an attachment `{name}`"), format!("{names:?}"))
                     })?;
@@ -155,11 +139,8 @@ fn bodies() -> Vec<Clause<S>> {
                     MediaType::parse("image/png")?,
                     png.clone(),
                 );
-                let message = post
-                    .message("inline", "ada")?
-                    .with_text("a logo")
-                    .with_html(html)
-                    .with_inline(image);
+                let message =
+                    post.message("inline", "ada")?.with_text("a logo").with_html(html).with_inline(image);
                 post.deliver(message.with_attachment(file(
                     "a.txt",
                     "text/plain",
@@ -206,13 +187,10 @@ fn bodies() -> Vec<Clause<S>> {
 
 fn headers() -> Vec<Clause<S>> {
     vec![
-        clause!(
-            "email.send.10",
-            "Subject and display names arrive unchanged in any script.",
-            |case| {
-                let post = Post::of(case);
-                let long = format!("{} {}", "word ".repeat(60), "é".repeat(100));
-                for (n, text) in [
+        clause!("email.send.10", "Subject and display names arrive unchanged in any script.", |case| {
+            let post = Post::of(case);
+            let long = format!("{} {}", "word ".repeat(60), "é".repeat(100));
+            for (n, text) in [
                 "plain", SCRIPTS, long.trim(), "=?utf-8?q?not_encoded?=", "a  double  blank", "comma, semi; \"quotes\" (paren) <angle> back\\slash",
                 "日本語の件名はとても長いので折り返さなければなりません。日本語の件名はとても長いので折り返さなければなりません。",
             ]
@@ -236,42 +214,32 @@ fn headers() -> Vec<Clause<S>> {
                     ensure_eq(&name, &mail.people(header)?, &expected)?;
                 }
             }
+        }),
+        clause!("email.send.11", "Custom headers arrive unchanged, in any script.", |case| {
+            let post = Post::of(case);
+            let long = "value ".repeat(100);
+            let headers = [
+                ("X-Campaign", "spring-2026"),
+                ("X-Scripts", SCRIPTS),
+                ("X-Long", long.trim()),
+                ("X-Odd", "a=b; c=\"d\", <e>"),
+                ("Auto-Submitted", "auto-generated"),
+            ];
+            let mut message = post.message("headers", "ada")?.with_text("x");
+            for (name, value) in headers {
+                message = message.with_header(HeaderName::parse(name)?, HeaderText::parse(value)?);
             }
-        ),
-        clause!(
-            "email.send.11",
-            "Custom headers arrive unchanged, in any script.",
-            |case| {
-                let post = Post::of(case);
-                let long = "value ".repeat(100);
-                let headers = [
-                    ("X-Campaign", "spring-2026"),
-                    ("X-Scripts", SCRIPTS),
-                    ("X-Long", long.trim()),
-                    ("X-Odd", "a=b; c=\"d\", <e>"),
-                    ("Auto-Submitted", "auto-generated"),
-                ];
-                let mut message = post.message("headers", "ada")?.with_text("x");
-                for (name, value) in headers {
-                    message = message.with_header(HeaderName::parse(name)?, HeaderText::parse(value)?);
-                }
-                post.deliver(message).await?;
-                let mail = post.only("ada").await?;
-                for (name, value) in headers {
-                    ensure_eq(name, &mail.header(name)?.as_deref(), &Some(value))?;
-                }
+            post.deliver(message).await?;
+            let mail = post.only("ada").await?;
+            for (name, value) in headers {
+                ensure_eq(name, &mail.header(name)?.as_deref(), &Some(value))?;
             }
-        ),
+        }),
         clause!("email.send.12", "Reply-To arrives.", |case| {
             let post = Post::of(case);
             let named = post.mailbox("support")?.with_name(HeaderText::parse("Süpport")?);
             let message = post.message("reply", "ada")?.with_text("x");
-            post.deliver(
-                message
-                    .with_reply_to(named)
-                    .with_reply_to(post.mailbox("second")?),
-            )
-            .await?;
+            post.deliver(message.with_reply_to(named).with_reply_to(post.mailbox("second")?)).await?;
             let seen = post.only("ada").await?.people(mail_parser::HeaderName::ReplyTo)?;
             let expected = vec![
                 (Some("Süpport".to_owned()), post.address("support")?.to_string()),
@@ -286,19 +254,11 @@ fn headers() -> Vec<Clause<S>> {
                 let post = Post::of(case);
                 let link = "https://example.test/unsubscribe?id=1&token=abc";
                 let click = ListUnsubscribe::one_click(link)?.with_mailto(post.address("leave")?);
-                post.deliver(
-                    post.message("list", "click")?
-                        .with_text("x")
-                        .with_list_unsubscribe(click),
-                )
-                .await?;
+                post.deliver(post.message("list", "click")?.with_text("x").with_list_unsubscribe(click))
+                    .await?;
                 let plain = ListUnsubscribe::url(link)?;
-                post.deliver(
-                    post.message("list", "plain")?
-                        .with_text("x")
-                        .with_list_unsubscribe(plain),
-                )
-                .await?;
+                post.deliver(post.message("list", "plain")?.with_text("x").with_list_unsubscribe(plain))
+                    .await?;
                 let expected = format!("<{link}>, <mailto:{}>", post.address("leave")?);
                 for (who, value, one_click) in [
                     ("click", expected, Some("List-Unsubscribe=One-Click")),
@@ -321,40 +281,25 @@ fn headers() -> Vec<Clause<S>> {
             let post = Post::of(case);
             let message = post.message("tags", "ada")?.with_text("x");
             post.deliver(
-                message
-                    .with_tag(HeaderText::parse("welcome-mail")?)
-                    .with_tag(HeaderText::parse("spring")?),
+                message.with_tag(HeaderText::parse("welcome-mail")?).with_tag(HeaderText::parse("spring")?),
             )
             .await?;
             let mail = post.only("ada").await?;
             for tag in ["welcome-mail", "spring"] {
-                ensure(
-                    mail.mentions(tag),
-                    format!("the tag `{tag}`"),
-                    String::from_utf8_lossy(&mail.bytes),
-                )?;
+                ensure(mail.mentions(tag), format!("the tag `{tag}`"), String::from_utf8_lossy(&mail.bytes))?;
             }
         })
         .capability(
             "tags",
             check!(|case| {
-                refuses(
-                    case,
-                    "a mail with a tag",
-                    ErrorKind::Unsupported,
-                    |case, service| {
-                        Box::pin(async move {
-                            let post = Post::on(case, service);
-                            post.send(
-                                post.message("x", "ada")?
-                                    .with_text("x")
-                                    .with_tag(HeaderText::parse("t")?),
-                            )
+                refuses(case, "a mail with a tag", ErrorKind::Unsupported, |case, service| {
+                    Box::pin(async move {
+                        let post = Post::on(case, service);
+                        post.send(post.message("x", "ada")?.with_text("x").with_tag(HeaderText::parse("t")?))
                             .await
                             .map(drop)
-                        })
-                    },
-                )
+                    })
+                })
                 .await?;
             }),
         ),
@@ -379,22 +324,15 @@ fn headers() -> Vec<Clause<S>> {
         .capability(
             "metadata",
             check!(|case| {
-                refuses(
-                    case,
-                    "a mail with metadata",
-                    ErrorKind::Unsupported,
-                    |case, service| {
-                        Box::pin(async move {
-                            let post = Post::on(case, service);
-                            let message = post.message("x", "ada")?.with_text("x");
-                            post.send(
-                                message.with_metadata(MetadataKey::parse("k")?, HeaderText::parse("v")?),
-                            )
+                refuses(case, "a mail with metadata", ErrorKind::Unsupported, |case, service| {
+                    Box::pin(async move {
+                        let post = Post::on(case, service);
+                        let message = post.message("x", "ada")?.with_text("x");
+                        post.send(message.with_metadata(MetadataKey::parse("k")?, HeaderText::parse("v")?))
                             .await
                             .map(drop)
-                        })
-                    },
-                )
+                    })
+                })
                 .await?;
             }),
         ),
@@ -443,11 +381,7 @@ fn identity() -> Vec<Clause<S>> {
 }
 
 fn file(name: &str, media_type: &str, content: Bytes) -> external_core::Result<Attachment> {
-    Ok(Attachment::new(
-        FileName::parse(name)?,
-        MediaType::parse(media_type)?,
-        content,
-    ))
+    Ok(Attachment::new(FileName::parse(name)?, MediaType::parse(media_type)?, content))
 }
 
 fn number(mail: &Delivered, subtype: &str) -> Result<usize, Finding> {
@@ -458,18 +392,12 @@ fn number(mail: &Delivered, subtype: &str) -> Result<usize, Finding> {
 async fn carries_id(post: &Post<'_>, who: &str, told: Option<&MessageId>) -> Verdict {
     let mail = post.only(who).await?;
     let parsed = mail.parsed()?;
-    ensure_eq(
-        "the Message-ID",
-        &parsed.message_id(),
-        &told.map(MessageId::as_str),
-    )?;
+    ensure_eq("the Message-ID", &parsed.message_id(), &told.map(MessageId::as_str))?;
     ensure(told.is_some(), "a Message-ID in the receipt", "none")
 }
 
 fn date(mail: &Delivered) -> Result<u64, Finding> {
     let parsed = mail.parsed()?;
     let seconds = parsed.date().map(mail_parser::DateTime::to_timestamp);
-    seconds
-        .and_then(|seconds| u64::try_from(seconds).ok())
-        .ok_or_else(|| Finding::failed("a date", "none"))
+    seconds.and_then(|seconds| u64::try_from(seconds).ok()).ok_or_else(|| Finding::failed("a date", "none"))
 }

@@ -121,18 +121,12 @@ async fn lost(
     key: Option<&str>,
 ) -> Result<external_core::Error, Finding> {
     let address = post.scripted("loses_reply")?;
-    let message = post
-        .blank("lost")?
-        .with_to(Mailbox::new(address))
-        .with_text("hello");
+    let message = post.blank("lost")?.with_to(Mailbox::new(address)).with_text("hello");
     let mut request = SendRequest::new(message);
     request.idempotency_key = key.map(str::to_owned);
     match service.send(&post.case.cx(), &request).await {
         Err(error) => Ok(error),
-        Ok(receipt) => Err(Finding::failed(
-            "an error, since the answer is lost",
-            format!("{receipt:?}"),
-        )),
+        Ok(receipt) => Err(Finding::failed("an error, since the answer is lost", format!("{receipt:?}"))),
     }
 }
 
@@ -147,8 +141,6 @@ async fn ignores_key(case: &Case<S>) -> Verdict {
     }
     let mails = post.inbox(&post.address("ada")?).await?;
     ensure_eq("the number of mails", &mails.len(), &2)?;
-    let keyed = mails
-        .iter()
-        .any(|mail| mail.mentions(&format!(": {}", case.namespace())));
+    let keyed = mails.iter().any(|mail| mail.mentions(&format!(": {}", case.namespace())));
     ensure(!keyed, "the key nowhere in the mail", "a header with it")
 }

@@ -17,10 +17,7 @@ use crate::{
 };
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
-    [delivering(), refusing(), limits()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [delivering(), refusing(), limits()].into_iter().flatten().collect()
 }
 
 fn delivering() -> Vec<Clause<S>> {
@@ -252,26 +249,17 @@ fn limits() -> Vec<Clause<S>> {
             "More recipients than the limit `recipients`: `InvalidArgument`, `NotSent`.",
             |case| {
                 if limit(case, "recipients").is_some() {
-                    refuses(
-                        case,
-                        "too many recipients",
-                        ErrorKind::InvalidArgument,
-                        |case, service| {
-                            Box::pin(async move {
-                                let post = Post::on(case, service);
-                                let most = limit(case, "recipients").unwrap_or_default();
-                                post.send(crowd(&post, most + 1)?).await.map(drop)
-                            })
-                        },
-                    )
+                    refuses(case, "too many recipients", ErrorKind::InvalidArgument, |case, service| {
+                        Box::pin(async move {
+                            let post = Post::on(case, service);
+                            let most = limit(case, "recipients").unwrap_or_default();
+                            post.send(crowd(&post, most + 1)?).await.map(drop)
+                        })
+                    })
                     .await?;
                     let most = limit(case, "recipients").unwrap_or_default();
                     let receipt = Post::of(case).send(crowd(&Post::of(case), most)?).await?;
-                    ensure_eq(
-                        "the number of outcomes",
-                        &(receipt.recipients.len() as u64),
-                        &most,
-                    )?;
+                    ensure_eq("the number of outcomes", &(receipt.recipients.len() as u64), &most)?;
                 }
             }
         ),
@@ -281,9 +269,8 @@ fn limits() -> Vec<Clause<S>> {
             |case: S| {
                 let post = Post::of(case);
                 let limit = case.service().info().capabilities().get_limit("message-bytes");
-                let Some(length) = limit
-                    .and_then(|limit| usize::try_from(limit).ok())
-                    .filter(|limit| *limit <= 64 << 20)
+                let Some(length) =
+                    limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit <= 64 << 20)
                 else {
                     // No limit is declared, so there is nothing to exceed.
                     return Ok(());
@@ -293,9 +280,7 @@ fn limits() -> Vec<Clause<S>> {
                     MediaType::parse("application/octet-stream")?,
                     Bytes::from(vec![0; length + 1]),
                 );
-                let result = post
-                    .send(post.message("large", "ada")?.with_attachment(file))
-                    .await;
+                let result = post.send(post.message("large", "ada")?.with_attachment(file)).await;
                 let error = ensure_error("a mail that is too large", result, ErrorKind::PayloadTooLarge)?;
                 ensure_eq("its effect", &error.effect(), &Effect::NotSent)?;
                 post.nothing_for(&[post.address("ada")?]).await?;
@@ -306,57 +291,35 @@ fn limits() -> Vec<Clause<S>> {
 }
 
 fn limit(case: &Case<S>, id: &str) -> Option<u64> {
-    case.service()
-        .info()
-        .capabilities()
-        .get_limit(id)
-        .filter(|limit| *limit <= 2000)
+    case.service().info().capabilities().get_limit(id).filter(|limit| *limit <= 2000)
 }
 
 fn crowd(post: &Post<'_>, count: u64) -> Result<Message> {
     let mut message = post.blank("crowd")?.with_text("hello");
-    message.bcc = (0..count)
-        .map(|n| post.mailbox(&format!("r{n}")))
-        .collect::<Result<_>>()?;
+    message.bcc = (0..count).map(|n| post.mailbox(&format!("r{n}"))).collect::<Result<_>>()?;
     Ok(message)
 }
 
 /// One outcome for each of these, in this order.
 fn outcomes_of(receipt: &SendReceipt, expected: &[EmailAddress]) -> Verdict {
-    let seen: Vec<_> = receipt
-        .recipients
-        .iter()
-        .map(|recipient| recipient.address.clone())
-        .collect();
+    let seen: Vec<_> = receipt.recipients.iter().map(|recipient| recipient.address.clone()).collect();
     ensure_eq("the addresses of the receipt", &seen, &expected.to_vec())?;
     let different: BTreeSet<_> = seen.iter().map(ToString::to_string).collect();
-    ensure_eq(
-        "the number of different addresses",
-        &different.len(),
-        &expected.len(),
-    )
+    ensure_eq("the number of different addresses", &different.len(), &expected.len())
 }
 
 /// One accepted outcome for each of these, in this order.
 fn outcomes(receipt: &SendReceipt, expected: &[EmailAddress]) -> Verdict {
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|address| RecipientOutcome::new(address.clone(), Outcome::Accepted))
-        .collect();
+    let expected: Vec<_> =
+        expected.iter().map(|address| RecipientOutcome::new(address.clone(), Outcome::Accepted)).collect();
     ensure_eq("the outcomes", &receipt.recipients, &expected)
 }
 
 /// Who cannot tell recipients apart accepts or refuses all of them alike.
 async fn accepts_as_a_whole(case: &Case<S>) -> Verdict {
     let post = Post::of(case);
-    let message = post
-        .message("whole", "ada")?
-        .with_to(post.mailbox("bob")?)
-        .with_text("hello");
-    let receipt = case
-        .service()
-        .send(&case.cx(), &SendRequest::new(message))
-        .await?;
+    let message = post.message("whole", "ada")?.with_to(post.mailbox("bob")?).with_text("hello");
+    let receipt = case.service().send(&case.cx(), &SendRequest::new(message)).await?;
     let accepted = receipt.accepted().count();
     ensure(
         accepted == 0 || accepted == receipt.recipients.len(),

@@ -62,10 +62,7 @@ fn split(mut bytes: Vec<u8>) -> Delivered {
     let (mut from, mut to) = (String::new(), Vec::new());
     let mut at = 0;
     while let Some(line) = bytes.get(at..).filter(|rest| rest.starts_with(b"X-Envelope-")) {
-        let end = line
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(line.len(), |end| end + 1);
+        let end = line.iter().position(|byte| *byte == b'\n').map_or(line.len(), |end| end + 1);
         let text = String::from_utf8_lossy(line.get(..end).unwrap_or(line));
         match text.trim_end().split_once(": ") {
             Some(("X-Envelope-From", address)) => from = address.to_owned(),
@@ -75,11 +72,7 @@ fn split(mut bytes: Vec<u8>) -> Delivered {
         at += end;
     }
     bytes.drain(..at);
-    Delivered {
-        from,
-        to,
-        bytes: bytes.into(),
-    }
+    Delivered { from, to, bytes: bytes.into() }
 }
 
 impl Delivered {
@@ -100,9 +93,7 @@ impl Delivered {
 
     /// Whether any byte of the mail, encoded or not, holds this ASCII text.
     pub(super) fn mentions(&self, text: &str) -> bool {
-        self.bytes
-            .windows(text.len())
-            .any(|window| window == text.as_bytes())
+        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// The decoded value of a header.
@@ -112,39 +103,26 @@ impl Delivered {
         let value =
             value.or_else(|| HeaderName::parse(name.to_owned()).and_then(|name| message.header(name)));
         Ok(value.and_then(|value| {
-            value
-                .as_text()
-                .map(str::to_owned)
-                .or_else(|| value.as_text_list().map(|list| list.join(", ")))
+            value.as_text().map(str::to_owned).or_else(|| value.as_text_list().map(|list| list.join(", ")))
         }))
     }
 
     /// The value of a header as it stands in the mail, unfolded.
     pub(super) fn raw_header(&self, name: &str) -> Result<Option<String>, Finding> {
         let message = self.parsed()?;
-        let found = message
-            .headers_raw()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = message.headers_raw().find(|(known, _)| known.eq_ignore_ascii_case(name));
         Ok(found.map(|(_, value)| value.replace(['\r', '\n'], "").trim().to_owned()))
     }
 
     /// Names and addresses in an address header.
     pub(super) fn people(&self, name: HeaderName<'static>) -> Result<Vec<(Option<String>, String)>, Finding> {
         let message = self.parsed()?;
-        let people = message
-            .header(name)
-            .and_then(|value| value.as_address())
-            .map(|address| {
-                address
-                    .iter()
-                    .map(|one| {
-                        (
-                            one.name().map(str::to_owned),
-                            one.address().unwrap_or_default().to_owned(),
-                        )
-                    })
-                    .collect()
-            });
+        let people = message.header(name).and_then(|value| value.as_address()).map(|address| {
+            address
+                .iter()
+                .map(|one| (one.name().map(str::to_owned), one.address().unwrap_or_default().to_owned()))
+                .collect()
+        });
         Ok(people.unwrap_or_default())
     }
 
@@ -173,10 +151,7 @@ impl Delivered {
     /// The numbers of the parts inside the first multipart of this subtype.
     pub(super) fn inside(&self, subtype: &str) -> Result<Vec<usize>, Finding> {
         let message = self.parsed()?;
-        let found = message
-            .parts
-            .iter()
-            .find(|part| part.is_content_type("multipart", subtype));
+        let found = message.parts.iter().find(|part| part.is_content_type("multipart", subtype));
         Ok(match found.map(|part| &part.body) {
             Some(PartType::Multipart(numbers)) => numbers.iter().map(|number| *number as usize).collect(),
             _ => Vec::new(),

@@ -137,9 +137,5 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 }
 
 fn no_facet(case: &Case<S>) -> Verdict {
-    ensure(
-        case.service().scheduler().is_none(),
-        "no facet `scheduler`",
-        "one",
-    )
+    ensure(case.service().scheduler().is_none(), "no facet `scheduler`", "one")
 }

@@ -33,41 +33,16 @@ type S = dyn EmailService;
 const NATIVES: &[(&str, &[&str])] = &[
     (
         "memory",
-        &[
-            "outcome-per-recipient",
-            "envelope-sender",
-            "message-id",
-            "raw",
-            "batch",
-            "scheduling",
-            "outbox",
-        ],
+        &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "scheduling", "outbox"],
     ),
-    (
-        "file",
-        &[
-            "outcome-per-recipient",
-            "envelope-sender",
-            "message-id",
-            "raw",
-            "batch",
-            "outbox",
-        ],
-    ),
-    (
-        "smtp",
-        &["outcome-per-recipient", "envelope-sender", "message-id", "raw"],
-    ),
+    ("file", &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "outbox"]),
+    ("smtp", &["outcome-per-recipient", "envelope-sender", "message-id", "raw"]),
 ];
 
 /// Every clause of [`EmailService`], with the common block.
 #[must_use]
 pub fn suite() -> Suite<dyn EmailService> {
-    let calls = vec![ProviderCall {
-        name: "send",
-        run: call_send,
-        marked: true,
-    }];
+    let calls = vec![ProviderCall { name: "send", run: call_send, marked: true }];
     Suite::of_contract("email", CAPABILITIES, supports, calls)
         .with_natives(NATIVES)
         .with_all(values::clauses())

@@ -27,10 +27,7 @@ pub(super) struct Post<'a> {
 
 impl<'a> Post<'a> {
     pub(super) fn of(case: &'a Case<S>) -> Self {
-        Self {
-            case,
-            service: case.service(),
-        }
+        Self { case, service: case.service() }
     }
 
     pub(super) fn on(case: &'a Case<S>, service: &'a S) -> Self {
@@ -49,15 +46,10 @@ impl<'a> Post<'a> {
     /// An address for which the back end has this scripted answer.
     pub(super) fn scripted(&self, fact: &str) -> std::result::Result<EmailAddress, Finding> {
         if let Some(why) = self.case.fact("unscripted") {
-            return Err(Finding::not_run(format!(
-                "the back end has no scripted answers: {why}"
-            )));
+            return Err(Finding::not_run(format!("the back end has no scripted answers: {why}")));
         }
         let known = SCRIPTED.iter().find(|(known, _)| *known == fact);
-        let local = self
-            .case
-            .fact(fact)
-            .or_else(|| known.map(|(_, local)| (*local).to_owned()));
+        let local = self.case.fact(fact).or_else(|| known.map(|(_, local)| (*local).to_owned()));
         let local = local.ok_or_else(|| Finding::not_run(format!("no fact `{fact}`")))?;
         Ok(self.address(&local)?)
     }
@@ -73,9 +65,7 @@ impl<'a> Post<'a> {
     }
 
     pub(super) async fn send(&self, message: Message) -> Result<SendReceipt> {
-        self.service
-            .send(&self.case.cx(), &SendRequest::new(message))
-            .await
+        self.service.send(&self.case.cx(), &SendRequest::new(message)).await
     }
 
     /// Sends, and checks that everybody was accepted.
@@ -87,12 +77,7 @@ impl<'a> Post<'a> {
         let facet = self.service.raw().ok_or_else(|| Error::unsupported("raw"))?;
         let to = to.iter().map(|who| self.address(who)).collect::<Result<_>>()?;
         let content = RawMessage::parse(bytes.to_vec())?;
-        facet
-            .send_raw(
-                &self.case.cx(),
-                &RawRequest::new(self.address(from)?, to, content),
-            )
-            .await
+        facet.send_raw(&self.case.cx(), &RawRequest::new(self.address(from)?, to, content)).await
     }
 
     /// What was delivered to this address of the case, oldest first.
@@ -119,11 +104,7 @@ impl<'a> Post<'a> {
     /// Checks that nobody of these got a mail.
     pub(super) async fn nothing_for(&self, addresses: &[EmailAddress]) -> Verdict {
         for address in addresses {
-            ensure_eq(
-                &format!("the number of mails to {address}"),
-                &self.inbox(address).await?.len(),
-                &0,
-            )?;
+            ensure_eq(&format!("the number of mails to {address}"), &self.inbox(address).await?.len(), &0)?;
         }
         Ok(())
     }

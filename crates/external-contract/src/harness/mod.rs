@@ -217,9 +217,8 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
 
 /// The section of a configuration that this table is.
 pub(crate) fn section(table: &toml::Table) -> std::result::Result<Section, String> {
-    let value: external_core::config::Value = toml::Value::Table(table.clone())
-        .try_into()
-        .map_err(|error| error.to_string())?;
+    let value: external_core::config::Value =
+        toml::Value::Table(table.clone()).try_into().map_err(|error| error.to_string())?;
     Ok(Section::from_value(value))
 }
 

@@ -29,10 +29,7 @@ pub fn harnesses<S: ?Sized + Provider + 'static>(
             None if entry.kind == ProviderKind::Composite => {}
             None => harnesses.push(Harness::broken(
                 entry.id,
-                format!(
-                    "{crate_folder}/src/providers/{}/contract.toml: not found",
-                    entry.id
-                ),
+                format!("{crate_folder}/src/providers/{}/contract.toml: not found", entry.id),
             )),
         }
     }
@@ -40,10 +37,7 @@ pub fn harnesses<S: ?Sized + Provider + 'static>(
         let why = format!("this build does not hold the provider `{id}`: its feature is off");
         harnesses.push(Harness::absent(&id, why));
     }
-    harnesses
-        .into_iter()
-        .map(|harness| harness.behind(behind))
-        .collect()
+    harnesses.into_iter().map(|harness| harness.behind(behind)).collect()
 }
 
 fn described(crate_folder: &Path) -> BTreeMap<String, PathBuf> {

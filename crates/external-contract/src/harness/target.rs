@@ -59,18 +59,13 @@ pub(crate) struct Place {
 impl Place {
     /// For a provider that is built and asked who it is, but never called.
     pub(crate) fn nowhere() -> Self {
-        Self {
-            namespace: "nowhere".to_owned(),
-            scratch: PathBuf::from("/nonexistent"),
-        }
+        Self { namespace: "nowhere".to_owned(), scratch: PathBuf::from("/nonexistent") }
     }
 }
 
 /// A runner is configured by its environment; all reads of it go through here.
 pub(crate) fn variable(name: &str) -> Option<String> {
-    BuildContext::default()
-        .env(name)
-        .filter(|value| !value.is_empty())
+    BuildContext::default().env(name).filter(|value| !value.is_empty())
 }
 
 pub(crate) fn parse(text: &str) -> Result<Vec<Target>, String> {
@@ -89,12 +84,8 @@ fn lane<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Lane, D::Er
 impl Target {
     /// Why this target cannot be had here, if so.
     pub(crate) fn obstacle(&self) -> Option<String> {
-        let unset: Vec<_> = self
-            .needs
-            .iter()
-            .filter(|name| variable(name).is_none())
-            .map(String::as_str)
-            .collect();
+        let unset: Vec<_> =
+            self.needs.iter().filter(|name| variable(name).is_none()).map(String::as_str).collect();
         (!unset.is_empty()).then(|| format!("{} not set", unset.join(", ")))
     }
 
@@ -161,11 +152,7 @@ fn trusting(context: BuildContext, ca: &Path) -> BuildContext {
 }
 
 fn text_field(table: &Table, field: &str) -> Result<String, String> {
-    table
-        .get(field)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(|| format!("`{field}` is no text"))
+    table.get(field).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| format!("`{field}` is no text"))
 }
 
 /// Where `host:port` stands in a URL or address.
@@ -173,30 +160,21 @@ fn authority(value: &str) -> Option<std::ops::Range<usize>> {
     let start = value.find("://").map_or(0, |at| at + 3);
     let rest = value.get(start..)?;
     let end = rest.find(['/', '?', '#']).map_or(value.len(), |at| start + at);
-    let start = value
-        .get(start..end)?
-        .rfind('@')
-        .map_or(start, |at| start + at + 1);
+    let start = value.get(start..end)?.rfind('@').map_or(start, |at| start + at + 1);
     let (host, port) = value.get(start..end)?.rsplit_once(':')?;
     (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(start..end)
 }
 
 fn expand_table(table: &Table, place: &Place) -> Result<Table, String> {
-    table
-        .iter()
-        .map(|(key, value)| Ok((key.clone(), expand_value(value, place)?)))
-        .collect()
+    table.iter().map(|(key, value)| Ok((key.clone(), expand_value(value, place)?))).collect()
 }
 
 fn expand_value(value: &Value, place: &Place) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) => Value::String(expand(text, place)?),
-        Value::Array(values) => Value::Array(
-            values
-                .iter()
-                .map(|value| expand_value(value, place))
-                .collect::<Result<_, _>>()?,
-        ),
+        Value::Array(values) => {
+            Value::Array(values.iter().map(|value| expand_value(value, place)).collect::<Result<_, _>>()?)
+        }
         Value::Table(table) => Value::Table(expand_table(table, place)?),
         other => other.clone(),
     })
@@ -207,9 +185,7 @@ fn expand(text: &str, place: &Place) -> Result<String, String> {
     let mut expanded = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after
-            .split_once('}')
-            .ok_or_else(|| format!("`{text}`: `${{` without `}}`"))?;
+        let (name, after) = after.split_once('}').ok_or_else(|| format!("`{text}`: `${{` without `}}`"))?;
         expanded.push_str(before);
         match name {
             "NAMESPACE" => expanded.push_str(&place.namespace),
@@ -231,10 +207,7 @@ mod tests {
     #[test]
     fn finds_host_and_port() {
         let found = |text: &'static str| authority(text).map(|span| &text[span]);
-        assert_eq!(
-            found("redis://app:p%40ss@127.0.0.1:6379/0"),
-            Some("127.0.0.1:6379")
-        );
+        assert_eq!(found("redis://app:p%40ss@127.0.0.1:6379/0"), Some("127.0.0.1:6379"));
         assert_eq!(found("rediss://localhost:6380"), Some("localhost:6380"));
         assert_eq!(found("127.0.0.1:25"), Some("127.0.0.1:25"));
         assert_eq!(found("redis://somewhere"), None);
@@ -248,10 +221,7 @@ mod tests {
              missing = { url = \"a://127.0.0.1:1\" }\n",
         )
         .unwrap();
-        let place = Place {
-            namespace: "n1".to_owned(),
-            scratch: PathBuf::from("/s"),
-        };
+        let place = Place { namespace: "n1".to_owned(), scratch: PathBuf::from("/s") };
         let table = targets[0].table(&place, None).unwrap();
         assert_eq!(table["url"].as_str(), Some("a://localhost:1/n1"));
         assert_eq!(table["root"].as_str(), Some("/s/x"));

@@ -42,11 +42,8 @@ fn declared<S: ?Sized + Provider + 'static>(suite: &Suite<S>, harness: &Harness<
     let _entered = runtime.as_ref().ok().map(tokio::runtime::Runtime::enter);
     match harness.declared() {
         Ok(service) => {
-            let capabilities: Vec<_> = suite
-                .capabilities
-                .iter()
-                .map(|(id, _)| graded(suite, &*service, id))
-                .collect();
+            let capabilities: Vec<_> =
+                suite.capabilities.iter().map(|(id, _)| graded(suite, &*service, id)).collect();
             let limits = service.info().capabilities().limits();
             row["capabilities"] = Value::Array(capabilities);
             row["limits"] = limits.map(|(id, limit)| (id.to_owned(), json!(limit))).collect();

@@ -38,10 +38,7 @@ pub(super) fn execute<S: ?Sized + Provider + 'static>(
     };
     let (status, detail) = match outcome {
         Outcome::Passed => (Status::Passed, String::new()),
-        Outcome::Refused => (
-            Status::Unsupported,
-            format!("refuses `{}`", task.clause.level.as_str()),
-        ),
+        Outcome::Refused => (Status::Unsupported, format!("refuses `{}`", task.clause.level.as_str())),
         Outcome::Found(Finding::NotRun(why)) => (Status::NotRun, why),
         Outcome::Found(failed) => (Status::Failed, failed.to_string()),
     };
@@ -66,10 +63,8 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime) ->
         Ok(case) => Arc::new(case),
         Err(finding) => return Outcome::Found(finding),
     };
-    let outcome = runtime.block_on(guarded(
-        checked(Arc::clone(&case), task.clause.clone()),
-        task.clause.limit,
-    ));
+    let outcome =
+        runtime.block_on(guarded(checked(Arc::clone(&case), task.clause.clone()), task.clause.limit));
     // What was made goes, whatever came of the clause; failing at that is told only where nothing else is.
     let tidied = runtime.block_on(guarded(tidied(case), Duration::from_secs(10)));
     match (outcome, tidied) {
@@ -90,9 +85,7 @@ async fn guarded(
         Ok(Ok(Ok(outcome))) => outcome,
         Ok(Ok(Err(finding))) => Outcome::Found(finding),
         Ok(Err(error)) => {
-            let told = error
-                .try_into_panic()
-                .map_or_else(|error| error.to_string(), message);
+            let told = error.try_into_panic().map_or_else(|error| error.to_string(), message);
             Outcome::Found(Finding::failed("no panic", format!("a panic: {told}")))
         }
         Err(_) => {
@@ -120,9 +113,7 @@ async fn checked<S: ?Sized + Provider + 'static>(
         (refused)(&case).await?;
         return Ok(Outcome::Refused);
     }
-    Err(Finding::not_run(format!(
-        "`{id}` is unsupported, and the clause cannot show that it is refused"
-    )))
+    Err(Finding::not_run(format!("`{id}` is unsupported, and the clause cannot show that it is refused")))
 }
 
 /// A provider may not shrink below what the contract demands of it.

@@ -41,21 +41,13 @@ pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harne
         .map(|task| trial(task, Arc::clone(&book), Arc::clone(&order)))
         .collect();
     if !listing {
-        book.plan(
-            trials
-                .iter()
-                .filter(|trial| is_selected(&arguments, trial.name()))
-                .count(),
-        );
+        book.plan(trials.iter().filter(|trial| is_selected(&arguments, trial.name())).count());
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if listing {
         return conclusion.exit_code();
     }
-    book.finish(
-        variable("EXTERNAL_CONTRACT_REPORT").as_deref(),
-        conclusion.exit_code(),
-    )
+    book.finish(variable("EXTERNAL_CONTRACT_REPORT").as_deref(), conclusion.exit_code())
 }
 
 /// Runs every clause of a suite against every harness and hands the outcome back: for tests of suites and of
@@ -83,11 +75,7 @@ pub fn verify<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Ha
 /// As libtest-mimic selects.
 fn is_selected(arguments: &Arguments, name: &str) -> bool {
     let matches = |filter: &String| {
-        if arguments.exact {
-            name == filter
-        } else {
-            name.contains(filter.as_str())
-        }
+        if arguments.exact { name == filter } else { name.contains(filter.as_str()) }
     };
     arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches) && !arguments.ignored
 }
@@ -115,17 +103,13 @@ impl Selection {
             Some(lanes) => lanes.iter().any(|lane| lane == harness.lane.as_str()),
             None => harness.lane != Lane::Live,
         };
-        lane && self
-            .provider
-            .as_ref()
-            .is_none_or(|provider| *provider == harness.provider)
+        lane && self.provider.as_ref().is_none_or(|provider| *provider == harness.provider)
     }
 
     /// `storage.put` means all clauses about it, `storage.put.1` not `storage.put.10`.
     fn takes_clause(&self, id: &str) -> bool {
         self.clause.as_ref().is_none_or(|wanted| {
-            id.strip_prefix(wanted.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            id.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
     }
 }
@@ -173,20 +157,12 @@ fn tasks<S: ?Sized + Provider + 'static>(
 ) -> Vec<Task<S>> {
     let suite = Arc::new(suite);
     let mut tasks = Vec::new();
-    for harness in harnesses
-        .into_iter()
-        .filter(|harness| selection.takes_harness(harness))
-    {
+    for harness in harnesses.into_iter().filter(|harness| selection.takes_harness(harness)) {
         let harness = Arc::new(harness);
         for (clause, subject) in planned(&suite, &harness) {
             if selection.takes_clause(clause.id) {
                 let (suite, harness) = (Arc::clone(&suite), Arc::clone(&harness));
-                tasks.push(Task {
-                    suite,
-                    clause,
-                    harness,
-                    subject,
-                });
+                tasks.push(Task { suite, clause, harness, subject });
             }
         }
     }
@@ -213,10 +189,7 @@ fn trial<S: ?Sized + Provider + 'static>(task: Task<S>, book: Arc<Book>, order: 
 fn explained(row: &Row, name: &str) -> String {
     let package = variable("CARGO_PKG_NAME").map_or_else(String::new, |package| format!(" -p {package}"));
     let binary = std::env::current_exe().ok();
-    let binary = binary
-        .as_deref()
-        .and_then(|path| path.file_stem())
-        .and_then(|stem| stem.to_str());
+    let binary = binary.as_deref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
     let test = binary
         .and_then(|stem| stem.rsplit_once('-'))
         .map_or_else(String::new, |(test, _)| format!(" --test {test}"));
@@ -251,22 +224,16 @@ fn planned<S: ?Sized + Provider + 'static>(
 
 /// What a broken description fails.
 fn harness_clause<S: ?Sized + Provider + 'static>() -> Clause<S> {
-    clause!(
-        "common.0.1",
-        "A provider comes with a usable contract.toml.",
-        |case: S| {
-            case.bare()?;
-        }
-    )
+    clause!("common.0.1", "A provider comes with a usable contract.toml.", |case: S| {
+        case.bare()?;
+    })
     .of_provider()
 }
 
 fn concerns<S: ?Sized + Provider + 'static>(clause: &Clause<S>, harness: &Harness<S>) -> bool {
     clause.needs.iter().all(|need| match need {
         Need::Proxy => harness.target().is_some_and(|target| target.proxy.is_some()),
-        Need::Plain => harness
-            .target()
-            .is_some_and(|target| target.proxy.is_some() && !target.opaque),
+        Need::Plain => harness.target().is_some_and(|target| target.proxy.is_some() && !target.opaque),
         Need::Configuration => harness.target().is_some(),
         Need::Remote => harness.kind == ProviderKind::Remote,
         Need::Missing => harness.target().is_some_and(|target| target.missing.is_some()),

@@ -81,10 +81,7 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn new(tells: bool) -> Self {
-        Self {
-            rows: Mutex::default(),
-            tells,
-        }
+        Self { rows: Mutex::default(), tells }
     }
 
     fn rows(&self) -> MutexGuard<'_, Vec<Row>> {

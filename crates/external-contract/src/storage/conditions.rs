@@ -97,44 +97,27 @@ async fn race(case: &Case<S>, name: &str, precondition: Precondition, loser: Err
         let service = service.clone();
         let request =
             PutRequest::new(key.clone(), format!("writer {n}")).with_precondition(precondition.clone());
-        async move {
-            service
-                .put(&external_core::CallContext::default(), &request)
-                .await
-        }
+        async move { service.put(&external_core::CallContext::default(), &request).await }
     })
     .await?;
-    let winners: Vec<_> = results
-        .iter()
-        .enumerate()
-        .filter_map(|(n, result)| result.is_ok().then_some(n))
-        .collect();
+    let winners: Vec<_> =
+        results.iter().enumerate().filter_map(|(n, result)| result.is_ok().then_some(n)).collect();
     ensure_eq("the number of writers that stored", &winners.len(), &1)?;
     for result in results.into_iter().filter(Result::is_err) {
         not_applied("a write that lost the race", result, loser)?;
     }
     let winner = winners.first().copied().unwrap_or_default();
-    Store::of(case)
-        .holds(name, format!("writer {winner}").as_bytes())
-        .await
+    Store::of(case).holds(name, format!("writer {winner}").as_bytes()).await
 }
 
 async fn refuses_swap(case: &Case<S>) -> Verdict {
-    refuses(
-        case,
-        "a compare-and-swap",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let store = Store::on(case, service);
-                let token = Precondition::Matches(VersionToken::new("any"));
-                store
-                    .send(&store.put_request("k", "x")?.with_precondition(token))
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "a compare-and-swap", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let store = Store::on(case, service);
+            let token = Precondition::Matches(VersionToken::new("any"));
+            store.send(&store.put_request("k", "x")?.with_precondition(token)).await.map(drop)
+        })
+    })
     .await
 }
 

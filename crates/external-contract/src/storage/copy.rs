@@ -180,13 +180,7 @@ async fn copy_under(case: &Case<S>, service: &S, precondition: Precondition) -> 
     let Some(facet) = service.copier() else {
         return Err(external_core::Error::unsupported("copy"));
     };
-    facet
-        .copy(
-            &case.cx(),
-            &request(case, "a", "b")?.with_precondition(precondition),
-        )
-        .await
-        .map(drop)
+    facet.copy(&case.cx(), &request(case, "a", "b")?.with_precondition(precondition)).await.map(drop)
 }
 
 fn no_facet(case: &Case<S>) -> Verdict {

@@ -130,25 +130,15 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 }
 
 fn many(store: &Store<'_>, limit: u64) -> external_core::Result<Vec<ObjectKey>> {
-    (0..=limit)
-        .map(|n| ObjectKey::parse(format!("{}/k{n}", store.case.namespace())))
-        .collect()
+    (0..=limit).map(|n| ObjectKey::parse(format!("{}/k{n}", store.case.namespace()))).collect()
 }
 
 async fn refuses_batch(case: &Case<S>) -> Verdict {
-    refuses(
-        case,
-        "a batch of deletes",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let keys = vec![Store::on(case, service).key("k")?];
-                service
-                    .delete_batch(&case.cx(), &DeleteBatchRequest::new(keys))
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "a batch of deletes", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let keys = vec![Store::on(case, service).key("k")?];
+            service.delete_batch(&case.cx(), &DeleteBatchRequest::new(keys)).await.map(drop)
+        })
+    })
     .await
 }

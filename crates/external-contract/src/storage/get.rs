@@ -249,20 +249,13 @@ fn during(before: SystemTime, told: SystemTime, after: SystemTime) -> bool {
 }
 
 async fn part(store: &Store<'_>, range: ByteRange, body: &[u8], expected: std::ops::Range<usize>) -> Verdict {
-    let object = store
-        .get(&GetRequest::new(store.key("k")?).with_range(range))
-        .await?
-        .into_object()?;
+    let object = store.get(&GetRequest::new(store.key("k")?).with_range(range)).await?.into_object()?;
     let told = expected.start as u64..expected.end as u64;
     ensure_eq(&format!("the range told for {range:?}"), &object.range, &told)?;
     ensure_eq("the size of the whole", &object.info.size, &(body.len() as u64))?;
     let bytes = object.body.collect(1 << 20).await?;
     let same = body.get(expected.clone()) == Some(&*bytes);
-    ensure(
-        same,
-        format!("the bytes {expected:?}"),
-        format!("{} other bytes", bytes.len()),
-    )
+    ensure(same, format!("the bytes {expected:?}"), format!("{} other bytes", bytes.len()))
 }
 
 /// Changes one byte of a stored object behind the provider's back.
@@ -278,33 +271,19 @@ fn damage(case: &Case<S>, name: &str) -> Verdict {
         // that shows would be somebody's edit.
         let modified = std::fs::metadata(&path)?.modified()?;
         std::fs::write(&path, bytes)?;
-        std::fs::File::options()
-            .write(true)
-            .open(&path)?
-            .set_modified(modified)
+        std::fs::File::options().write(true).open(&path)?.set_modified(modified)
     };
     flip().map_err(|error| {
-        Finding::failed(
-            "the object as a plain file at its key",
-            format!("{}: {error}", path.display()),
-        )
+        Finding::failed("the object as a plain file at its key", format!("{}: {error}", path.display()))
     })
 }
 
 async fn refuses_suffix(case: &Case<S>) -> Verdict {
-    refuses(
-        case,
-        "a get of a suffix",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let store = Store::on(case, service);
-                store
-                    .get(&GetRequest::new(store.key("k")?).with_range(ByteRange::Suffix(1)))
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "a get of a suffix", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let store = Store::on(case, service);
+            store.get(&GetRequest::new(store.key("k")?).with_range(ByteRange::Suffix(1))).await.map(drop)
+        })
+    })
     .await
 }

@@ -18,10 +18,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
@@ -38,10 +35,7 @@ pub(super) async fn open(
         .map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
         .ok_or_else(|| Finding::not_run("links over TLS are not opened by the suite"))?;
     let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-    for (name, value) in headers
-        .iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("host"))
-    {
+    for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     if method != "GET" {
@@ -49,22 +43,14 @@ pub(super) async fn open(
     }
     request.push_str("\r\n");
     let exchange = async {
-        let authority = if host.contains(':') {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
-        };
+        let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
         let mut stream = TcpStream::connect(authority).await?;
         stream.write_all(request.as_bytes()).await?;
         // A server that refuses by the head alone may close before it has read the body.
         let _ = stream.write_all(body).await;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer).await;
-        if answer.is_empty() {
-            read.map(|_| answer)
-        } else {
-            Ok(answer)
-        }
+        if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
     };
     let told = |why: String| Finding::failed(format!("an HTTP answer to {method} {host}"), why);
     let answer = timeout(Duration::from_secs(10), exchange)
@@ -84,15 +70,8 @@ fn parse(answer: &[u8]) -> Option<Answer> {
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
     let body = answer.get(end + 4..)?.to_vec();
-    let mut answer = Answer {
-        status,
-        headers,
-        body,
-    };
-    if answer
-        .header("transfer-encoding")
-        .is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
-    {
+    let mut answer = Answer { status, headers, body };
+    if answer.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         answer.body = unchunked(&answer.body)?;
     }
     Some(answer)
@@ -102,11 +81,7 @@ fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let end = rest.windows(2).position(|window| window == b"\r\n")?;
-        let size = std::str::from_utf8(rest.get(..end)?)
-            .ok()?
-            .split(';')
-            .next()?
-            .trim();
+        let size = std::str::from_utf8(rest.get(..end)?).ok()?.split(';').next()?.trim();
         let size = usize::from_str_radix(size, 16).ok()?;
         if size == 0 {
             return Some(body);

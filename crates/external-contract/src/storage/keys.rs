@@ -76,11 +76,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             |case| {
                 let store = Store::of(case);
                 let mut names = odd();
-                names.extend([
-                    "beside".to_owned(),
-                    "beside/a".to_owned(),
-                    "beside/a/b".to_owned(),
-                ]);
+                names.extend(["beside".to_owned(), "beside/a".to_owned(), "beside/a/b".to_owned()]);
                 // The longest key there is.
                 names.push("x".repeat(external_core::storage::MAX_KEY_BYTES - case.name("").len()));
                 for name in &names {
@@ -88,11 +84,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 }
                 let mut expected = names.clone();
                 expected.sort_unstable();
-                ensure_eq(
-                    "the keys listed",
-                    &store.names(store.listing("")).await?,
-                    &expected,
-                )?;
+                ensure_eq("the keys listed", &store.names(store.listing("")).await?, &expected)?;
                 for name in &names {
                     store.holds(name, format!("body of {name}").as_bytes()).await?;
                 }
@@ -120,11 +112,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 for name in names {
                     store.holds(name, format!("body of {name:?}").as_bytes()).await?;
                 }
-                ensure_eq(
-                    "the number of keys",
-                    &store.names(store.listing("")).await?.len(),
-                    &names.len(),
-                )?;
+                ensure_eq("the number of keys", &store.names(store.listing("")).await?.len(), &names.len())?;
             }
         ),
         clause!(
@@ -141,15 +129,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 // And it must not go in by the back door of a prefix either: nothing outside is listed.
                 let store = Store::of(case);
                 store.put("inside", "x").await?;
-                let above = store
-                    .names(external_core::storage::ListRequest::new("../"))
-                    .await
-                    .unwrap_or_default();
-                ensure(
-                    above.is_empty(),
-                    "no object above the store",
-                    format!("{above:?}"),
-                )?;
+                let above =
+                    store.names(external_core::storage::ListRequest::new("../")).await.unwrap_or_default();
+                ensure(above.is_empty(), "no object above the store", format!("{above:?}"))?;
                 let key = ObjectKey::parse(case.name("inside"))?;
                 case.service().put(&case.cx(), &PutRequest::new(key, "y")).await?;
                 store.holds("inside", b"y").await?;

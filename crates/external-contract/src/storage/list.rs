@@ -10,9 +10,8 @@ use super::store::{Store, side_by_side};
 use crate::{Clause, Finding, Verdict, check, clause, ensure, ensure_eq, ensure_error, refuses};
 
 /// Names whose order by bytes differs from that by path, by locale and by case.
-const NAMES: [&str; 14] = [
-    "a", "a!", "a-b", "a.b", "a/b", "a/b!", "a/b/c", "a0", "aa", "Z", "z", "ä", "é/x", "名",
-];
+const NAMES: [&str; 14] =
+    ["a", "a!", "a-b", "a.b", "a/b", "a/b!", "a/b/c", "a0", "aa", "Z", "z", "ä", "é/x", "名"];
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
@@ -219,18 +218,10 @@ async fn page(store: &Store<'_>, request: ListRequest) -> Result<external_core::
 }
 
 async fn folded(store: &Store<'_>, request: ListRequest, objects: &[&str], prefixes: &[&str]) -> Verdict {
-    let what = format!(
-        "(prefix {:?}, limit {:?})",
-        store.bare(&request.prefix),
-        request.limit
-    );
+    let what = format!("(prefix {:?}, limit {:?})", store.bare(&request.prefix), request.limit);
     let (seen, folded) = store.list_all(request).await?;
     let seen: Vec<_> = seen.iter().map(|entry| store.bare(entry.key.as_str())).collect();
     let folded: Vec<_> = folded.iter().map(|prefix| store.bare(prefix)).collect();
     ensure_eq(&format!("the objects {what}"), &seen, &objects.to_vec())?;
-    ensure_eq(
-        &format!("the common prefixes {what}"),
-        &folded,
-        &prefixes.to_vec(),
-    )
+    ensure_eq(&format!("the common prefixes {what}"), &folded, &prefixes.to_vec())
 }

@@ -59,31 +59,11 @@ const EMBEDDED: &[&str] = &[
 #[must_use]
 pub fn suite() -> Suite<dyn StorageService> {
     let calls = vec![
-        ProviderCall {
-            name: "put",
-            run: call_put,
-            marked: true,
-        },
-        ProviderCall {
-            name: "head",
-            run: call_head,
-            marked: true,
-        },
-        ProviderCall {
-            name: "get",
-            run: call_get,
-            marked: true,
-        },
-        ProviderCall {
-            name: "list_page",
-            run: call_list,
-            marked: true,
-        },
-        ProviderCall {
-            name: "delete",
-            run: call_delete,
-            marked: true,
-        },
+        ProviderCall { name: "put", run: call_put, marked: true },
+        ProviderCall { name: "head", run: call_head, marked: true },
+        ProviderCall { name: "get", run: call_get, marked: true },
+        ProviderCall { name: "list_page", run: call_list, marked: true },
+        ProviderCall { name: "delete", run: call_delete, marked: true },
     ];
     Suite::of_contract("storage", CAPABILITIES, supports, calls)
         .with_natives(NATIVES)
@@ -112,33 +92,18 @@ fn body() -> Bytes {
 }
 
 fn call_put<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        service
-            .put(&case.cx(), &PutRequest::new(key(case, marker)?, body()))
-            .await
-            .map(drop)
-    })
+    Box::pin(
+        async move { service.put(&case.cx(), &PutRequest::new(key(case, marker)?, body())).await.map(drop) },
+    )
 }
 
 /// Nothing is there, unless another caller's answer comes.
 fn call_head<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        absent(
-            service
-                .head(&case.cx(), &HeadRequest::new(key(case, marker)?))
-                .await,
-        )
-    })
+    Box::pin(async move { absent(service.head(&case.cx(), &HeadRequest::new(key(case, marker)?)).await) })
 }
 
 fn call_get<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        absent(
-            service
-                .get(&case.cx(), &GetRequest::new(key(case, marker)?))
-                .await,
-        )
-    })
+    Box::pin(async move { absent(service.get(&case.cx(), &GetRequest::new(key(case, marker)?)).await) })
 }
 
 fn absent<T>(result: Result<T>) -> Result<()> {
@@ -151,9 +116,7 @@ fn absent<T>(result: Result<T>) -> Result<()> {
 
 fn call_list<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let page = service
-            .list_page(&case.cx(), &ListRequest::new(case.name(marker)))
-            .await?;
+        let page = service.list_page(&case.cx(), &ListRequest::new(case.name(marker))).await?;
         match page.objects.is_empty() {
             true => Ok(()),
             false => Err(Error::unexpected("listed objects that were never stored")),
@@ -162,12 +125,9 @@ fn call_list<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFutur
 }
 
 fn call_delete<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        service
-            .delete(&case.cx(), &DeleteRequest::new(key(case, marker)?))
-            .await
-            .map(drop)
-    })
+    Box::pin(
+        async move { service.delete(&case.cx(), &DeleteRequest::new(key(case, marker)?)).await.map(drop) },
+    )
 }
 
 /// An abandoned put leaves its object whole or not at all, and no upload.
@@ -182,9 +142,7 @@ fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         };
         if supports(service, "list-uploads").is_supported() {
-            let page = multipart
-                .list_uploads(&case.cx(), &ListUploadsRequest::new(case.name("")))
-                .await?;
+            let page = multipart.list_uploads(&case.cx(), &ListUploadsRequest::new(case.name(""))).await?;
             let count = page.uploads.len();
             ensure(count == 0, "no upload left behind", format!("{count} uploads"))?;
         }
@@ -205,20 +163,14 @@ fn cleanup<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
         };
         for some in objects.chunks(100) {
             let keys = some.iter().map(|entry| entry.key.clone()).collect();
-            service
-                .delete_batch(&case.cx(), &DeleteBatchRequest::new(keys))
-                .await?;
+            service.delete_batch(&case.cx(), &DeleteBatchRequest::new(keys)).await?;
         }
         if let Some(multipart) = service.multipart()
             && supports(service, "list-uploads").is_supported()
         {
-            let page = multipart
-                .list_uploads(&case.cx(), &ListUploadsRequest::new(case.name("")))
-                .await?;
+            let page = multipart.list_uploads(&case.cx(), &ListUploadsRequest::new(case.name(""))).await?;
             for pending in page.uploads {
-                multipart
-                    .abort_multipart(&case.cx(), &AbortMultipartRequest::new(pending.upload))
-                    .await?;
+                multipart.abort_multipart(&case.cx(), &AbortMultipartRequest::new(pending.upload)).await?;
             }
         }
         Ok(())

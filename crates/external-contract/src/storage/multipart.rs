@@ -84,9 +84,7 @@ fn begin() -> Vec<Clause<S>> {
                     let request =
                         external_core::storage::BeginMultipartRequest::new(Store::of(case).key("k")?)
                             .with_attributes(attributes);
-                    let result = multipart(case.service())?
-                        .begin_multipart(&case.cx(), &request)
-                        .await;
+                    let result = multipart(case.service())?.begin_multipart(&case.cx(), &request).await;
                     match result {
                         Err(error) if error.kind() == ErrorKind::Unsupported => {}
                         result => drop(ensure_error(
@@ -113,27 +111,17 @@ fn begin() -> Vec<Clause<S>> {
 
 fn parts() -> Vec<Clause<S>> {
     vec![
-        clause!(
-            "storage.put_part.1",
-            "Parts may arrive side by side and in any order.",
-            |case: S| {
-                let upload = Upload::begin(case, "k").await?;
-                let numbers = [3_u32, 1, 4, 2];
-                let sent = numbers
-                    .iter()
-                    .map(|number| upload.put(*number, part(case, u64::from(*number))));
-                let mut receipts = join_all(sent).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-                receipts.sort_by_key(|receipt| receipt.number);
-                upload.complete(&receipts).await?;
-                let expected: Vec<u8> = (1..=4).flat_map(|number| part(case, number)).collect();
-                let read = Store::of(case).read("k").await?;
-                ensure(
-                    read == expected,
-                    "the parts in order",
-                    format!("{} other bytes", read.len()),
-                )?;
-            }
-        )
+        clause!("storage.put_part.1", "Parts may arrive side by side and in any order.", |case: S| {
+            let upload = Upload::begin(case, "k").await?;
+            let numbers = [3_u32, 1, 4, 2];
+            let sent = numbers.iter().map(|number| upload.put(*number, part(case, u64::from(*number))));
+            let mut receipts = join_all(sent).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            receipts.sort_by_key(|receipt| receipt.number);
+            upload.complete(&receipts).await?;
+            let expected: Vec<u8> = (1..=4).flat_map(|number| part(case, number)).collect();
+            let read = Store::of(case).read("k").await?;
+            ensure(read == expected, "the parts in order", format!("{} other bytes", read.len()))?;
+        })
         .capability(
             "multipart",
             check!(|case| {
@@ -169,18 +157,10 @@ fn parts() -> Vec<Clause<S>> {
                 let done = Upload::begin(case, "k").await?;
                 let receipt = done.put(1, "x").await?;
                 done.complete(&[receipt]).await?;
-                ensure_error(
-                    "a part of a completed upload",
-                    done.put(2, "y").await,
-                    ErrorKind::NotFound,
-                )?;
+                ensure_error("a part of a completed upload", done.put(2, "y").await, ErrorKind::NotFound)?;
                 let gone = Upload::begin(case, "k").await?;
                 gone.abort().await?;
-                ensure_error(
-                    "a part of an aborted upload",
-                    gone.put(1, "y").await,
-                    ErrorKind::NotFound,
-                )?;
+                ensure_error("a part of an aborted upload", gone.put(1, "y").await, ErrorKind::NotFound)?;
                 let mut elsewhere = Upload::begin(case, "k").await?.upload;
                 elsewhere.key = Store::of(case).key("other")?;
                 let request = PutPartRequest::new(elsewhere, 1, "x");
@@ -200,12 +180,7 @@ fn parts() -> Vec<Clause<S>> {
             |case: S| {
                 let upload = Upload::begin(case, "k").await?;
                 ensure_error("part 0", upload.put(0, "x").await, ErrorKind::InvalidArgument)?;
-                let most = case
-                    .service()
-                    .info()
-                    .capabilities()
-                    .get_limit("parts-max")
-                    .unwrap_or(10_000);
+                let most = case.service().info().capabilities().get_limit("parts-max").unwrap_or(10_000);
                 let most = u32::try_from(most).unwrap_or(u32::MAX);
                 if let Some(above) = most.checked_add(1) {
                     ensure_error(
@@ -430,9 +405,7 @@ async fn announced<'a>(case: &'a Case<S>, name: &str, sum: &str) -> Result<Uploa
     upload.abort().await?;
     let request = external_core::storage::BeginMultipartRequest::new(Store::of(case).key(name)?)
         .with_checksum(checksum(sum)?.kind());
-    upload.upload = multipart(case.service())?
-        .begin_multipart(&case.cx(), &request)
-        .await?;
+    upload.upload = multipart(case.service())?.begin_multipart(&case.cx(), &request).await?;
     Ok(upload)
 }
 
@@ -458,13 +431,7 @@ async fn refuses_condition(case: &Case<S>, precondition: Precondition) -> Verdic
             })
         },
     };
-    refuses(
-        case,
-        "a completion under a condition",
-        ErrorKind::Unsupported,
-        attempt,
-    )
-    .await
+    refuses(case, "a completion under a condition", ErrorKind::Unsupported, attempt).await
 }
 
 async fn complete_under(

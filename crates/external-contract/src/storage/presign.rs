@@ -35,21 +35,13 @@ fn write(case: &Case<S>, name: &str) -> Result<PresignRequest> {
 
 fn is_refused(what: &str, answer: &Answer) -> Verdict {
     let refused = (400..500).contains(&answer.status);
-    ensure(
-        refused,
-        format!("{what} is refused"),
-        format!("HTTP {}", answer.status),
-    )
+    ensure(refused, format!("{what} is refused"), format!("HTTP {}", answer.status))
 }
 
 fn is_fine(what: &str, answer: &Answer) -> Verdict {
     let fine = (200..300).contains(&answer.status);
     let body: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
-    ensure(
-        fine,
-        format!("{what} works"),
-        format!("HTTP {} {body}", answer.status),
-    )
+    ensure(fine, format!("{what} works"), format!("HTTP {} {body}", answer.status))
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -168,10 +160,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 /// The link with one thing changed, for each thing that could be.
 fn tampered(url: &str) -> Vec<(String, String)> {
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut changed = vec![(
-        "another key".to_owned(),
-        format!("{}?{query}", path.replacen("k1", "k2", 1)),
-    )];
+    let mut changed = vec![("another key".to_owned(), format!("{}?{query}", path.replacen("k1", "k2", 1)))];
     changed.push(("no query".to_owned(), path.to_owned()));
     let pairs: Vec<_> = query.split('&').collect();
     for (index, pair) in pairs.iter().enumerate() {
@@ -180,10 +169,7 @@ fn tampered(url: &str) -> Vec<(String, String)> {
         let mut others = pairs.clone();
         let longer = format!("{name}={value}0");
         others[index] = &longer;
-        changed.push((
-            format!("a changed `{name}`"),
-            format!("{path}?{}", others.join("&")),
-        ));
+        changed.push((format!("a changed `{name}`"), format!("{path}?{}", others.join("&"))));
         let mut without = pairs.clone();
         without.remove(index);
         changed.push((format!("no `{name}`"), format!("{path}?{}", without.join("&"))));
@@ -211,8 +197,5 @@ async fn sign(
     let Some(facet) = service.presigner() else {
         return Err(external_core::Error::unsupported("presign"));
     };
-    facet
-        .presign(&case.cx(), &request(Store::on(case, service).key("k")?))
-        .await
-        .map(drop)
+    facet.presign(&case.cx(), &request(Store::on(case, service).key("k")?)).await.map(drop)
 }

@@ -36,20 +36,10 @@ pub(super) fn metadata() -> ObjectAttributes {
 
 /// Checks headers and metadata, both where head tells them and where get does.
 pub(super) async fn carries(store: &Store<'_>, name: &str, wanted: &ObjectAttributes) -> Verdict {
-    let (read, _) = store
-        .open(&external_core::storage::GetRequest::new(store.key(name)?))
-        .await?;
+    let (read, _) = store.open(&external_core::storage::GetRequest::new(store.key(name)?)).await?;
     for (whose, info) in [("head", store.head(name).await?), ("get", read)] {
-        ensure_eq(
-            &format!("the headers that {whose} tells"),
-            &info.headers,
-            &wanted.headers,
-        )?;
-        ensure_eq(
-            &format!("the metadata that {whose} tells"),
-            &info.metadata,
-            &wanted.metadata,
-        )?;
+        ensure_eq(&format!("the headers that {whose} tells"), &info.headers, &wanted.headers)?;
+        ensure_eq(&format!("the metadata that {whose} tells"), &info.metadata, &wanted.metadata)?;
     }
     Ok(())
 }
@@ -74,10 +64,7 @@ pub(super) fn checksum(text: &str) -> Result<Checksum, Finding> {
 }
 
 fn no_content_type(info: &ObjectInfo) -> bool {
-    matches!(
-        info.headers.content_type.as_deref(),
-        None | Some("application/octet-stream")
-    )
+    matches!(info.headers.content_type.as_deref(), None | Some("application/octet-stream"))
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -344,21 +331,13 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 }
 
 pub(super) async fn refuses_checksum(case: &crate::Case<S>) -> Verdict {
-    refuses(
-        case,
-        "a put with a checksum",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let store = Store::on(case, service);
-                let sum = TEXT_SHA256.parse::<Checksum>()?;
-                store
-                    .send(&store.put_request("k", TEXT)?.with_checksum(sum))
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "a put with a checksum", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let store = Store::on(case, service);
+            let sum = TEXT_SHA256.parse::<Checksum>()?;
+            store.send(&store.put_request("k", TEXT)?.with_checksum(sum)).await.map(drop)
+        })
+    })
     .await
 }
 

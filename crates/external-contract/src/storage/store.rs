@@ -24,10 +24,7 @@ pub(super) struct Store<'a> {
 
 impl<'a> Store<'a> {
     pub(super) fn of(case: &'a Case<S>) -> Self {
-        Self {
-            case,
-            service: case.service(),
-        }
+        Self { case, service: case.service() }
     }
 
     pub(super) fn on(case: &'a Case<S>, service: &'a S) -> Self {
@@ -70,15 +67,9 @@ impl<'a> Store<'a> {
         &self,
         request: &GetRequest,
     ) -> std::result::Result<(ObjectInfo, Bytes), Finding> {
-        let ObjectBody {
-            info, range, body, ..
-        } = self.get(request).await?.into_object()?;
+        let ObjectBody { info, range, body, .. } = self.get(request).await?.into_object()?;
         let bytes = body.collect(MOST).await?;
-        ensure_eq(
-            "the length of the range told",
-            &(range.end - range.start),
-            &(bytes.len() as u64),
-        )?;
+        ensure_eq("the length of the range told", &(range.end - range.start), &(bytes.len() as u64))?;
         Ok((info, bytes))
     }
 
@@ -91,9 +82,7 @@ impl<'a> Store<'a> {
     }
 
     pub(super) async fn head(&self, name: &str) -> Result<ObjectInfo> {
-        self.service
-            .head(&self.case.cx(), &HeadRequest::new(self.key(name)?))
-            .await
+        self.service.head(&self.case.cx(), &HeadRequest::new(self.key(name)?)).await
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<Option<bool>> {
@@ -124,10 +113,7 @@ impl<'a> Store<'a> {
     /// The names (without the namespace) that a listing of this request holds.
     pub(super) async fn names(&self, request: ListRequest) -> std::result::Result<Vec<String>, Finding> {
         let (objects, _) = self.list_all(request).await?;
-        Ok(objects
-            .iter()
-            .map(|entry| self.bare(entry.key.as_str()))
-            .collect())
+        Ok(objects.iter().map(|entry| self.bare(entry.key.as_str())).collect())
     }
 
     /// A key or prefix without the namespace.
@@ -146,11 +132,7 @@ impl<'a> Store<'a> {
     }
 
     pub(super) async fn lacks(&self, name: &str) -> Verdict {
-        ensure_error(
-            &format!("head of `{name}`"),
-            self.head(name).await,
-            ErrorKind::NotFound,
-        )?;
+        ensure_error(&format!("head of `{name}`"), self.head(name).await, ErrorKind::NotFound)?;
         let read = self.get(&GetRequest::new(self.key(name)?)).await;
         ensure_error(&format!("get of `{name}`"), read, ErrorKind::NotFound)?;
         let names = self.names(self.listing(name)).await?;
@@ -166,11 +148,7 @@ pub(super) fn not_applied<T>(
     kind: ErrorKind,
 ) -> std::result::Result<Error, Finding> {
     let error = ensure_error(what, result, kind)?;
-    ensure_eq(
-        &format!("the effect of {what}"),
-        &error.effect(),
-        &Effect::NotApplied,
-    )?;
+    ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotApplied)?;
     Ok(error)
 }
 
@@ -183,10 +161,7 @@ pub(super) fn pattern(length: usize, seed: u64) -> Bytes {
         state ^= state << 17;
         state.to_le_bytes()
     };
-    let mut bytes: Vec<u8> = std::iter::repeat_with(next)
-        .take(length.div_ceil(8))
-        .flatten()
-        .collect();
+    let mut bytes: Vec<u8> = std::iter::repeat_with(next).take(length.div_ceil(8)).flatten().collect();
     bytes.truncate(length);
     bytes.into()
 }
@@ -203,10 +178,7 @@ where
     let running: Vec<_> = (0..count).map(|n| tokio::spawn(work(n))).collect();
     let mut results = Vec::new();
     for task in running {
-        results.push(
-            task.await
-                .map_err(|error| Finding::failed("no panic", error.to_string()))?,
-        );
+        results.push(task.await.map_err(|error| Finding::failed("no panic", error.to_string()))?);
     }
     Ok(results)
 }

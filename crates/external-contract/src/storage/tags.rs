@@ -13,9 +13,7 @@ use crate::{Case, Clause, Finding, Verdict, check, clause, ensure, ensure_eq, en
 type Tags = BTreeMap<String, String>;
 
 fn facet(case: &Case<S>) -> std::result::Result<&dyn TagStorage, Finding> {
-    case.service()
-        .tags()
-        .ok_or_else(|| Finding::failed("the facet `tags`, which is declared", "no facet"))
+    case.service().tags().ok_or_else(|| Finding::failed("the facet `tags`, which is declared", "no facet"))
 }
 
 async fn read(case: &Case<S>, name: &str) -> std::result::Result<Result<Tags>, Finding> {
@@ -29,10 +27,7 @@ async fn write(case: &Case<S>, name: &str, tags: Tags) -> std::result::Result<Re
 }
 
 fn tags(pairs: &[(&str, &str)]) -> Tags {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -105,19 +100,11 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 /// No facet, and a put with tags is refused.
 async fn refuses_tags(case: &Case<S>) -> Verdict {
     ensure(case.service().tags().is_none(), "no facet `tags`", "one")?;
-    refuses(
-        case,
-        "a put with tags",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let attributes = ObjectAttributes::new().with_tag("a", "b");
-                Store::on(case, service)
-                    .put_with("k", "x", attributes)
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "a put with tags", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let attributes = ObjectAttributes::new().with_tag("a", "b");
+            Store::on(case, service).put_with("k", "x", attributes).await.map(drop)
+        })
+    })
     .await
 }

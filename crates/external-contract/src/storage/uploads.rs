@@ -20,19 +20,12 @@ pub(super) struct Upload<'a> {
 }
 
 pub(super) fn multipart(service: &S) -> std::result::Result<&dyn MultipartStorage, Finding> {
-    service
-        .multipart()
-        .ok_or_else(|| Finding::failed("the facet `multipart`, which is declared", "no facet"))
+    service.multipart().ok_or_else(|| Finding::failed("the facet `multipart`, which is declared", "no facet"))
 }
 
 /// A part that may stand anywhere but at the end.
 pub(super) fn part(case: &Case<S>, seed: u64) -> Bytes {
-    let least = case
-        .service()
-        .info()
-        .capabilities()
-        .get_limit("part-bytes-min")
-        .unwrap_or(1);
+    let least = case.service().info().capabilities().get_limit("part-bytes-min").unwrap_or(1);
     pattern(usize::try_from(least).unwrap_or(usize::MAX).max(1000), seed)
 }
 
@@ -51,16 +44,11 @@ impl<'a> Upload<'a> {
         let request = BeginMultipartRequest::new(key.clone()).with_attributes(attributes);
         let upload = multipart.begin_multipart(&case.cx(), &request).await?;
         ensure_eq("the key of the upload", &upload.key, &key)?;
-        Ok(Self {
-            case,
-            multipart,
-            upload,
-        })
+        Ok(Self { case, multipart, upload })
     }
 
     pub(super) async fn put(&self, number: u32, body: impl Into<Bytes>) -> Result<PartReceipt> {
-        self.send(&PutPartRequest::new(self.upload.clone(), number, body))
-            .await
+        self.send(&PutPartRequest::new(self.upload.clone(), number, body)).await
     }
 
     pub(super) async fn send(&self, request: &PutPartRequest) -> Result<PartReceipt> {
@@ -103,15 +91,9 @@ pub(super) async fn pending(
     request.limit = limit;
     let mut all = Vec::new();
     for _ in 0..1000 {
-        let page = multipart(case.service())?
-            .list_uploads(&case.cx(), &request)
-            .await?;
+        let page = multipart(case.service())?.list_uploads(&case.cx(), &request).await?;
         let most = limit.unwrap_or(usize::MAX);
-        ensure(
-            page.uploads.len() <= most,
-            format!("at most {most} uploads"),
-            page.uploads.len(),
-        )?;
+        ensure(page.uploads.len() <= most, format!("at most {most} uploads"), page.uploads.len())?;
         all.extend(page.uploads);
         match page.next {
             Some(token) => request = request.with_token(token),
@@ -148,20 +130,16 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 no_facet(case)?;
             }),
         ),
-        clause!(
-            "storage.abort_multipart.2",
-            "Aborting an upload that is gone is `Ok`.",
-            |case: S| {
-                let upload = Upload::begin(case, "k").await?;
-                upload.abort().await?;
-                upload.abort().await?;
-                let upload = Upload::begin(case, "k").await?;
-                let receipt = upload.put(1, "whole").await?;
-                upload.complete(&[receipt]).await?;
-                upload.abort().await?;
-                Store::of(case).holds("k", b"whole").await?;
-            }
-        )
+        clause!("storage.abort_multipart.2", "Aborting an upload that is gone is `Ok`.", |case: S| {
+            let upload = Upload::begin(case, "k").await?;
+            upload.abort().await?;
+            upload.abort().await?;
+            let upload = Upload::begin(case, "k").await?;
+            let receipt = upload.put(1, "whole").await?;
+            upload.complete(&[receipt]).await?;
+            upload.abort().await?;
+            Store::of(case).holds("k", b"whole").await?;
+        })
         .capability(
             "multipart",
             check!(|case| {
@@ -184,11 +162,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 expected
                     .sort_by(|a, b| (a.key.as_str(), a.id.as_str()).cmp(&(b.key.as_str(), b.id.as_str())));
                 for limit in [None, Some(1), Some(2), Some(7)] {
-                    let mut listed: Vec<_> = pending(case, limit)
-                        .await?
-                        .into_iter()
-                        .map(|one| one.upload)
-                        .collect();
+                    let mut listed: Vec<_> =
+                        pending(case, limit).await?.into_iter().map(|one| one.upload).collect();
                     let ordered = listed.is_sorted_by_key(|upload| upload.key.as_str().to_owned());
                     ensure(ordered, "byte order of the keys", format!("{listed:?}"))?;
                     listed.sort_by(|a, b| {
@@ -204,20 +179,16 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 refuses_list(case).await?;
             }),
         ),
-        clause!(
-            "storage.list_uploads.2",
-            "A page holds at most `limit` entries.",
-            |case: S| {
-                for n in 0..5 {
-                    Upload::begin(case, &format!("k{n}")).await?;
-                }
-                // Each page is measured in there.
-                ensure_eq("the number of uploads", &pending(case, Some(2)).await?.len(), &5)?;
-                let none = ListUploadsRequest::new(case.name("")).with_limit(0);
-                let result = multipart(case.service())?.list_uploads(&case.cx(), &none).await;
-                ensure_error("a limit of 0", result, ErrorKind::InvalidArgument)?;
+        clause!("storage.list_uploads.2", "A page holds at most `limit` entries.", |case: S| {
+            for n in 0..5 {
+                Upload::begin(case, &format!("k{n}")).await?;
             }
-        )
+            // Each page is measured in there.
+            ensure_eq("the number of uploads", &pending(case, Some(2)).await?.len(), &5)?;
+            let none = ListUploadsRequest::new(case.name("")).with_limit(0);
+            let result = multipart(case.service())?.list_uploads(&case.cx(), &none).await;
+            ensure_error("a limit of 0", result, ErrorKind::InvalidArgument)?;
+        })
         .capability(
             "list-uploads",
             check!(|case| {
@@ -229,32 +200,20 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 
 /// A store that cannot write in parts has no facet for it, bare or behind its client.
 pub(super) fn no_facet(case: &Case<S>) -> Verdict {
-    ensure(
-        case.service().multipart().is_none(),
-        "no facet `multipart`",
-        "one",
-    )
+    ensure(case.service().multipart().is_none(), "no facet `multipart`", "one")
 }
 
 async fn refuses_list(case: &Case<S>) -> Verdict {
     if case.service().multipart().is_none() {
         return Ok(());
     }
-    refuses(
-        case,
-        "listing uploads",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let Some(facet) = service.multipart() else {
-                    return Err(external_core::Error::unsupported("list-uploads"));
-                };
-                facet
-                    .list_uploads(&case.cx(), &ListUploadsRequest::new(""))
-                    .await
-                    .map(drop)
-            })
-        },
-    )
+    refuses(case, "listing uploads", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let Some(facet) = service.multipart() else {
+                return Err(external_core::Error::unsupported("list-uploads"));
+            };
+            facet.list_uploads(&case.cx(), &ListUploadsRequest::new("")).await.map(drop)
+        })
+    })
     .await
 }

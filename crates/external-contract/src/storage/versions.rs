@@ -24,11 +24,7 @@ async fn listed(case: &Case<S>, limit: Option<usize>) -> Result<Vec<ObjectVersio
     for _ in 0..1000 {
         let page = facet(case)?.list_versions(&case.cx(), &request).await?;
         let most = limit.unwrap_or(usize::MAX);
-        ensure(
-            page.versions.len() <= most,
-            format!("at most {most} versions"),
-            page.versions.len(),
-        )?;
+        ensure(page.versions.len() <= most, format!("at most {most} versions"), page.versions.len())?;
         all.extend(page.versions);
         match page.next {
             Some(token) => request = request.with_token(token),
@@ -41,9 +37,7 @@ async fn listed(case: &Case<S>, limit: Option<usize>) -> Result<Vec<ObjectVersio
 /// Puts, and hands out the version that the receipt names.
 async fn put(store: &Store<'_>, name: &str, body: &'static str) -> Result<VersionId, Finding> {
     let receipt = store.put(name, body).await?;
-    receipt
-        .version
-        .ok_or_else(|| Finding::failed("a receipt that names the version", "one that does not"))
+    receipt.version.ok_or_else(|| Finding::failed("a receipt that names the version", "one that does not"))
 }
 
 async fn read(store: &Store<'_>, name: &str, version: &VersionId) -> Result<bytes::Bytes, Finding> {
@@ -53,11 +47,7 @@ async fn read(store: &Store<'_>, name: &str, version: &VersionId) -> Result<byte
 
 async fn is_not_there(store: &Store<'_>, name: &str, version: &VersionId) -> Verdict {
     let request = GetRequest::new(store.key(name)?).with_version(version.clone());
-    ensure_error(
-        "get of a version that is not there",
-        store.get(&request).await,
-        ErrorKind::NotFound,
-    )?;
+    ensure_error("get of a version that is not there", store.get(&request).await, ErrorKind::NotFound)?;
     let request = HeadRequest::new(store.key(name)?).with_version(version.clone());
     let head = store.service.head(&store.case.cx(), &request).await;
     ensure_error("head of a version that is not there", head, ErrorKind::NotFound).map(drop)
@@ -178,30 +168,20 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
 /// No facet, and a read of a version is refused.
 async fn refuses_versions(case: &Case<S>) -> Verdict {
     ensure(case.service().versions().is_none(), "no facet `versions`", "one")?;
-    refuses(
-        case,
-        "a get of a version",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let store = Store::on(case, service);
-                let request = GetRequest::new(store.key("k")?).with_version(VersionId::new("any"));
-                store.get(&request).await.map(drop)
-            })
-        },
-    )
+    refuses(case, "a get of a version", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let store = Store::on(case, service);
+            let request = GetRequest::new(store.key("k")?).with_version(VersionId::new("any"));
+            store.get(&request).await.map(drop)
+        })
+    })
     .await?;
-    refuses(
-        case,
-        "a head of a version",
-        ErrorKind::Unsupported,
-        |case, service| {
-            Box::pin(async move {
-                let key = Store::on(case, service).key("k")?;
-                let request = HeadRequest::new(key).with_version(VersionId::new("any"));
-                service.head(&case.cx(), &request).await.map(drop)
-            })
-        },
-    )
+    refuses(case, "a head of a version", ErrorKind::Unsupported, |case, service| {
+        Box::pin(async move {
+            let key = Store::on(case, service).key("k")?;
+            let request = HeadRequest::new(key).with_version(VersionId::new("any"));
+            service.head(&case.cx(), &request).await.map(drop)
+        })
+    })
     .await
 }

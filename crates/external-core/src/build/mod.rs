@@ -130,18 +130,13 @@ impl BuildContext {
         mut self,
         env: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let env: Arc<BTreeMap<String, String>> = Arc::new(
-            env.into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        );
+        let env: Arc<BTreeMap<String, String>> =
+            Arc::new(env.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         let all = env.clone();
         self.env = Arc::new(move |name| env.get(name).cloned());
         self.variables = Arc::new(move |prefix| {
             let of_prefix = all.iter().filter(|(name, _)| name.starts_with(prefix));
-            of_prefix
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
+            of_prefix.map(|(name, value)| (name.clone(), value.clone())).collect()
         });
         self
     }
@@ -241,14 +236,10 @@ impl BuildContext {
     pub fn resolve<S: ?Sized + 'static>(&self, instance: &str) -> Result<Arc<S>> {
         let contract = std::any::type_name::<S>();
         let missing = |reason: &'static str| {
-            Error::configuration(reason)
-                .with_context("instance", instance)
-                .with_context("contract", contract)
+            Error::configuration(reason).with_context("instance", instance).with_context("contract", contract)
         };
-        let instances = self
-            .instances
-            .as_ref()
-            .ok_or_else(|| missing("no container to find another instance in"))?;
+        let instances =
+            self.instances.as_ref().ok_or_else(|| missing("no container to find another instance in"))?;
         let found = instances.resolve(TypeId::of::<S>(), contract, instance)?;
         match found.downcast::<Arc<S>>() {
             Ok(service) => Ok(*service),
@@ -259,10 +250,7 @@ impl BuildContext {
     /// Something that everything built from this context shares, made on first use: one per type.
     pub fn shared<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = shared
-            .get(&TypeId::of::<T>())
-            .cloned()
-            .and_then(|any| any.downcast::<T>().ok());
+        let found = shared.get(&TypeId::of::<T>()).cloned().and_then(|any| any.downcast::<T>().ok());
         found.unwrap_or_else(|| {
             let made = Arc::new(make());
             shared.insert(TypeId::of::<T>(), made.clone());
@@ -289,11 +277,7 @@ mod tests {
     impl SecretFiles for Changing {
         fn stamp(&self, _: &Path) -> io::Result<FileStamp> {
             let (identity, text) = *self.0.lock().unwrap();
-            Ok(FileStamp {
-                modified: None,
-                length: text.len() as u64,
-                identity,
-            })
+            Ok(FileStamp { modified: None, length: text.len() as u64, identity })
         }
 
         fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
@@ -319,15 +303,7 @@ mod tests {
     #[test]
     fn an_unset_variable_is_named() {
         let context = BuildContext::default().with_env([("A", "1")]);
-        assert_eq!(
-            context
-                .secret(&Secret::from_env("A"))
-                .unwrap()
-                .expose()
-                .unwrap()
-                .as_str(),
-            "1"
-        );
+        assert_eq!(context.secret(&Secret::from_env("A")).unwrap().expose().unwrap().as_str(), "1");
         let error = context.secret(&Secret::from_env("B_PASSWORD")).unwrap_err();
         assert!(error.to_string().contains("B_PASSWORD"));
     }

@@ -26,10 +26,7 @@ pub(super) fn variables(prefix: &str) -> BTreeMap<String, String> {
 }
 
 /// Without randomness from the system no id is unique and no nonce safe, so there is nothing to go on with.
-#[allow(
-    clippy::panic,
-    reason = "a system without randomness cannot run any of this safely"
-)]
+#[allow(clippy::panic, reason = "a system without randomness cannot run any of this safely")]
 pub(super) fn random(buffer: &mut [u8]) {
     if let Err(error) = getrandom::fill(buffer) {
         panic!("the system gives no randomness: {error}");

@@ -35,10 +35,8 @@ impl CacheKey {
             );
         }
         if let Some((at, _)) = key.char_indices().find(|(_, c)| c.is_control()) {
-            return Err(
-                Error::invalid_argument("a cache key must not hold control characters")
-                    .with_context("at_byte", at),
-            );
+            return Err(Error::invalid_argument("a cache key must not hold control characters")
+                .with_context("at_byte", at));
         }
         Ok(Self(Arc::from(key)))
     }
@@ -125,11 +123,7 @@ mod tests {
     fn refuses_the_rest() {
         let long = "k".repeat(513);
         for key in ["", "a\0", "a\r\nSET b", "\u{7f}", "\u{85}", long.as_str()] {
-            assert_eq!(
-                CacheKey::parse(key).unwrap_err().kind(),
-                ErrorKind::InvalidArgument,
-                "{key:?}"
-            );
+            assert_eq!(CacheKey::parse(key).unwrap_err().kind(), ErrorKind::InvalidArgument, "{key:?}");
         }
     }
 }

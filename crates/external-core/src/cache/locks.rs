@@ -70,9 +70,7 @@ impl LockOwner {
         let owner = owner.as_ref();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if owner.is_empty() || owner.len() > 64 || !owner.bytes().all(allowed) {
-            return Err(Error::invalid_argument(
-                "a lock owner is 1 to 64 ASCII letters, digits, '-' or '_'",
-            ));
+            return Err(Error::invalid_argument("a lock owner is 1 to 64 ASCII letters, digits, '-' or '_'"));
         }
         Ok(Self(owner.into()))
     }
@@ -114,12 +112,7 @@ impl AcquireRequest {
     /// Takes the lock `name` for `owner`, for `ttl`.
     #[must_use]
     pub fn new(name: CacheKey, owner: LockOwner, ttl: Ttl) -> Self {
-        Self {
-            name,
-            owner,
-            ttl,
-            call: CallOptions::new(),
-        }
+        Self { name, owner, ttl, call: CallOptions::new() }
     }
 
     /// `cache.acquire`: `Once`.
@@ -147,12 +140,7 @@ impl RenewRequest {
     /// Prolongs the lease of `owner` on `name` to `ttl` from now.
     #[must_use]
     pub fn new(name: CacheKey, owner: LockOwner, ttl: Ttl) -> Self {
-        Self {
-            name,
-            owner,
-            ttl,
-            call: CallOptions::new(),
-        }
+        Self { name, owner, ttl, call: CallOptions::new() }
     }
 
     /// `cache.renew`: `Idempotent`.
@@ -178,11 +166,7 @@ impl ReleaseRequest {
     /// Gives back the lock `name` that `owner` holds.
     #[must_use]
     pub fn new(name: CacheKey, owner: LockOwner) -> Self {
-        Self {
-            name,
-            owner,
-            call: CallOptions::new(),
-        }
+        Self { name, owner, call: CallOptions::new() }
     }
 
     /// `cache.release`: `Idempotent`. A repeat may answer `NotHeld` because the first attempt released the lock.

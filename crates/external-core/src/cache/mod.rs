@@ -43,26 +43,32 @@ pub const DOMAIN: &str = "cache";
 /// Limits beside them: `value-bytes` (largest value), `batch-keys` (most keys in one `get_many`, `set_many` or
 /// `delete_many`), `ttl-granularity-ms` (a value ends at most this much later than asked).
 pub const CAPABILITIES: &[(&str, &str)] = &[
-    (
-        "conditional-set",
-        "set only if the key is absent, set only if it is present",
-    ),
-    (
-        "expire",
-        "change, remove and read the time to live of a value that is there",
-    ),
+    ("conditional-set", "set only if the key is absent, set only if it is present"),
+    ("expire", "change, remove and read the time to live of a value that is there"),
     ("increment", "atomic counters"),
-    (
-        "compare-and-swap",
-        "replace a value only if it is still the one that was read",
-    ),
-    (
-        "strict-compare-and-swap",
-        "a token dies with every write, even if the same bytes come back",
-    ),
+    ("compare-and-swap", "replace a value only if it is still the one that was read"),
+    ("strict-compare-and-swap", "a token dies with every write, even if the same bytes come back"),
     ("batch", "get_many, set_many and delete_many in one exchange each"),
     ("locks", "locks with a lease, an owner and a fencing number"),
     ("invalidation", "a stream of the keys that anybody changes"),
+];
+
+/// The names of the operations: what a policy may say for each.
+pub const OPERATIONS: &[&str] = &[
+    "get",
+    "set",
+    "delete",
+    "get_many",
+    "set_many",
+    "delete_many",
+    "expire",
+    "ttl",
+    "increment",
+    "compare_and_swap",
+    "acquire",
+    "renew",
+    "release",
+    "subscribe",
 ];
 
 /// How well a service does `id`, one of [`CAPABILITIES`]: facets by their accessor, everything else by its info.

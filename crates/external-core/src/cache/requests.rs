@@ -21,10 +21,7 @@ impl GetRequest {
     /// Reads the value of `key`.
     #[must_use]
     pub fn new(key: CacheKey) -> Self {
-        Self {
-            key,
-            call: CallOptions::new(),
-        }
+        Self { key, call: CallOptions::new() }
     }
 
     /// `cache.get`: `Safe`.
@@ -132,10 +129,7 @@ impl DeleteRequest {
     /// Deletes the value of `key`.
     #[must_use]
     pub fn new(key: CacheKey) -> Self {
-        Self {
-            key,
-            call: CallOptions::new(),
-        }
+        Self { key, call: CallOptions::new() }
     }
 
     /// `cache.delete`: `Idempotent`.
@@ -159,10 +153,7 @@ impl GetManyRequest {
     /// Reads the values of `keys`.
     #[must_use]
     pub fn new(keys: Vec<CacheKey>) -> Self {
-        Self {
-            keys,
-            call: CallOptions::new(),
-        }
+        Self { keys, call: CallOptions::new() }
     }
 
     /// `cache.get_many`: `Safe`.
@@ -188,11 +179,7 @@ impl SetEntry {
     /// `value` under `key`, without expiry.
     #[must_use]
     pub fn new(key: CacheKey, value: impl Into<Bytes>) -> Self {
-        Self {
-            key,
-            value: value.into(),
-            ttl: None,
-        }
+        Self { key, value: value.into(), ttl: None }
     }
 
     /// How long the value lives.
@@ -227,10 +214,7 @@ impl SetManyRequest {
     /// Stores `entries`.
     #[must_use]
     pub fn new(entries: Vec<SetEntry>) -> Self {
-        Self {
-            entries,
-            call: CallOptions::new(),
-        }
+        Self { entries, call: CallOptions::new() }
     }
 
     /// `cache.set_many`: `Idempotent`.
@@ -254,10 +238,7 @@ impl DeleteManyRequest {
     /// Deletes the values of `keys`.
     #[must_use]
     pub fn new(keys: Vec<CacheKey>) -> Self {
-        Self {
-            keys,
-            call: CallOptions::new(),
-        }
+        Self { keys, call: CallOptions::new() }
     }
 
     /// `cache.delete_many`: `Idempotent`.
@@ -283,11 +264,7 @@ impl ExpireRequest {
     /// Gives `key` a new time to live, or none.
     #[must_use]
     pub fn new(key: CacheKey, ttl: Option<Ttl>) -> Self {
-        Self {
-            key,
-            ttl,
-            call: CallOptions::new(),
-        }
+        Self { key, ttl, call: CallOptions::new() }
     }
 
     /// `cache.expire`: `Idempotent`.
@@ -311,10 +288,7 @@ impl TtlRequest {
     /// Asks for `key`.
     #[must_use]
     pub fn new(key: CacheKey) -> Self {
-        Self {
-            key,
-            call: CallOptions::new(),
-        }
+        Self { key, call: CallOptions::new() }
     }
 
     /// `cache.ttl`: `Safe`.
@@ -342,12 +316,7 @@ impl IncrementRequest {
     /// Adds `delta` to the counter `key`.
     #[must_use]
     pub fn new(key: CacheKey, delta: i64) -> Self {
-        Self {
-            key,
-            delta,
-            ttl: None,
-            call: CallOptions::new(),
-        }
+        Self { key, delta, ttl: None, call: CallOptions::new() }
     }
 
     /// How long the counter lives if this call creates it; a counter that is there keeps its expiry.
@@ -387,14 +356,7 @@ impl CompareAndSwapRequest {
     /// Replaces the value of `key` by `value`, without expiry, if it is still the one `token` came with.
     #[must_use]
     pub fn new(key: CacheKey, token: CasToken, value: impl Into<Bytes>) -> Self {
-        Self {
-            key,
-            token,
-            value: value.into(),
-            ttl: None,
-            strict: false,
-            call: CallOptions::new(),
-        }
+        Self { key, token, value: value.into(), ttl: None, strict: false, call: CallOptions::new() }
     }
 
     /// How long the new value lives.

@@ -27,9 +27,7 @@ impl CacheEntry {
 
 impl fmt::Debug for CacheEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheEntry")
-            .field("bytes", &self.value.len())
-            .finish_non_exhaustive()
+        f.debug_struct("CacheEntry").field("bytes", &self.value.len()).finish_non_exhaustive()
     }
 }
 
@@ -111,9 +109,7 @@ impl Deleted {
     /// What an attempt saw: known on the first one, `None` on any later one.
     #[must_use]
     pub fn observed(cx: &CallContext, existed: bool) -> Self {
-        Self {
-            existed: (cx.attempt() <= 1).then_some(existed),
-        }
+        Self { existed: (cx.attempt() <= 1).then_some(existed) }
     }
 
     /// An answer.

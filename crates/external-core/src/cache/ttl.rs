@@ -21,9 +21,7 @@ impl Ttl {
     /// `InvalidArgument` for zero ("expire now" is `delete`) and for more than [`MAX`](Self::MAX).
     pub fn new(duration: Duration) -> Result<Self> {
         if duration.is_zero() {
-            return Err(Error::invalid_argument(
-                "a time to live of zero: use delete, or no time to live",
-            ));
+            return Err(Error::invalid_argument("a time to live of zero: use delete, or no time to live"));
         }
         if duration > Self::MAX.0 {
             return Err(Error::invalid_argument("a time to live is at most ten years")

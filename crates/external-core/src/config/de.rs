@@ -36,15 +36,12 @@ pub(super) struct PlacedError {
 impl PlacedError {
     /// Keeps the innermost place: the first one given.
     fn at(mut self, path: &str, origin: &Origin) -> Self {
-        self.place
-            .get_or_insert_with(|| (path.to_owned(), origin.clone()));
+        self.place.get_or_insert_with(|| (path.to_owned(), origin.clone()));
         self
     }
 
     pub(super) fn into_error(self, path: &str, value: &Value) -> Error {
-        let (path, origin) = self
-            .place
-            .unwrap_or_else(|| (path.to_owned(), value.origin.clone()));
+        let (path, origin) = self.place.unwrap_or_else(|| (path.to_owned(), value.origin.clone()));
         located(&path, &origin, &self.message)
     }
 }
@@ -59,10 +56,7 @@ impl std::error::Error for PlacedError {}
 
 impl de::Error for PlacedError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self {
-            message: message.to_string(),
-            place: None,
-        }
+        Self { message: message.to_string(), place: None }
     }
 }
 
@@ -95,16 +89,10 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
             Node::Integer(value) => visitor.visit_i64(*value),
             Node::Float(value) => visitor.visit_f64(*value),
             Node::String(value) => visitor.visit_str(value),
-            Node::Array(items) => visitor.visit_seq(Items {
-                items: items.iter(),
-                index: 0,
-                parent: self,
-            }),
-            Node::Table(table) => visitor.visit_map(Entries {
-                entries: table.entries().iter(),
-                current: None,
-                parent: self,
-            }),
+            Node::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0, parent: self }),
+            Node::Table(table) => {
+                visitor.visit_map(Entries { entries: table.entries().iter(), current: None, parent: self })
+            }
         })
     }
 
@@ -133,9 +121,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
             Node::Table(table) => match table.entries() {
                 [entry] => (entry.key.as_str(), Some(entry)),
                 _ => {
-                    return self.placed(Err(de::Error::custom(
-                        "expected a table with one key, the variant",
-                    )));
+                    return self.placed(Err(de::Error::custom("expected a table with one key, the variant")));
                 }
             },
             node => {
@@ -145,11 +131,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
                 ))));
             }
         };
-        self.placed(visitor.visit_enum(Variant {
-            variant,
-            content,
-            parent: self,
-        }))
+        self.placed(visitor.visit_enum(Variant { variant, content, parent: self }))
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Placed<V::Value> {
@@ -242,10 +224,7 @@ struct Variant<'a> {
 impl<'a> Variant<'a> {
     fn with_content<T>(self, read: impl FnOnce(ValueDeserializer<'_>) -> Placed<T>) -> Placed<T> {
         let Some(entry) = self.content else {
-            return Err(de::Error::custom(format_args!(
-                "variant `{}` needs a value",
-                self.variant
-            )));
+            return Err(de::Error::custom(format_args!("variant `{}` needs a value", self.variant)));
         };
         let path = join(self.parent.path, &entry.key);
         let inner = ValueDeserializer::new(&entry.value, &path, self.parent.notes);
@@ -258,10 +237,7 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Placed<(V::Value, Self)> {
-        Ok((
-            seed.deserialize(StrDeserializer::<PlacedError>::new(self.variant))?,
-            self,
-        ))
+        Ok((seed.deserialize(StrDeserializer::<PlacedError>::new(self.variant))?, self))
     }
 }
 
@@ -271,10 +247,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     fn unit_variant(self) -> Placed<()> {
         match self.content {
             None => Ok(()),
-            Some(_) => Err(de::Error::custom(format_args!(
-                "variant `{}` takes no value",
-                self.variant
-            ))),
+            Some(_) => Err(de::Error::custom(format_args!("variant `{}` takes no value", self.variant))),
         }
     }
 

@@ -17,14 +17,8 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::Serializer;
 
-const UNITS: [(&str, f64); 6] = [
-    ("ms", 0.001),
-    ("us", 0.000_001),
-    ("s", 1.0),
-    ("m", 60.0),
-    ("h", 3600.0),
-    ("d", 86400.0),
-];
+const UNITS: [(&str, f64); 6] =
+    [("ms", 0.001), ("us", 0.000_001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)];
 
 /// Reads a duration.
 ///
@@ -34,9 +28,7 @@ const UNITS: [(&str, f64); 6] = [
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).ok_or_else(|| {
-        D::Error::custom(format!(
-            "`{text}` is not a duration such as \"250ms\", \"5s\", \"2m\""
-        ))
+        D::Error::custom(format!("`{text}` is not a duration such as \"250ms\", \"5s\", \"2m\""))
     })
 }
 

@@ -28,11 +28,7 @@ impl Section {
     /// A section made of a value. `path` is what errors call it (`storage.avatars`).
     #[must_use]
     pub fn new(path: impl Into<Arc<str>>, value: Value) -> Self {
-        Self {
-            value,
-            path: path.into(),
-            secrets: Arc::default(),
-        }
+        Self { value, path: path.into(), secrets: Arc::default() }
     }
 
     /// A section without a path: in tests, and for providers built by hand.
@@ -83,10 +79,7 @@ impl Section {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
         let notes = de::Notes::default();
         let parsed = T::deserialize(de::ValueDeserializer::new(&self.value, &self.path, &notes));
-        self.secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(notes.into_secrets());
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(notes.into_secrets());
         parsed.map_err(|error| error.into_error(&self.path, &self.value))
     }
 
@@ -94,20 +87,14 @@ impl Section {
     /// configuration masks these.
     #[must_use]
     pub fn secret_paths(&self) -> BTreeSet<String> {
-        self.secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An error about a value that parsed but makes no sense: names key and place. `key` is relative and may be
     /// dotted.
     #[must_use]
     pub fn invalid(&self, key: &str, reason: impl std::fmt::Display) -> Error {
-        let origin = self
-            .value
-            .at(key)
-            .map_or(&self.value.origin, |value| &value.origin);
+        let origin = self.value.at(key).map_or(&self.value.origin, |value| &value.origin);
         located(&join(&self.path, key), origin, &reason.to_string())
     }
 }
@@ -122,11 +109,7 @@ fn join(path: &str, key: &str) -> String {
 
 fn located(path: &str, origin: &Origin, reason: &str) -> Error {
     let error = Error::configuration(reason.to_owned());
-    let error = if path.is_empty() {
-        error
-    } else {
-        error.with_context("key", path)
-    };
+    let error = if path.is_empty() { error } else { error.with_context("key", path) };
     match origin {
         Origin::Code => error,
         origin => error.with_context("at", origin),
@@ -163,10 +146,7 @@ mod tests {
         let config: Config = section.parse().unwrap();
         assert_eq!(config.timeout, Some(std::time::Duration::from_millis(1500)));
         assert_eq!(config.nodes, [1, 2]);
-        assert_eq!(
-            section.secret_paths().into_iter().collect::<Vec<_>>(),
-            ["cache.default.password"]
-        );
+        assert_eq!(section.secret_paths().into_iter().collect::<Vec<_>>(), ["cache.default.password"]);
     }
 
     #[test]

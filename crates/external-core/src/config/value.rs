@@ -116,36 +116,20 @@ impl Table {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.value)
+        self.0.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
     /// The value of a key, to be changed.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Value> {
-        self.0
-            .iter_mut()
-            .find(|entry| entry.key == key)
-            .map(|entry| &mut entry.value)
+        self.0.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
     }
 
     /// Sets a key: in its place if it is there, else at the end.
     pub fn insert(&mut self, key: impl Into<String>, key_origin: Origin, value: Value) {
         let key = key.into();
         match self.0.iter_mut().find(|entry| entry.key == key) {
-            Some(entry) => {
-                *entry = Entry {
-                    key,
-                    key_origin,
-                    value,
-                }
-            }
-            None => self.0.push(Entry {
-                key,
-                key_origin,
-                value,
-            }),
+            Some(entry) => *entry = Entry { key, key_origin, value },
+            None => self.0.push(Entry { key, key_origin, value }),
         }
     }
 
@@ -204,8 +188,7 @@ impl Value {
     /// The value at a dotted path of keys.
     #[must_use]
     pub fn at(&self, path: &str) -> Option<&Self> {
-        path.split('.')
-            .try_fold(self, |value, key| value.as_table()?.get(key))
+        path.split('.').try_fold(self, |value, key| value.as_table()?.get(key))
     }
 }
 
@@ -223,9 +206,7 @@ from_scalar!(bool => Bool, i64 => Integer, f64 => Float, &str => String, String 
 /// From any self-describing format, without places: those need the format's own parser.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(ValueVisitor)
-            .map(|node| Self::new(node, Origin::Code))
+        deserializer.deserialize_any(ValueVisitor).map(|node| Self::new(node, Origin::Code))
     }
 }
 
@@ -247,9 +228,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
-        i64::try_from(value)
-            .map(Node::Integer)
-            .map_err(|_| E::custom("number too large"))
+        i64::try_from(value).map(Node::Integer).map_err(|_| E::custom("number too large"))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {

@@ -60,10 +60,7 @@ pub fn check_raw(info: &ProviderInfo, request: &RawRequest) -> Result<()> {
     if utf8 {
         require(info, "smtputf8")?;
     }
-    check_size(
-        info,
-        u64::try_from(request.content.bytes().len()).unwrap_or(u64::MAX),
-    )
+    check_size(info, u64::try_from(request.content.bytes().len()).unwrap_or(u64::MAX))
 }
 
 /// Checks a request to send later, the limit `schedule-seconds` excepted: it needs the provider's clock.
@@ -103,37 +100,18 @@ fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Res
     }
     let body = message.text.is_some() || message.html.is_some() || !message.attachments.is_empty();
     if with_body && !body {
-        return Err(Error::invalid_argument(
-            "the mail has neither text nor HTML nor an attachment",
-        ));
+        return Err(Error::invalid_argument("the mail has neither text nor HTML nor an attachment"));
     }
     if message.html.is_none() && !message.inline.is_empty() {
-        return Err(Error::invalid_argument(
-            "the mail has inline images but no HTML to show them",
-        ));
+        return Err(Error::invalid_argument("the mail has inline images but no HTML to show them"));
     }
-    let mut ids: Vec<&str> = message
-        .inline
-        .iter()
-        .map(|image| image.content_id.as_str())
-        .collect();
+    let mut ids: Vec<&str> = message.inline.iter().map(|image| image.content_id.as_str()).collect();
     ids.sort_unstable();
     if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Error::invalid_argument(
-            "two inline images have the same content id",
-        ));
+        return Err(Error::invalid_argument("two inline images have the same content id"));
     }
-    refuse_above(
-        info,
-        "recipients",
-        recipients.len(),
-        "the mail has more recipients than allowed",
-    )?;
-    if message
-        .envelope_from
-        .as_ref()
-        .is_some_and(|envelope| envelope != from.address())
-    {
+    refuse_above(info, "recipients", recipients.len(), "the mail has more recipients than allowed")?;
+    if message.envelope_from.as_ref().is_some_and(|envelope| envelope != from.address()) {
         require(info, "envelope-sender")?;
     }
     if !message.tags.is_empty() {
@@ -143,9 +121,7 @@ fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Res
         require(info, "metadata")?;
     }
     let visible = message.reply_to.iter().chain([from]).map(super::Mailbox::address);
-    let mut addresses = visible
-        .chain(message.envelope_from.as_ref())
-        .chain(recipients.iter().copied());
+    let mut addresses = visible.chain(message.envelope_from.as_ref()).chain(recipients.iter().copied());
     if addresses.any(super::EmailAddress::needs_smtputf8) {
         require(info, "smtputf8")?;
     }

@@ -148,9 +148,7 @@ impl FileName {
     /// `InvalidArgument` if it is empty, too long, or holds a separator or control character.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() || text.len() > FILE_NAME_OCTETS || text.contains(['/', '\\']) {
-            return Err(Error::invalid_argument(
-                "not a file name: 1 to 255 octets without path separators",
-            ));
+            return Err(Error::invalid_argument("not a file name: 1 to 255 octets without path separators"));
         }
         refuse_breaks("file name holds a line break or control character", text)?;
         Ok(Self(text.into()))
@@ -196,13 +194,9 @@ impl MediaType {
     pub fn parse(text: &str) -> Result<Self> {
         let essence = text.split(';').next().unwrap_or_default().trim_end();
         let token = |s: &str| {
-            !s.is_empty()
-                && s.bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+            !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
         };
-        let well_formed = essence
-            .split_once('/')
-            .is_some_and(|(kind, sub)| token(kind) && token(sub));
+        let well_formed = essence.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub));
         if !well_formed || text.len() > ID_OCTETS || !text.bytes().all(|b| (32..=126).contains(&b)) {
             return Err(Error::invalid_argument(
                 "not a media type: type/subtype in ASCII, at most 250 octets",
@@ -210,9 +204,7 @@ impl MediaType {
         }
         let lower = essence.to_ascii_lowercase();
         if lower.starts_with("multipart/") || lower.starts_with("message/") {
-            return Err(Error::invalid_argument(
-                "a composite media type cannot be attached as bytes",
-            ));
+            return Err(Error::invalid_argument("a composite media type cannot be attached as bytes"));
         }
         Ok(Self(text.into()))
     }
@@ -231,16 +223,9 @@ impl MessageId {
     ///
     /// `InvalidArgument` if it is not `left@right` in printable ASCII.
     pub fn parse(text: &str) -> Result<Self> {
-        let text = text
-            .strip_prefix('<')
-            .and_then(|rest| rest.strip_suffix('>'))
-            .unwrap_or(text);
-        let halves = text
-            .split_once('@')
-            .is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
-        let printable = text
-            .bytes()
-            .all(|b| (33..=126).contains(&b) && !b"<>()[]\\,;:\"".contains(&b));
+        let text = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text);
+        let halves = text.split_once('@').is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
+        let printable = text.bytes().all(|b| (33..=126).contains(&b) && !b"<>()[]\\,;:\"".contains(&b));
         if !halves || !printable || text.len() > ID_OCTETS {
             return Err(Error::invalid_argument(
                 "not a Message-ID: left@right in printable ASCII, at most 250 octets",
@@ -253,11 +238,7 @@ impl MessageId {
     pub fn new(random: [u8; 16], sender: &EmailAddress) -> Self {
         let domain = sender.ascii_domain();
         // An address literal cannot stand right of the @ in every reader, and a domain may be too long.
-        let domain = if domain.starts_with('[') || domain.len() > 200 {
-            "localhost"
-        } else {
-            &domain
-        };
+        let domain = if domain.starts_with('[') || domain.len() > 200 { "localhost" } else { &domain };
         Self(format!("{:032x}@{domain}", u128::from_be_bytes(random)).into())
     }
 }
@@ -265,10 +246,7 @@ impl MessageId {
 text_value!(MessageId);
 
 fn refuse_breaks(message: &'static str, text: &str) -> Result<()> {
-    match text
-        .char_indices()
-        .find(|(_, c)| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
-    {
+    match text.char_indices().find(|(_, c)| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         Some((at, _)) => Err(Error::invalid_argument(message).with_context("byte", at)),
         None => Ok(()),
     }
@@ -310,10 +288,7 @@ mod tests {
 
     #[test]
     fn values_accept_what_they_should() {
-        assert_eq!(
-            HeaderText::parse(" Grüße, 世界 ").unwrap().as_str(),
-            "Grüße, 世界"
-        );
+        assert_eq!(HeaderText::parse(" Grüße, 世界 ").unwrap().as_str(), "Grüße, 世界");
         assert!(FileName::parse("отчёт 2026.pdf").is_ok());
         assert!(FileName::parse("../etc/passwd").is_err());
         assert!(MediaType::parse("text/csv; charset=utf-8").is_ok());

@@ -26,9 +26,7 @@ pub(super) fn expand(batch: &BatchRequest) -> Result<Vec<SendRequest>> {
         return Err(Error::invalid_argument("the batch has no recipient"));
     }
     if !(shared.to.is_empty() && shared.cc.is_empty() && shared.bcc.is_empty()) {
-        return Err(Error::invalid_argument(
-            "the shared message of a batch has recipients of its own",
-        ));
+        return Err(Error::invalid_argument("the shared message of a batch has recipients of its own"));
     }
     if shared.message_id.is_some() {
         return Err(Error::invalid_argument(
@@ -36,16 +34,8 @@ pub(super) fn expand(batch: &BatchRequest) -> Result<Vec<SendRequest>> {
         ));
     }
     let subject = split("subject", shared.subject.as_str())?;
-    let text = shared
-        .text
-        .as_deref()
-        .map(|text| split("text", text))
-        .transpose()?;
-    let html = shared
-        .html
-        .as_deref()
-        .map(|html| split("html", html))
-        .transpose()?;
+    let text = shared.text.as_deref().map(|text| split("text", text)).transpose()?;
+    let html = shared.html.as_deref().map(|html| split("html", html)).transpose()?;
     let mail = |(index, recipient): (usize, &super::request::BatchRecipient)| {
         let fill = |pieces: &Vec<Piece<'_>>, place| {
             fill(pieces, &recipient.values, place).map_err(|error| error.with_context("recipient", index))
@@ -53,19 +43,10 @@ pub(super) fn expand(batch: &BatchRequest) -> Result<Vec<SendRequest>> {
         let mut message = shared.clone();
         message.to = vec![recipient.to.clone()];
         message.message_id.clone_from(&recipient.message_id);
-        message.subject = HeaderText::parse(&fill(&subject, Place::Header)?).map_err(|error| {
-            error
-                .with_context("field", "subject")
-                .with_context("recipient", index)
-        })?;
-        message.text = text
-            .as_ref()
-            .map(|pieces| fill(pieces, Place::Text))
-            .transpose()?;
-        message.html = html
-            .as_ref()
-            .map(|pieces| fill(pieces, Place::Html))
-            .transpose()?;
+        message.subject = HeaderText::parse(&fill(&subject, Place::Header)?)
+            .map_err(|error| error.with_context("field", "subject").with_context("recipient", index))?;
+        message.text = text.as_ref().map(|pieces| fill(pieces, Place::Text)).transpose()?;
+        message.html = html.as_ref().map(|pieces| fill(pieces, Place::Html)).transpose()?;
         let mut request = SendRequest::new(message);
         request.call = batch.call.clone();
         request.idempotency_key = batch.idempotency_key.as_ref().map(|key| format!("{key}/{index}"));
@@ -79,16 +60,11 @@ fn split<'a>(field: &'static str, text: &'a str) -> Result<Vec<Piece<'a>>> {
     let mut rest = text;
     while let Some(open) = rest.find("{{") {
         let inner = &rest[open + 2..];
-        let name = inner
-            .find("}}")
-            .map(|close| inner[..close].trim())
-            .filter(|name| is_name(name));
+        let name = inner.find("}}").map(|close| inner[..close].trim()).filter(|name| is_name(name));
         let (Some(name), Some(close)) = (name, inner.find("}}")) else {
-            return Err(
-                Error::invalid_argument("{{ opens no placeholder: write {{ name }}")
-                    .with_context("field", field)
-                    .with_context("byte", text.len() - rest.len() + open),
-            );
+            return Err(Error::invalid_argument("{{ opens no placeholder: write {{ name }}")
+                .with_context("field", field)
+                .with_context("byte", text.len() - rest.len() + open));
         };
         pieces.push(Piece::Literal(&rest[..open]));
         pieces.push(Piece::Variable(name));
@@ -143,9 +119,7 @@ mod tests {
     use super::super::request::{BatchRecipient, BatchRequest};
 
     fn batch(subject: &str, text: &str, html: &str, values: &[(&str, &str)]) -> BatchRequest {
-        let message = Message::new(subject.parse().unwrap())
-            .with_text(text)
-            .with_html(html);
+        let message = Message::new(subject.parse().unwrap()).with_text(text).with_html(html);
         let mut recipient = BatchRecipient::new("ada@example.org".parse::<super::super::Mailbox>().unwrap());
         for (name, value) in values {
             recipient = recipient.with_value(*name, *value);
@@ -155,14 +129,9 @@ mod tests {
 
     #[test]
     fn fills_each_place_by_its_own_rule() {
-        let filled = batch(
-            "Hi {{name}}",
-            "Dear {{ name }}",
-            "<p>{{name}}</p>",
-            &[("name", "<A & B>")],
-        )
-        .expand()
-        .unwrap();
+        let filled = batch("Hi {{name}}", "Dear {{ name }}", "<p>{{name}}</p>", &[("name", "<A & B>")])
+            .expand()
+            .unwrap();
         let message = &filled[0].message;
         assert_eq!(message.subject.as_str(), "Hi <A & B>");
         assert_eq!(message.text.as_deref(), Some("Dear <A & B>"));
@@ -177,19 +146,9 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_filled() {
-        assert!(
-            batch("s", "{{ missing }}", "", &[])
-                .expand()
-                .unwrap_err()
-                .to_string()
-                .contains("missing")
-        );
+        assert!(batch("s", "{{ missing }}", "", &[]).expand().unwrap_err().to_string().contains("missing"));
         assert!(batch("s", "{{ two words }}", "", &[]).expand().is_err());
         assert!(batch("s", "{{ open", "", &[]).expand().is_err());
-        assert!(
-            batch("s {{a}}", "t", "", &[("a", "x\r\nBcc: e@e")])
-                .expand()
-                .is_err()
-        );
+        assert!(batch("s {{a}}", "t", "", &[("a", "x\r\nBcc: e@e")]).expand().is_err());
     }
 }

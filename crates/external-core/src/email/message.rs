@@ -192,31 +192,20 @@ impl Message {
     /// The recipients in the order to, cc, bcc, each address once: one outcome each in the receipt.
     pub fn recipients(&self) -> Vec<&EmailAddress> {
         let mut seen = std::collections::BTreeSet::new();
-        let all = self
-            .to
-            .iter()
-            .chain(&self.cc)
-            .chain(&self.bcc)
-            .map(Mailbox::address);
+        let all = self.to.iter().chain(&self.cc).chain(&self.bcc).map(Mailbox::address);
         all.filter(|address| seen.insert(*address)).collect()
     }
 
     /// Who the envelope says it is from: `envelope_from`, else the address of `from`.
     pub fn envelope_sender(&self) -> Option<&EmailAddress> {
-        self.envelope_from
-            .as_ref()
-            .or_else(|| self.from.as_ref().map(Mailbox::address))
+        self.envelope_from.as_ref().or_else(|| self.from.as_ref().map(Mailbox::address))
     }
 
     /// About how many bytes it takes on the wire: bodies as they are, files with base64's third on top. A provider that
     /// builds the bytes itself checks the exact number as well.
     pub fn estimated_bytes(&self) -> u64 {
         let text = self.text.as_ref().map_or(0, String::len) + self.html.as_ref().map_or(0, String::len);
-        let files = self
-            .attachments
-            .iter()
-            .map(|a| &a.content)
-            .chain(self.inline.iter().map(|i| &i.content));
+        let files = self.attachments.iter().map(|a| &a.content).chain(self.inline.iter().map(|i| &i.content));
         let files: usize = files.map(|content| content.len().div_ceil(57) * 78).sum();
         u64::try_from(text + files).unwrap_or(u64::MAX)
     }
@@ -237,11 +226,7 @@ pub struct Attachment {
 impl Attachment {
     /// A file of this name and type.
     pub fn new(name: FileName, media_type: MediaType, content: impl Into<Bytes>) -> Self {
-        Self {
-            name,
-            media_type,
-            content: content.into(),
-        }
+        Self { name, media_type, content: content.into() }
     }
 }
 
@@ -270,11 +255,7 @@ pub struct InlineImage {
 impl InlineImage {
     /// An image that the HTML shows as `cid:<content_id>`.
     pub fn new(content_id: ContentId, media_type: MediaType, content: impl Into<Bytes>) -> Self {
-        Self {
-            content_id,
-            media_type,
-            content: content.into(),
-        }
+        Self { content_id, media_type, content: content.into() }
     }
 }
 
@@ -337,9 +318,7 @@ impl ListUnsubscribe {
     ///
     /// `InvalidArgument` unless the link is `http(s)://` in printable ASCII without `<`, `>` and `,`.
     pub fn url(url: &str) -> Result<Self> {
-        let printable = url
-            .bytes()
-            .all(|b| (33..=126).contains(&b) && !b"<>,\"".contains(&b));
+        let printable = url.bytes().all(|b| (33..=126).contains(&b) && !b"<>,\"".contains(&b));
         let web = url
             .strip_prefix("https://")
             .or_else(|| url.strip_prefix("http://"))
@@ -349,11 +328,7 @@ impl ListUnsubscribe {
                 "not an unsubscribe link: http(s) in printable ASCII, up to 2000 octets",
             ));
         }
-        Ok(Self {
-            url: Some(url.to_owned()),
-            mailto: None,
-            one_click: false,
-        })
+        Ok(Self { url: Some(url.to_owned()), mailto: None, one_click: false })
     }
 
     /// By a link to which the mail program itself may POST (`List-Unsubscribe-Post: List-Unsubscribe=One-Click`).
@@ -363,23 +338,14 @@ impl ListUnsubscribe {
     /// `InvalidArgument` unless the link is `https://`, as RFC 8058 demands.
     pub fn one_click(url: &str) -> Result<Self> {
         if !url.starts_with("https://") {
-            return Err(Error::invalid_argument(
-                "one-click unsubscribe needs an https link",
-            ));
+            return Err(Error::invalid_argument("one-click unsubscribe needs an https link"));
         }
-        Ok(Self {
-            one_click: true,
-            ..Self::url(url)?
-        })
+        Ok(Self { one_click: true, ..Self::url(url)? })
     }
 
     /// By a mail to this address.
     pub fn mailto(address: EmailAddress) -> Self {
-        Self {
-            url: None,
-            mailto: Some(address),
-            one_click: false,
-        }
+        Self { url: None, mailto: Some(address), one_click: false }
     }
 
     /// Offers a mail to this address as well.

@@ -39,10 +39,7 @@ use crate::{CallContext, Capability, Provider, Result};
 /// Capabilities of this domain: id and meaning. Limits that `info()` may state: `recipients` (of one mail),
 /// `message-bytes` (of one mail on the wire), `batch-recipients`, `schedule-seconds` (how far ahead).
 pub const CAPABILITIES: &[(&str, &str)] = &[
-    (
-        "outcome-per-recipient",
-        "the receipt says for each recipient what the provider answered",
-    ),
+    ("outcome-per-recipient", "the receipt says for each recipient what the provider answered"),
     ("envelope-sender", "bounces go to an address of their own"),
     ("message-id", "the mail carries the Message-ID it was given"),
     ("smtputf8", "addresses whose local part is not ASCII"),
@@ -53,11 +50,12 @@ pub const CAPABILITIES: &[(&str, &str)] = &[
     ("raw", "finished RFC 5322 bytes"),
     ("scheduling", "sending at a later time, and taking it back"),
     ("vendor-templates", "templates that are kept at the vendor"),
-    (
-        "outbox",
-        "mails that were sent can be read back from the provider itself",
-    ),
+    ("outbox", "mails that were sent can be read back from the provider itself"),
 ];
+
+/// The names of the operations: what a policy may say for each.
+pub const OPERATIONS: &[&str] =
+    &["send", "send_batch", "send_raw", "schedule", "cancel", "send_template", "outbox"];
 
 /// Sends mail.
 ///

@@ -11,11 +11,7 @@ pub(super) fn domain_to_ascii(domain: &str) -> Cow<'_, str> {
     let labels: Vec<Cow<'_, str>> = domain
         .split('.')
         .map(|label| {
-            if label.is_ascii() {
-                Cow::Borrowed(label)
-            } else {
-                Cow::Owned(format!("xn--{}", encode(label)))
-            }
+            if label.is_ascii() { Cow::Borrowed(label) } else { Cow::Owned(format!("xn--{}", encode(label))) }
         })
         .collect();
     Cow::Owned(labels.join("."))
@@ -26,10 +22,7 @@ fn encode(label: &str) -> String {
     const T_MIN: u32 = 1;
     const T_MAX: u32 = 26;
     let points: Vec<u32> = label.to_lowercase().chars().map(u32::from).collect();
-    let mut out: String = points
-        .iter()
-        .filter_map(|&p| char::from_u32(p).filter(char::is_ascii))
-        .collect();
+    let mut out: String = points.iter().filter_map(|&p| char::from_u32(p).filter(char::is_ascii)).collect();
     let basic = u32::try_from(out.len()).unwrap_or(u32::MAX);
     let total = u32::try_from(points.len()).unwrap_or(u32::MAX);
     let mut handled = basic;
@@ -73,11 +66,7 @@ fn encode(label: &str) -> String {
 
 fn digit(value: u32) -> char {
     // 0 to 25 are a to z, 26 to 35 are 0 to 9.
-    let byte = if value < 26 {
-        u32::from(b'a') + value
-    } else {
-        u32::from(b'0') + value - 26
-    };
+    let byte = if value < 26 { u32::from(b'a') + value } else { u32::from(b'0') + value - 26 };
     char::from_u32(byte).unwrap_or('0')
 }
 

@@ -26,12 +26,7 @@ pub struct SendReceipt {
 impl SendReceipt {
     /// A receipt for these recipients.
     pub fn new(message_id: Option<MessageId>, recipients: Vec<RecipientOutcome>) -> Self {
-        Self {
-            message_id,
-            vendor_id: None,
-            recipients,
-            replayed: false,
-        }
+        Self { message_id, vendor_id: None, recipients, replayed: false }
     }
 
     /// Adds the vendor's own name for the mail.
@@ -50,10 +45,7 @@ impl SendReceipt {
 
     /// Whom the mail was accepted for.
     pub fn accepted(&self) -> impl Iterator<Item = &EmailAddress> {
-        self.recipients
-            .iter()
-            .filter(|r| r.outcome == Outcome::Accepted)
-            .map(|r| &r.address)
+        self.recipients.iter().filter(|r| r.outcome == Outcome::Accepted).map(|r| &r.address)
     }
 
     /// Whom it was not accepted for, and why.
@@ -68,10 +60,7 @@ impl SendReceipt {
 
     /// What became of it for one address.
     pub fn outcome(&self, address: &EmailAddress) -> Option<&Outcome> {
-        self.recipients
-            .iter()
-            .find(|r| r.address == *address)
-            .map(|r| &r.outcome)
+        self.recipients.iter().find(|r| r.address == *address).map(|r| &r.outcome)
     }
 
     /// The receipt if everyone got the mail, else an error, for callers to whom anything less is one.
@@ -85,11 +74,7 @@ impl SendReceipt {
         let Some(first) = self.not_accepted().next() else {
             return Ok(self);
         };
-        let effect = if missed == self.recipients.len() {
-            Effect::NotApplied
-        } else {
-            Effect::MaybeApplied
-        };
+        let effect = if missed == self.recipients.len() { Effect::NotApplied } else { Effect::MaybeApplied };
         let mut error = Error::permission_denied("the mail was not accepted for every recipient")
             .with_effect(effect)
             .with_context("not_accepted", missed)
@@ -160,10 +145,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with this text.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            code: None,
-            message: message.into(),
-        }
+        Self { code: None, message: message.into() }
     }
 
     /// Adds the code.
@@ -190,11 +172,7 @@ impl BatchReceipt {
 
     /// How many mails were accepted.
     pub fn accepted(&self) -> usize {
-        self.mails
-            .iter()
-            .flatten()
-            .filter(|receipt| receipt.is_complete())
-            .count()
+        self.mails.iter().flatten().filter(|receipt| receipt.is_complete()).count()
     }
 
     /// Whether every mail was accepted.
@@ -220,12 +198,7 @@ pub struct ScheduleReceipt {
 impl ScheduleReceipt {
     /// A mail that waits until then.
     pub fn new(id: impl Into<String>, at: SystemTime, message_id: Option<MessageId>) -> Self {
-        Self {
-            id: id.into(),
-            at,
-            message_id,
-            replayed: false,
-        }
+        Self { id: id.into(), at, message_id, replayed: false }
     }
 }
 
@@ -259,11 +232,7 @@ pub struct StoredMail {
 impl StoredMail {
     /// A mail as it left.
     pub fn new(from: EmailAddress, to: Vec<EmailAddress>, bytes: impl Into<Bytes>) -> Self {
-        Self {
-            from,
-            to,
-            bytes: bytes.into(),
-        }
+        Self { from, to, bytes: bytes.into() }
     }
 }
 

@@ -14,11 +14,7 @@ use crate::{CallOptions, Operation, Repeat, Result, call_options};
 
 /// The repeat class of everything that mails: a key makes it `Keyed`, else it is `Once`.
 fn mailing(name: &'static str, key: Option<&str>) -> Operation {
-    let repeat = if key.is_some() {
-        Repeat::Keyed
-    } else {
-        Repeat::Once
-    };
+    let repeat = if key.is_some() { Repeat::Keyed } else { Repeat::Once };
     Operation::new("email", name, repeat)
 }
 
@@ -37,11 +33,7 @@ pub struct SendRequest {
 impl SendRequest {
     /// Sends this message.
     pub fn new(message: Message) -> Self {
-        Self {
-            message,
-            idempotency_key: None,
-            call: CallOptions::default(),
-        }
+        Self { message, idempotency_key: None, call: CallOptions::default() }
     }
 
     /// Sets the key that makes a repetition the same mail.
@@ -85,12 +77,7 @@ pub struct BatchRequest {
 impl BatchRequest {
     /// Sends this message to these people.
     pub fn new(message: Message, recipients: Vec<BatchRecipient>) -> Self {
-        Self {
-            message,
-            recipients,
-            idempotency_key: None,
-            call: CallOptions::default(),
-        }
+        Self { message, recipients, idempotency_key: None, call: CallOptions::default() }
     }
 
     /// Sets the key that makes a repetition the same batch.
@@ -133,11 +120,7 @@ pub struct BatchRecipient {
 impl BatchRecipient {
     /// A person without words of their own.
     pub fn new(to: impl Into<Mailbox>) -> Self {
-        Self {
-            to: to.into(),
-            values: BTreeMap::new(),
-            message_id: None,
-        }
+        Self { to: to.into(), values: BTreeMap::new(), message_id: None }
     }
 
     /// Sets the word for a placeholder.
@@ -174,13 +157,7 @@ pub struct RawRequest {
 impl RawRequest {
     /// Sends these bytes to these addresses.
     pub fn new(from: EmailAddress, to: Vec<EmailAddress>, content: RawMessage) -> Self {
-        Self {
-            from,
-            to,
-            content,
-            idempotency_key: None,
-            call: CallOptions::default(),
-        }
+        Self { from, to, content, idempotency_key: None, call: CallOptions::default() }
     }
 
     /// Sets the key that makes a repetition the same mail.
@@ -273,12 +250,7 @@ pub struct ScheduleRequest {
 impl ScheduleRequest {
     /// Sends this message at this time.
     pub fn new(message: Message, at: SystemTime) -> Self {
-        Self {
-            message,
-            at,
-            idempotency_key: None,
-            call: CallOptions::default(),
-        }
+        Self { message, at, idempotency_key: None, call: CallOptions::default() }
     }
 
     /// Sets the key that makes a repetition the same mail.
@@ -309,10 +281,7 @@ pub struct CancelRequest {
 impl CancelRequest {
     /// Takes back the mail of this schedule.
     pub fn new(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            call: CallOptions::default(),
-        }
+        Self { id: id.into(), call: CallOptions::default() }
     }
 
     /// `cancel`: `Idempotent`.

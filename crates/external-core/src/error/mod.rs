@@ -278,17 +278,12 @@ impl Error {
     /// The value of one fact.
     #[must_use]
     pub fn context_value(&self, name: &str) -> Option<&str> {
-        self.context()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.context().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }

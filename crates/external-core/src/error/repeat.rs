@@ -56,19 +56,13 @@ mod tests {
     fn repeating_follows_its_table() {
         assert_eq!(row(Effect::NotSent, Error::may_repeat), [true; 4]);
         assert_eq!(row(Effect::NotApplied, Error::may_repeat), [true; 4]);
-        assert_eq!(
-            row(Effect::MaybeApplied, Error::may_repeat),
-            [true, true, true, false]
-        );
+        assert_eq!(row(Effect::MaybeApplied, Error::may_repeat), [true, true, true, false]);
     }
 
     #[test]
     fn moving_follows_its_table() {
         assert_eq!(row(Effect::NotSent, Error::may_move), [true; 4]);
         assert_eq!(row(Effect::NotApplied, Error::may_move), [true; 4]);
-        assert_eq!(
-            row(Effect::MaybeApplied, Error::may_move),
-            [true, true, false, false]
-        );
+        assert_eq!(row(Effect::MaybeApplied, Error::may_move), [true, true, false, false]);
     }
 }

@@ -85,10 +85,7 @@ mod tests {
             .with_provider("local")
             .with_operation(Operation::new("storage", "get", Repeat::Safe))
             .with_source(std::io::Error::other("disk says no"));
-        assert_eq!(
-            error.to_string(),
-            "storage.get on local: not_found: no object at this key (key=a/b)"
-        );
+        assert_eq!(error.to_string(), "storage.get on local: not_found: no object at this key (key=a/b)");
         assert!(error.report().ends_with("caused by: disk says no"));
     }
 }

@@ -20,10 +20,7 @@ impl ByteStream {
     /// Wraps a stream of chunks.
     #[must_use]
     pub fn new(chunks: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
-        Self {
-            chunks: Box::pin(chunks),
-            ended: false,
-        }
+        Self { chunks: Box::pin(chunks), ended: false }
     }
 
     /// The given bytes as one chunk; none at all if empty.
@@ -51,10 +48,8 @@ impl ByteStream {
         let mut all = BytesMut::new();
         while let Some(chunk) = self.next_chunk().await? {
             if (first.len() + all.len() + chunk.len()) as u64 > limit {
-                return Err(
-                    Error::payload_too_large("the object is larger than the limit of this read")
-                        .with_context("limit", limit),
-                );
+                return Err(Error::payload_too_large("the object is larger than the limit of this read")
+                    .with_context("limit", limit));
             }
             // One chunk is the usual case for small objects: it is handed on without a copy.
             if first.is_empty() && all.is_empty() {
@@ -85,9 +80,7 @@ impl Stream for ByteStream {
 
 impl fmt::Debug for ByteStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ByteStream")
-            .field("ended", &self.ended)
-            .finish_non_exhaustive()
+        f.debug_struct("ByteStream").field("ended", &self.ended).finish_non_exhaustive()
     }
 }
 

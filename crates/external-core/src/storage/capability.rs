@@ -9,60 +9,49 @@ pub const CAPABILITIES: &[(&str, &str)] = &[
     ("range", "reads of a part, by offsets"),
     ("suffix-range", "reads of the last so many bytes"),
     ("if-match", "reads only if the content is the one named"),
-    (
-        "if-none-match",
-        "reads only if the content is another one than named",
-    ),
-    (
-        "content-headers",
-        "content type, cache control, disposition, encoding and language are stored",
-    ),
+    ("if-none-match", "reads only if the content is another one than named"),
+    ("content-headers", "content type, cache control, disposition, encoding and language are stored"),
     ("metadata", "user metadata is stored"),
     ("create-only", "put fails if the key holds an object"),
-    (
-        "compare-and-swap",
-        "put fails if the key does not hold the content named",
-    ),
-    (
-        "checksum",
-        "CRC-32C and SHA-256 are verified on write and on whole reads",
-    ),
-    (
-        "delete-if-match",
-        "delete fails if the key does not hold the content named",
-    ),
+    ("compare-and-swap", "put fails if the key does not hold the content named"),
+    ("checksum", "CRC-32C and SHA-256 are verified on write and on whole reads"),
+    ("delete-if-match", "delete fails if the key does not hold the content named"),
     ("delete-batch", "many objects are deleted in one exchange"),
     ("list-delimiter", "listings fold keys into common prefixes"),
     ("list-start-after", "listings begin behind a text"),
     ("multipart", "objects are written in parts"),
-    (
-        "multipart-create-only",
-        "completing an upload fails if the key holds an object",
-    ),
-    (
-        "multipart-compare-and-swap",
-        "completing an upload fails if the key does not hold the content named",
-    ),
+    ("multipart-create-only", "completing an upload fails if the key holds an object"),
+    ("multipart-compare-and-swap", "completing an upload fails if the key does not hold the content named"),
     ("list-uploads", "unfinished uploads are listed"),
     ("presign-get", "links that read an object"),
     ("presign-put", "links that store an object"),
-    (
-        "copy",
-        "objects are copied without their bytes passing through the caller",
-    ),
-    (
-        "copy-create-only",
-        "copy fails if the destination holds an object",
-    ),
-    (
-        "copy-compare-and-swap",
-        "copy fails if the destination does not hold the content named",
-    ),
+    ("copy", "objects are copied without their bytes passing through the caller"),
+    ("copy-create-only", "copy fails if the destination holds an object"),
+    ("copy-compare-and-swap", "copy fails if the destination does not hold the content named"),
     ("tags", "tags are stored, read and replaced"),
-    (
-        "versions",
-        "old versions are kept, read, listed, deleted and restored",
-    ),
+    ("versions", "old versions are kept, read, listed, deleted and restored"),
+];
+
+/// The names of the operations: what a policy may say for each.
+pub const OPERATIONS: &[&str] = &[
+    "put",
+    "get",
+    "head",
+    "delete",
+    "delete_batch",
+    "list_page",
+    "begin_multipart",
+    "put_part",
+    "complete_multipart",
+    "abort_multipart",
+    "list_uploads",
+    "presign",
+    "copy",
+    "get_tags",
+    "put_tags",
+    "list_versions",
+    "delete_version",
+    "restore_version",
 ];
 
 /// Limits a store may declare: id and meaning. A limit that is not declared is not there.
@@ -91,9 +80,5 @@ pub fn supports(service: &dyn StorageService, id: &str) -> Capability {
         "versions" => service.versions().is_some(),
         _ => CAPABILITIES.iter().any(|(known, _)| *known == id),
     };
-    if present {
-        service.info().capabilities().grade(id)
-    } else {
-        Capability::Unsupported
-    }
+    if present { service.info().capabilities().grade(id) } else { Capability::Unsupported }
 }

@@ -87,11 +87,7 @@ impl CopyRequest {
     #[must_use]
     pub fn operation(&self) -> Operation {
         let onto_itself = self.from == self.to && self.if_match.is_some();
-        let repeat = if onto_itself {
-            crate::Repeat::Once
-        } else {
-            self.precondition.repeat()
-        };
+        let repeat = if onto_itself { crate::Repeat::Once } else { self.precondition.repeat() };
         Operation::new("storage", "copy", repeat)
     }
 }

@@ -22,11 +22,7 @@ impl DeleteRequest {
     /// Deletes what is at `key`.
     #[must_use]
     pub fn new(key: ObjectKey) -> Self {
-        Self {
-            key,
-            if_match: None,
-            call: CallOptions::default(),
-        }
+        Self { key, if_match: None, call: CallOptions::default() }
     }
 
     /// Deletes only the content `token` stands for.
@@ -39,11 +35,7 @@ impl DeleteRequest {
     /// `storage.delete`: `Idempotent`; with `if_match` `Once`.
     #[must_use]
     pub fn operation(&self) -> Operation {
-        let repeat = if self.if_match.is_some() {
-            Repeat::Once
-        } else {
-            Repeat::Idempotent
-        };
+        let repeat = if self.if_match.is_some() { Repeat::Once } else { Repeat::Idempotent };
         Operation::new("storage", "delete", repeat)
     }
 }
@@ -64,10 +56,7 @@ impl DeleteBatchRequest {
     /// Deletes what is at `keys`.
     #[must_use]
     pub fn new(keys: Vec<ObjectKey>) -> Self {
-        Self {
-            keys,
-            call: CallOptions::default(),
-        }
+        Self { keys, call: CallOptions::default() }
     }
 
     /// `storage.delete_batch`: `Idempotent`.

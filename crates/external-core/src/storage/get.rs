@@ -45,10 +45,7 @@ impl ByteRange {
 
 impl From<Range<u64>> for ByteRange {
     fn from(range: Range<u64>) -> Self {
-        Self::Within {
-            start: range.start,
-            end: range.end,
-        }
+        Self::Within { start: range.start, end: range.end }
     }
 }
 
@@ -124,10 +121,7 @@ impl GetRequest {
 /// The outcome of a read.
 #[derive(Debug)]
 #[non_exhaustive]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "an answer is moved once; a box would be paid by every read"
-)]
+#[allow(clippy::large_enum_variant, reason = "an answer is moved once; a box would be paid by every read")]
 pub enum GetResult {
     /// The object: what is known of it, and its bytes.
     Object(ObjectBody),
@@ -144,9 +138,9 @@ impl GetResult {
     pub fn into_object(self) -> Result<ObjectBody> {
         match self {
             Self::Object(object) => Ok(object),
-            Self::NotModified => Err(Error::unexpected(
-                "the object was not modified, so no body was transferred",
-            )),
+            Self::NotModified => {
+                Err(Error::unexpected("the object was not modified, so no body was transferred"))
+            }
         }
     }
 }
@@ -189,11 +183,7 @@ impl HeadRequest {
     /// Asks for `key`.
     #[must_use]
     pub fn new(key: ObjectKey) -> Self {
-        Self {
-            key,
-            version: None,
-            call: CallOptions::default(),
-        }
+        Self { key, version: None, call: CallOptions::default() }
     }
 
     /// Asks for a stored version.
@@ -219,12 +209,8 @@ mod tests {
         assert_eq!(ByteRange::From(2).resolve(5).expect("inside"), 2..5);
         assert_eq!(ByteRange::from(1..100).resolve(5).expect("clipped"), 1..5);
         assert_eq!(ByteRange::Suffix(9).resolve(5).expect("all"), 0..5);
-        for range in [
-            ByteRange::From(5),
-            ByteRange::from(2..2),
-            ByteRange::from(7..9),
-            ByteRange::Suffix(0),
-        ] {
+        for range in [ByteRange::From(5), ByteRange::from(2..2), ByteRange::from(7..9), ByteRange::Suffix(0)]
+        {
             assert!(range.resolve(5).is_err(), "{range:?}");
         }
         let reversed = ByteRange::Within { start: 3, end: 1 };

@@ -87,11 +87,7 @@ struct Excerpt<'a>(&'a str);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self
-            .0
-            .char_indices()
-            .nth(80)
-            .map_or(self.0, |(end, _)| &self.0[..end]);
+        let shown = self.0.char_indices().nth(80).map_or(self.0, |(end, _)| &self.0[..end]);
         write!(f, "{shown:?}")?;
         if shown.len() < self.0.len() {
             write!(f, " and {} more bytes", self.0.len() - shown.len())
@@ -202,9 +198,8 @@ mod tests {
     #[test]
     fn refuses_what_the_rule_names() {
         let long = "k".repeat(1025);
-        for text in [
-            "", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b", "../a", "a/..", "a\0b", "/", &long,
-        ] {
+        for text in ["", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b", "../a", "a/..", "a\0b", "/", &long]
+        {
             let error = ObjectKey::parse(text).expect_err(text);
             assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{text:?}");
         }

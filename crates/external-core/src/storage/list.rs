@@ -36,10 +36,7 @@ impl ListRequest {
     /// Lists keys that begin with `prefix`; an empty prefix lists all.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self {
-            prefix: prefix.into(),
-            ..Self::default()
-        }
+        Self { prefix: prefix.into(), ..Self::default() }
     }
 
     /// Folds keys behind `delimiter`.
@@ -82,11 +79,7 @@ impl ListRequest {
         if self.delimiter.as_deref() == Some("") {
             return Err(Error::invalid_argument("a delimiter must not be empty"));
         }
-        let texts = [
-            Some(&self.prefix),
-            self.delimiter.as_ref(),
-            self.start_after.as_ref(),
-        ];
+        let texts = [Some(&self.prefix), self.delimiter.as_ref(), self.start_after.as_ref()];
         if texts.into_iter().flatten().any(|text| text.contains('\0')) {
             return Err(Error::invalid_argument(
                 "prefix, delimiter and start-after must not contain a NUL character",
@@ -120,12 +113,7 @@ impl ListEntry {
     /// An object of `size` bytes with nothing else known.
     #[must_use]
     pub fn new(key: ObjectKey, size: u64) -> Self {
-        Self {
-            key,
-            size,
-            token: None,
-            modified: None,
-        }
+        Self { key, size, token: None, modified: None }
     }
 
     /// Sets the token.
@@ -159,10 +147,6 @@ impl ListPage {
     /// A page.
     #[must_use]
     pub fn new(objects: Vec<ListEntry>, prefixes: Vec<String>, next: Option<PageToken>) -> Self {
-        Self {
-            objects,
-            prefixes,
-            next,
-        }
+        Self { objects, prefixes, next }
     }
 }

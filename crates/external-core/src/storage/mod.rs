@@ -17,7 +17,7 @@ mod tags;
 mod versions;
 
 pub use body::ByteStream;
-pub use capability::{CAPABILITIES, LIMITS, supports};
+pub use capability::{CAPABILITIES, LIMITS, OPERATIONS, supports};
 pub use copy::CopyRequest;
 pub use delete::{DeleteBatchRequest, DeleteRequest, Deleted};
 pub use facets::{CopyStorage, MultipartStorage, PresignStorage, TagStorage, VersionStorage};

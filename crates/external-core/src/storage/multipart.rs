@@ -56,12 +56,7 @@ impl BeginMultipartRequest {
     /// Begins an upload to `key`.
     #[must_use]
     pub fn new(key: ObjectKey) -> Self {
-        Self {
-            key,
-            attributes: ObjectAttributes::default(),
-            checksum: None,
-            call: CallOptions::default(),
-        }
+        Self { key, attributes: ObjectAttributes::default(), checksum: None, call: CallOptions::default() }
     }
 
     /// Sets what is stored with the object.
@@ -108,13 +103,7 @@ impl PutPartRequest {
     /// Part `number` of `upload`.
     #[must_use]
     pub fn new(upload: MultipartUpload, number: u32, body: impl Into<Bytes>) -> Self {
-        Self {
-            upload,
-            number,
-            body: body.into(),
-            checksum: None,
-            call: CallOptions::default(),
-        }
+        Self { upload, number, body: body.into(), checksum: None, call: CallOptions::default() }
     }
 
     /// Sets the checksum of the part.
@@ -149,12 +138,7 @@ impl PartReceipt {
     /// Part `number` of `size` bytes.
     #[must_use]
     pub fn new(number: u32, size: u64, token: PartToken) -> Self {
-        Self {
-            number,
-            size,
-            token,
-            checksum: None,
-        }
+        Self { number, size, token, checksum: None }
     }
 
     /// Sets its checksum.
@@ -187,13 +171,7 @@ impl CompleteMultipartRequest {
     /// Makes the object of `upload` out of `parts`.
     #[must_use]
     pub fn new(upload: MultipartUpload, parts: Vec<PartReceipt>) -> Self {
-        Self {
-            upload,
-            parts,
-            precondition: Precondition::None,
-            checksum: None,
-            call: CallOptions::default(),
-        }
+        Self { upload, parts, precondition: Precondition::None, checksum: None, call: CallOptions::default() }
     }
 
     /// Sets what must hold for the completion to take effect.
@@ -233,10 +211,7 @@ impl AbortMultipartRequest {
     /// Drops `upload`.
     #[must_use]
     pub fn new(upload: MultipartUpload) -> Self {
-        Self {
-            upload,
-            call: CallOptions::default(),
-        }
+        Self { upload, call: CallOptions::default() }
     }
 
     /// `storage.abort_multipart`: `Idempotent`.
@@ -266,10 +241,7 @@ impl ListUploadsRequest {
     /// Lists uploads to keys that begin with `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self {
-            prefix: prefix.into(),
-            ..Self::default()
-        }
+        Self { prefix: prefix.into(), ..Self::default() }
     }
 
     /// Bounds the page.
@@ -307,10 +279,7 @@ impl PendingUpload {
     /// An upload.
     #[must_use]
     pub fn new(upload: MultipartUpload) -> Self {
-        Self {
-            upload,
-            started: None,
-        }
+        Self { upload, started: None }
     }
 
     /// Sets when it began.

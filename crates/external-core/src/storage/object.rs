@@ -163,10 +163,7 @@ impl ObjectAttributes {
             ("content-encoding", &headers.content_encoding),
             ("content-language", &headers.content_language),
         ] {
-            if value
-                .as_deref()
-                .is_some_and(|value| value.is_empty() || value.chars().any(char::is_control))
-            {
+            if value.as_deref().is_some_and(|value| value.is_empty() || value.chars().any(char::is_control)) {
                 return Err(Error::invalid_argument(
                     "a content header must not be empty nor contain control characters",
                 )
@@ -188,10 +185,8 @@ impl ObjectAttributes {
                 .with_context("name", format_args!("{name:?}")));
             }
             if value.chars().any(char::is_control) {
-                return Err(
-                    Error::invalid_argument("a metadata value must not contain control characters")
-                        .with_context("name", name),
-                );
+                return Err(Error::invalid_argument("a metadata value must not contain control characters")
+                    .with_context("name", name));
             }
             bytes += name.len() + value.len();
         }
@@ -290,9 +285,7 @@ impl std::str::FromStr for Checksum {
             return Err(refused());
         }
         match (kind, digits.len()) {
-            ("crc32c", 8) => u32::from_str_radix(digits, 16)
-                .map(Self::Crc32c)
-                .map_err(|_| refused()),
+            ("crc32c", 8) => u32::from_str_radix(digits, 16).map(Self::Crc32c).map_err(|_| refused()),
             ("sha256", 64) => {
                 let mut bytes = [0; 32];
                 for (index, byte) in bytes.iter_mut().enumerate() {
@@ -387,19 +380,9 @@ mod tests {
     #[test]
     fn checksum_text_round_trips() {
         for checksum in [Checksum::Crc32c(7), Checksum::Sha256([0xab; 32])] {
-            assert_eq!(
-                checksum.to_string().parse::<Checksum>().expect("own text"),
-                checksum
-            );
+            assert_eq!(checksum.to_string().parse::<Checksum>().expect("own text"), checksum);
         }
-        for text in [
-            "",
-            "crc32c:",
-            "crc32c:+0000007",
-            "md5:00",
-            "sha256:00",
-            "crc32c:0000000ä",
-        ] {
+        for text in ["", "crc32c:", "crc32c:+0000007", "md5:00", "sha256:00", "crc32c:0000000ä"] {
             assert!(text.parse::<Checksum>().is_err(), "{text}");
         }
     }
@@ -408,24 +391,9 @@ mod tests {
     fn refuses_header_injection() {
         let attributes = ObjectAttributes::new().with_content_type("text/plain\r\nx: y");
         assert!(attributes.validate().is_err());
-        assert!(
-            ObjectAttributes::new()
-                .with_user_metadata("a", "b\nc")
-                .validate()
-                .is_err()
-        );
-        assert!(
-            ObjectAttributes::new()
-                .with_user_metadata("A", "b")
-                .validate()
-                .is_err()
-        );
+        assert!(ObjectAttributes::new().with_user_metadata("a", "b\nc").validate().is_err());
+        assert!(ObjectAttributes::new().with_user_metadata("A", "b").validate().is_err());
         assert!(ObjectAttributes::new().with_tag("", "b").validate().is_err());
-        assert!(
-            ObjectAttributes::new()
-                .with_user_metadata("name", "Ada 鍵")
-                .validate()
-                .is_ok()
-        );
+        assert!(ObjectAttributes::new().with_user_metadata("name", "Ada 鍵").validate().is_ok());
     }
 }

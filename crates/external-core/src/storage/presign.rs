@@ -112,12 +112,7 @@ impl PresignedUrl {
     /// A link without required headers.
     #[must_use]
     pub fn new(url: String, method: PresignMethod, expires_at: SystemTime) -> Self {
-        Self {
-            url,
-            method,
-            headers: Vec::new(),
-            expires_at,
-        }
+        Self { url, method, headers: Vec::new(), expires_at }
     }
 
     /// Adds a header that must be sent.

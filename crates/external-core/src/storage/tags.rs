@@ -21,10 +21,7 @@ impl GetTagsRequest {
     /// Reads the tags of `key`.
     #[must_use]
     pub fn new(key: ObjectKey) -> Self {
-        Self {
-            key,
-            call: CallOptions::default(),
-        }
+        Self { key, call: CallOptions::default() }
     }
 
     /// `storage.get_tags`: `Safe`.
@@ -52,11 +49,7 @@ impl PutTagsRequest {
     /// Gives `key` exactly `tags`.
     #[must_use]
     pub fn new(key: ObjectKey, tags: BTreeMap<String, String>) -> Self {
-        Self {
-            key,
-            tags,
-            call: CallOptions::default(),
-        }
+        Self { key, tags, call: CallOptions::default() }
     }
 
     /// `storage.put_tags`: `Idempotent`.

@@ -25,10 +25,7 @@ impl ListVersionsRequest {
     /// Lists the versions of keys that begin with `prefix`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self {
-            prefix: prefix.into(),
-            ..Self::default()
-        }
+        Self { prefix: prefix.into(), ..Self::default() }
     }
 
     /// Bounds the page.
@@ -74,14 +71,7 @@ impl ObjectVersion {
     /// A version of `size` bytes that is not the latest.
     #[must_use]
     pub fn new(key: ObjectKey, id: VersionId, size: u64) -> Self {
-        Self {
-            key,
-            id,
-            size,
-            modified: None,
-            latest: false,
-            deletion: false,
-        }
+        Self { key, id, size, modified: None, latest: false, deletion: false }
     }
 
     /// Sets when it was stored.
@@ -142,11 +132,7 @@ impl DeleteVersionRequest {
     /// Removes `version` of `key`.
     #[must_use]
     pub fn new(key: ObjectKey, version: VersionId) -> Self {
-        Self {
-            key,
-            version,
-            call: CallOptions::default(),
-        }
+        Self { key, version, call: CallOptions::default() }
     }
 
     /// `storage.delete_version`: `Idempotent`.
@@ -174,11 +160,7 @@ impl RestoreVersionRequest {
     /// Makes `version` of `key` the latest.
     #[must_use]
     pub fn new(key: ObjectKey, version: VersionId) -> Self {
-        Self {
-            key,
-            version,
-            call: CallOptions::default(),
-        }
+        Self { key, version, call: CallOptions::default() }
     }
 
     /// `storage.restore_version`: `Idempotent`.

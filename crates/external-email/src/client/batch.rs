@@ -65,21 +65,14 @@ impl EmailClient {
         request: &BatchRequest,
     ) -> Result<Vec<Result<SendReceipt>>> {
         let batch = self.service.batch().ok_or_else(|| Error::unsupported("batch"))?;
-        let limit = self
-            .info()
-            .capabilities()
-            .get_limit("batch-recipients")
-            .unwrap_or(u64::MAX);
+        let limit = self.info().capabilities().get_limit("batch-recipients").unwrap_or(u64::MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
         let mut pieces = Vec::new();
         for (number, recipients) in request.recipients.chunks(limit).enumerate() {
             let mut piece = request.clone();
             piece.recipients = recipients.to_vec();
             // Each piece is a batch of its own to the provider, and the same one when the caller repeats the whole.
-            piece.idempotency_key = request
-                .idempotency_key
-                .as_ref()
-                .map(|key| format!("{key}.{number}"));
+            piece.idempotency_key = request.idempotency_key.as_ref().map(|key| format!("{key}.{number}"));
             check_batch(self.info(), &piece)?;
             pieces.push(piece);
         }
@@ -90,14 +83,9 @@ impl EmailClient {
             let answer = match &stopped {
                 Some(error) => Err(error.clone()),
                 None => {
-                    let body = piece
-                        .message
-                        .estimated_bytes()
-                        .saturating_mul(piece.recipients.len() as u64);
+                    let body = piece.message.estimated_bytes().saturating_mul(piece.recipients.len() as u64);
                     let call = Call::new(self.operation(piece.operation())).with_body(body);
-                    self.pipeline
-                        .run(call, cx, |cx, _| batch.send_batch(cx, piece))
-                        .await
+                    self.pipeline.run(call, cx, |cx, _| batch.send_batch(cx, piece)).await
                 }
             };
             match answer {

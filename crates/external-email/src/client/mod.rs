@@ -92,11 +92,7 @@ impl EmailClient {
             suppression: None,
             keyed,
         };
-        Self {
-            service,
-            pipeline,
-            shared: Arc::new(shared),
-        }
+        Self { service, pipeline, shared: Arc::new(shared) }
     }
 
     /// A client over a provider made in code, with the domain's policy.
@@ -111,13 +107,7 @@ impl EmailClient {
     pub fn with_policy(service: Arc<dyn EmailService>, policy: Policy) -> Self {
         let pipeline = Pipeline::new("default", service.info(), policy);
         let context = BuildContext::default();
-        Self::with_parts(
-            service,
-            pipeline,
-            EmailSettings::default(),
-            &context,
-            Templates::shipped(),
-        )
+        Self::with_parts(service, pipeline, EmailSettings::default(), &context, Templates::shipped())
     }
 
     /// Replaces the sender of mails that name none.
@@ -161,12 +151,8 @@ impl EmailClient {
         body: &str,
         html: Option<&str>,
     ) -> Result<SendReceipt> {
-        let to: Mailbox = to
-            .parse()
-            .map_err(|error: Error| error.with_context("field", "to"))?;
-        let subject = subject
-            .parse()
-            .map_err(|error: Error| error.with_context("field", "subject"))?;
+        let to: Mailbox = to.parse().map_err(|error: Error| error.with_context("field", "to"))?;
+        let subject = subject.parse().map_err(|error: Error| error.with_context("field", "subject"))?;
         let mut message = Message::new(subject).with_to(to).with_text(body);
         message.html = html.map(str::to_owned);
         self.send(message).await
@@ -259,9 +245,7 @@ impl EmailClient {
         to: &str,
         data: &(impl Serialize + Sync),
     ) -> Result<SendReceipt> {
-        let to: Mailbox = to
-            .parse()
-            .map_err(|error: Error| error.with_context("field", "to"))?;
+        let to: Mailbox = to.parse().map_err(|error: Error| error.with_context("field", "to"))?;
         self.send(self.message(template, None, data)?.with_to(to)).await
     }
 
@@ -325,11 +309,7 @@ impl EmailClient {
 
     /// The operation as it may be repeated here: a key that the provider does not honour counts for nothing.
     fn operation(&self, operation: Operation) -> Operation {
-        if self.shared.keyed {
-            operation
-        } else {
-            operation.without_key()
-        }
+        if self.shared.keyed { operation } else { operation.without_key() }
     }
 }
 
@@ -339,9 +319,7 @@ fn context(options: &CallOptions, key: Option<&str>) -> CallContext {
 
 impl std::fmt::Debug for EmailClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EmailClient")
-            .field("provider", &self.info().id())
-            .finish_non_exhaustive()
+        f.debug_struct("EmailClient").field("provider", &self.info().id()).finish_non_exhaustive()
     }
 }
 
@@ -400,6 +378,10 @@ impl Domain for EmailClient {
 
     fn capabilities() -> &'static [(&'static str, &'static str)] {
         external_core::email::CAPABILITIES
+    }
+
+    fn operations() -> &'static [&'static str] {
+        external_core::email::OPERATIONS
     }
 
     fn settings_schema() -> String {

@@ -15,10 +15,7 @@ pub(super) struct LeftOut {
 
 impl LeftOut {
     pub(super) fn reason(&self, address: &EmailAddress) -> Option<&str> {
-        self.outcomes
-            .iter()
-            .find(|(known, _)| known == address)
-            .and_then(|(_, reason)| reason.as_deref())
+        self.outcomes.iter().find(|(known, _)| known == address).and_then(|(_, reason)| reason.as_deref())
     }
 
     /// The receipt of one person of a batch who is left out.
@@ -46,14 +43,10 @@ impl LeftOut {
         let mut answered = std::mem::take(&mut receipt.recipients);
         for (address, reason) in &self.outcomes {
             let outcome = match reason {
-                Some(reason) => Some(RecipientOutcome::new(
-                    address.clone(),
-                    Outcome::Suppressed(reason.clone()),
-                )),
-                None => answered
-                    .iter()
-                    .position(|o| o.address == *address)
-                    .map(|at| answered.remove(at)),
+                Some(reason) => {
+                    Some(RecipientOutcome::new(address.clone(), Outcome::Suppressed(reason.clone())))
+                }
+                None => answered.iter().position(|o| o.address == *address).map(|at| answered.remove(at)),
             };
             receipt.recipients.extend(outcome);
         }
@@ -83,10 +76,8 @@ impl EmailClient {
     pub(super) fn identified(&self, message: &Message) -> Message {
         let mut message = self.filled(message);
         if message.message_id.is_none() {
-            message.message_id = message
-                .from
-                .as_ref()
-                .map(|from| new_message_id(from.address(), &self.shared.context));
+            message.message_id =
+                message.from.as_ref().map(|from| new_message_id(from.address(), &self.shared.context));
         }
         message
     }
@@ -109,14 +100,10 @@ impl EmailClient {
         }
         .map_err(|error| error.with_effect(external_core::Effect::NotSent))?;
         if reasons.len() != addresses.len() {
-            return Err(
-                Error::unexpected("the suppression list did not answer for every address")
-                    .with_effect(external_core::Effect::NotSent),
-            );
+            return Err(Error::unexpected("the suppression list did not answer for every address")
+                .with_effect(external_core::Effect::NotSent));
         }
-        Ok(LeftOut {
-            outcomes: addresses.iter().copied().cloned().zip(reasons).collect(),
-        })
+        Ok(LeftOut { outcomes: addresses.iter().copied().cloned().zip(reasons).collect() })
     }
 }
 
@@ -125,12 +112,8 @@ pub(super) fn without(message: &mut Message, left_out: &LeftOut) {
     if left_out.is_empty() {
         return;
     }
-    let gone: BTreeSet<&EmailAddress> = left_out
-        .outcomes
-        .iter()
-        .filter(|(_, reason)| reason.is_some())
-        .map(|(address, _)| address)
-        .collect();
+    let gone: BTreeSet<&EmailAddress> =
+        left_out.outcomes.iter().filter(|(_, reason)| reason.is_some()).map(|(address, _)| address).collect();
     for list in [&mut message.to, &mut message.cc, &mut message.bcc] {
         list.retain(|mailbox| !gone.contains(mailbox.address()));
     }

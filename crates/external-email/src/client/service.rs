@@ -29,9 +29,7 @@ impl EmailClient {
     pub(super) async fn exchange(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
         let call =
             Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        self.pipeline
-            .run(call, cx, |cx, _| self.service.send(cx, request))
-            .await
+        self.pipeline.run(call, cx, |cx, _| self.service.send(cx, request)).await
     }
 
     pub(super) async fn send_raw_with(&self, cx: &CallContext, request: &RawRequest) -> Result<SendReceipt> {
@@ -39,20 +37,14 @@ impl EmailClient {
         check_raw(self.info(), request)?;
         let left_out = self.left_out(cx, &request.recipients()).await?;
         if left_out.is_all() {
-            return Ok(left_out.complete(SendReceipt::new(
-                request.content.message_id().cloned(),
-                Vec::new(),
-            )));
+            return Ok(left_out.complete(SendReceipt::new(request.content.message_id().cloned(), Vec::new())));
         }
         let mut request = request.clone();
         request.to.retain(|address| left_out.reason(address).is_none());
         let request = &request;
         let call =
             Call::new(self.operation(request.operation())).with_body(request.content.bytes().len() as u64);
-        let receipt = self
-            .pipeline
-            .run(call, cx, |cx, _| raw.send_raw(cx, request))
-            .await?;
+        let receipt = self.pipeline.run(call, cx, |cx, _| raw.send_raw(cx, request)).await?;
         Ok(left_out.complete(receipt))
     }
 
@@ -61,37 +53,25 @@ impl EmailClient {
         cx: &CallContext,
         request: &ScheduleRequest,
     ) -> Result<ScheduleReceipt> {
-        let scheduler = self
-            .service
-            .scheduler()
-            .ok_or_else(|| Error::unsupported("scheduling"))?;
+        let scheduler = self.service.scheduler().ok_or_else(|| Error::unsupported("scheduling"))?;
         let mut request = request.clone();
         request.message = self.identified(&request.message);
         check_schedule(self.info(), &request)?;
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
         if left_out.is_all() {
-            return Err(
-                Error::permission_denied("every recipient is on the suppression list")
-                    .with_effect(external_core::Effect::NotSent),
-            );
+            return Err(Error::permission_denied("every recipient is on the suppression list")
+                .with_effect(external_core::Effect::NotSent));
         }
         without(&mut request.message, &left_out);
         let request = &request;
         let call =
             Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        self.pipeline
-            .run(call, cx, |cx, _| scheduler.schedule(cx, request))
-            .await
+        self.pipeline.run(call, cx, |cx, _| scheduler.schedule(cx, request)).await
     }
 
     pub(super) async fn cancel_with(&self, cx: &CallContext, request: &CancelRequest) -> Result<Cancelled> {
-        let scheduler = self
-            .service
-            .scheduler()
-            .ok_or_else(|| Error::unsupported("scheduling"))?;
-        self.pipeline
-            .run(request.operation(), cx, |cx, _| scheduler.cancel(cx, request))
-            .await
+        let scheduler = self.service.scheduler().ok_or_else(|| Error::unsupported("scheduling"))?;
+        self.pipeline.run(request.operation(), cx, |cx, _| scheduler.cancel(cx, request)).await
     }
 
     pub(super) async fn send_vendor_template_with(
@@ -99,10 +79,8 @@ impl EmailClient {
         cx: &CallContext,
         request: &VendorTemplateRequest,
     ) -> Result<SendReceipt> {
-        let templates = self
-            .service
-            .vendor_templates()
-            .ok_or_else(|| Error::unsupported("vendor-templates"))?;
+        let templates =
+            self.service.vendor_templates().ok_or_else(|| Error::unsupported("vendor-templates"))?;
         let mut request = request.clone();
         request.message = self.identified(&request.message);
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
@@ -113,10 +91,7 @@ impl EmailClient {
         let request = &request;
         let call =
             Call::new(self.operation(request.operation())).with_body(request.message.estimated_bytes());
-        let receipt = self
-            .pipeline
-            .run(call, cx, |cx, _| templates.send_template(cx, request))
-            .await?;
+        let receipt = self.pipeline.run(call, cx, |cx, _| templates.send_template(cx, request)).await?;
         Ok(left_out.complete(receipt))
     }
 
@@ -125,13 +100,8 @@ impl EmailClient {
         cx: &CallContext,
         request: &OutboxRequest,
     ) -> Result<Vec<StoredMail>> {
-        let outbox = self
-            .service
-            .outbox()
-            .ok_or_else(|| Error::unsupported("outbox"))?;
-        self.pipeline
-            .run(request.operation(), cx, |cx, _| outbox.sent(cx, request))
-            .await
+        let outbox = self.service.outbox().ok_or_else(|| Error::unsupported("outbox"))?;
+        self.pipeline.run(request.operation(), cx, |cx, _| outbox.sent(cx, request)).await
     }
 }
 

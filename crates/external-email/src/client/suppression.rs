@@ -49,9 +49,6 @@ impl MemorySuppressionList {
 impl SuppressionList for MemorySuppressionList {
     async fn suppressed(&self, addresses: &[&EmailAddress]) -> Result<Vec<Option<String>>> {
         let reasons = self.reasons.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(addresses
-            .iter()
-            .map(|address| reasons.get(&address.as_str().to_lowercase()).cloned())
-            .collect())
+        Ok(addresses.iter().map(|address| reasons.get(&address.as_str().to_lowercase()).cloned()).collect())
     }
 }

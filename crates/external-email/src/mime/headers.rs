@@ -54,11 +54,7 @@ impl HeaderBlock {
                         phrase(name, column, out);
                         let address = address(mailbox.address());
                         let line = out.len() - out.rfind('\n').map_or(0, |at| at + 1);
-                        let gap = if line + address.len() + 3 > LINE {
-                            "\r\n "
-                        } else {
-                            " "
-                        };
+                        let gap = if line + address.len() + 3 > LINE { "\r\n " } else { " " };
                         let _ = write!(out, "{gap}<{address}>");
                     }
                 }

@@ -40,14 +40,8 @@ pub struct RenderedMessage {
 /// `InvalidArgument` without a sender, with a date outside the years 1970 to 9999, or with a media type whose parameters
 /// cannot be read.
 pub fn render(message: &Message, context: &BuildContext) -> Result<RenderedMessage> {
-    let from = message
-        .from
-        .as_ref()
-        .ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
-    let message_id = message
-        .message_id
-        .clone()
-        .unwrap_or_else(|| new_message_id(from.address(), context));
+    let from = message.from.as_ref().ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
+    let message_id = message.message_id.clone().unwrap_or_else(|| new_message_id(from.address(), context));
     let mut head = HeaderBlock::default();
     head.encoded("Date", &date(message.date.unwrap_or_else(|| context.now()))?);
     head.mailboxes("From", std::slice::from_ref(from));
@@ -77,10 +71,7 @@ pub fn render(message: &Message, context: &BuildContext) -> Result<RenderedMessa
     head.encoded("MIME-Version", "1.0");
     let mut bytes = head.finish();
     body(message, &message_id)?.write(&mut bytes);
-    Ok(RenderedMessage {
-        bytes: bytes.into(),
-        message_id,
-    })
+    Ok(RenderedMessage { bytes: bytes.into(), message_id })
 }
 
 /// An identity for a message that has none yet: random, in its sender's domain.
@@ -97,9 +88,7 @@ fn date(at: SystemTime) -> Result<String> {
             line.set(Date::new(at));
             Ok(line.get_raw(&Date::name()).unwrap_or_default().to_owned())
         }
-        _ => Err(Error::invalid_argument(
-            "the date of a mail must lie in the years 1970 to 9999",
-        )),
+        _ => Err(Error::invalid_argument("the date of a mail must lie in the years 1970 to 9999")),
     }
 }
 
@@ -153,14 +142,11 @@ fn body(message: &Message, message_id: &MessageId) -> Result<Node> {
             }
         }
     };
-    let text = message
-        .text
-        .as_ref()
-        .map(|text| Node::Single(text_part(ContentType::TEXT_PLAIN, text)));
+    let text = message.text.as_ref().map(|text| Node::Single(text_part(ContentType::TEXT_PLAIN, text)));
     let words = match (text, html) {
-        (Some(text), Some(html)) => Some(Node::Multi(
-            html.into(text.into(boundaries.open(MultiPartKind::Alternative))),
-        )),
+        (Some(text), Some(html)) => {
+            Some(Node::Multi(html.into(text.into(boundaries.open(MultiPartKind::Alternative)))))
+        }
         (text, html) => text.or(html),
     };
     if message.attachments.is_empty() {
@@ -172,20 +158,14 @@ fn body(message: &Message, message_id: &MessageId) -> Result<Node> {
     }
     for attachment in &message.attachments {
         let part = SinglePart::builder().header(ContentDisposition::attachment(attachment.name.as_str()));
-        mixed = mixed.singlepart(file_part(
-            part,
-            attachment.media_type.as_str(),
-            &attachment.content,
-        )?);
+        mixed = mixed.singlepart(file_part(part, attachment.media_type.as_str(), &attachment.content)?);
     }
     Ok(Node::Multi(mixed))
 }
 
 fn text_part(kind: ContentType, text: &str) -> SinglePart {
     let text = crlf(text);
-    let odd = text
-        .chars()
-        .any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'));
+    let odd = text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'));
     // A control character passes no 7-bit path; quoted-printable takes everything.
     let body = if odd {
         Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
@@ -235,18 +215,12 @@ impl Boundaries {
     fn new(message_id: &MessageId) -> Self {
         let mut hasher = DefaultHasher::new();
         message_id.as_str().hash(&mut hasher);
-        Self {
-            seed: hasher.finish(),
-            opened: 0,
-        }
+        Self { seed: hasher.finish(), opened: 0 }
     }
 
     fn open(&mut self, kind: MultiPartKind) -> MultiPart {
         self.opened += 1;
-        MultiPart::builder()
-            .kind(kind)
-            .boundary(format!("=_{}_{:016x}", self.opened, self.seed))
-            .build()
+        MultiPart::builder().kind(kind).boundary(format!("=_{}_{:016x}", self.opened, self.seed)).build()
     }
 }
 

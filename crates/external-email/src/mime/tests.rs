@@ -55,17 +55,8 @@ fn headers_survive_in_any_script() {
             .parse(&bytes)
             .unwrap();
         assert_eq!(parsed.subject().unwrap_or_default(), subject);
-        assert_eq!(
-            parsed
-                .header("X-Campaign")
-                .and_then(|h| h.as_text())
-                .unwrap_or_default(),
-            subject
-        );
-        let cc = parsed
-            .cc()
-            .and_then(|cc| cc.first())
-            .unwrap_or_else(|| panic!("no Cc: {subject}"));
+        assert_eq!(parsed.header("X-Campaign").and_then(|h| h.as_text()).unwrap_or_default(), subject);
+        let cc = parsed.cc().and_then(|cc| cc.first()).unwrap_or_else(|| panic!("no Cc: {subject}"));
         assert_eq!(cc.address(), Some("bob@example.org"));
         assert_eq!(cc.name().unwrap_or_default(), subject);
         let header_lines = bytes.split(|&b| b == b'\n').take_while(|line| line.len() > 1);
@@ -75,14 +66,7 @@ fn headers_survive_in_any_script() {
 
 #[test]
 fn names_with_quotes_and_many_recipients_survive() {
-    let names = [
-        "O\"Brien, \\ Pat",
-        "Dr. A. B.",
-        "山田 太郎",
-        "(comment) x",
-        "a=b",
-        "Ünïcode, with comma",
-    ];
+    let names = ["O\"Brien, \\ Pat", "Dr. A. B.", "山田 太郎", "(comment) x", "a=b", "Ünïcode, with comma"];
     let mut message = message("s").with_text("t");
     message.to = names
         .iter()
@@ -93,12 +77,7 @@ fn names_with_quotes_and_many_recipients_survive() {
         .collect();
     let bytes = bytes(&message);
     let parsed = MessageParser::default().parse(&bytes).unwrap();
-    let seen: Vec<_> = parsed
-        .to()
-        .unwrap()
-        .iter()
-        .map(|to| to.name().unwrap().to_owned())
-        .collect();
+    let seen: Vec<_> = parsed.to().unwrap().iter().map(|to| to.name().unwrap().to_owned()).collect();
     assert_eq!(seen, names);
 }
 
@@ -150,21 +129,12 @@ fn bodies_survive_whatever_they_hold() {
 #[test]
 fn files_and_images_survive_byte_for_byte() {
     let all: Vec<u8> = (0..=255).cycle().take(10_000).collect();
-    let names = [
-        "report.pdf",
-        "отчёт за год.pdf",
-        "a \"quoted\" name; x=y.txt",
-        "名".repeat(60).as_str(),
-    ]
-    .map(str::to_owned);
+    let names = ["report.pdf", "отчёт за год.pdf", "a \"quoted\" name; x=y.txt", "名".repeat(60).as_str()]
+        .map(str::to_owned);
     let mut message = message("s")
         .with_text("text")
         .with_html("<img src=\"cid:logo@x\">")
-        .with_inline(InlineImage::new(
-            "logo@x".parse().unwrap(),
-            "image/png".parse().unwrap(),
-            all.clone(),
-        ));
+        .with_inline(InlineImage::new("logo@x".parse().unwrap(), "image/png".parse().unwrap(), all.clone()));
     for name in &names {
         message = message.with_attachment(Attachment::new(
             name.parse().unwrap(),
@@ -175,11 +145,7 @@ fn files_and_images_survive_byte_for_byte() {
     let bytes = bytes(&message);
     let parsed = MessageParser::default().parse(&bytes).unwrap();
     let mut seen = Vec::new();
-    for part in parsed
-        .parts
-        .iter()
-        .filter(|part| !matches!(part.body, PartType::Multipart(_)))
-    {
+    for part in parsed.parts.iter().filter(|part| !matches!(part.body, PartType::Multipart(_))) {
         if part.content_id() == Some("logo@x") {
             assert_eq!(part.contents(), all);
             assert_eq!(part.content_type().unwrap().subtype(), Some("png"));
@@ -191,13 +157,7 @@ fn files_and_images_survive_byte_for_byte() {
     }
     assert_eq!(seen, names);
     let text = String::from_utf8_lossy(&bytes);
-    let order = [
-        "multipart/mixed",
-        "multipart/alternative",
-        "text/plain",
-        "multipart/related",
-        "text/html",
-    ];
+    let order = ["multipart/mixed", "multipart/alternative", "text/plain", "multipart/related", "text/html"];
     let places: Vec<_> = order.iter().map(|kind| text.find(kind).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?}");
 }
@@ -238,14 +198,11 @@ fn marks_travel_and_hidden_recipients_do_not() {
 
 #[test]
 fn the_same_mail_is_the_same_bytes() {
-    let message = message("s")
-        .with_text("t")
-        .with_html("h")
-        .with_attachment(Attachment::new(
-            "a".parse().unwrap(),
-            "image/png".parse().unwrap(),
-            "x",
-        ));
+    let message = message("s").with_text("t").with_html("h").with_attachment(Attachment::new(
+        "a".parse().unwrap(),
+        "image/png".parse().unwrap(),
+        "x",
+    ));
     assert_eq!(bytes(&message), bytes(&message));
     let mut unnamed = message;
     unnamed.message_id = None;
@@ -257,25 +214,15 @@ fn the_same_mail_is_the_same_bytes() {
 
 #[test]
 fn only_hidden_recipients_leave_no_empty_header() {
-    let mut message = message("s")
-        .with_text("t")
-        .with_bcc(mailbox("secret@example.org"));
+    let mut message = message("s").with_text("t").with_bcc(mailbox("secret@example.org"));
     message.to.clear();
-    assert!(
-        String::from_utf8(bytes(&message))
-            .unwrap()
-            .contains("To: undisclosed-recipients:;\r\n")
-    );
+    assert!(String::from_utf8(bytes(&message)).unwrap().contains("To: undisclosed-recipients:;\r\n"));
 }
 
 #[test]
 fn a_date_that_no_header_can_name_is_refused() {
-    let early = message("s")
-        .with_text("t")
-        .with_date(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
+    let early = message("s").with_text("t").with_date(SystemTime::UNIX_EPOCH - Duration::from_secs(1));
     assert!(render(&early, &BuildContext::default()).is_err());
-    let late = message("s")
-        .with_text("t")
-        .with_date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
+    let late = message("s").with_text("t").with_date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
     assert!(render(&late, &BuildContext::default()).is_err());
 }

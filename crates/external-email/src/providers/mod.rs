@@ -21,16 +21,7 @@ pub(crate) const TABLE: &[ProviderEntry<dyn EmailService>] = &[
 
 /// Every provider of this crate, compiled in or not.
 pub(crate) const KNOWN: &[KnownProvider] = &[
-    KnownProvider {
-        id: "memory",
-        feature: "",
-    },
-    KnownProvider {
-        id: "file",
-        feature: "file",
-    },
-    KnownProvider {
-        id: "smtp",
-        feature: "smtp",
-    },
+    KnownProvider { id: "memory", feature: "" },
+    KnownProvider { id: "file", feature: "file" },
+    KnownProvider { id: "smtp", feature: "smtp" },
 ];

@@ -33,10 +33,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("welcome.subject", include_str!("shipped/welcome.subject")),
     ("welcome.html", include_str!("shipped/welcome.html")),
     ("welcome.txt", include_str!("shipped/welcome.txt")),
-    (
-        "reset_password.subject",
-        include_str!("shipped/reset_password.subject"),
-    ),
+    ("reset_password.subject", include_str!("shipped/reset_password.subject")),
     ("reset_password.html", include_str!("shipped/reset_password.html")),
     ("reset_password.txt", include_str!("shipped/reset_password.txt")),
 ];
@@ -98,19 +95,10 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") {
-                AutoEscape::Html
-            } else {
-                AutoEscape::None
-            }
+            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
         });
         environment.set_fuel(Some(FUEL));
-        Self {
-            environment,
-            names: BTreeSet::new(),
-            fallback: "en".to_owned(),
-            inline_styles: false,
-        }
+        Self { environment, names: BTreeSet::new(), fallback: "en".to_owned(), inline_styles: false }
     }
 
     /// `welcome` (values: `app`, `name`, `url`, and `portrait`, the content id of an inline image, if there is one) and
@@ -138,22 +126,15 @@ impl Templates {
             .rsplit_once('.')
             .is_some_and(|(stem, end)| !stem.is_empty() && ["subject", "html", "txt"].contains(&end))
         {
-            return Err(
-                Error::configuration("the name of a template must end in .subject, .html or .txt")
-                    .with_context("template", name),
-            );
+            return Err(Error::configuration("the name of a template must end in .subject, .html or .txt")
+                .with_context("template", name));
         }
-        self.environment
-            .add_template_owned(name.clone(), source.into())
-            .map_err(|error| {
-                Error::configuration("a template cannot be parsed")
-                    .with_context("template", &name)
-                    .with_context("line", error.line().unwrap_or_default())
-                    .with_context(
-                        "because",
-                        error.detail().unwrap_or("of a syntax error").to_owned(),
-                    )
-            })?;
+        self.environment.add_template_owned(name.clone(), source.into()).map_err(|error| {
+            Error::configuration("a template cannot be parsed")
+                .with_context("template", &name)
+                .with_context("line", error.line().unwrap_or_default())
+                .with_context("because", error.detail().unwrap_or("of a syntax error").to_owned())
+        })?;
         self.names.insert(name);
         Ok(self)
     }
@@ -177,16 +158,10 @@ impl Templates {
         let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, error))?;
         for entry in entries {
             let entry = entry.map_err(|error| unreadable(path, error))?;
-            let (path, name) = (
-                entry.path(),
-                format!("{prefix}{}", entry.file_name().to_string_lossy()),
-            );
+            let (path, name) = (entry.path(), format!("{prefix}{}", entry.file_name().to_string_lossy()));
             if path.is_dir() {
                 self = self.with_folder_under(&path, &format!("{name}/"))?;
-            } else if [".subject", ".html", ".txt"]
-                .iter()
-                .any(|end| name.ends_with(end))
-            {
+            } else if [".subject", ".html", ".txt"].iter().any(|end| name.ends_with(end)) {
                 let source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
                 self = self.with_template(name, source)?;
             }
@@ -238,10 +213,7 @@ impl Templates {
         let values = context! { locale => &locale, ..Value::from(Serde(data)) };
         let part = |end: &str| {
             let file = format!("{stem}.{end}");
-            self.names
-                .contains(&file)
-                .then(|| self.render_file(&file, &values))
-                .transpose()
+            self.names.contains(&file).then(|| self.render_file(&file, &values)).transpose()
         };
         let subject = part("subject")?
             .ok_or_else(|| Error::not_found("the template has no subject").with_context("template", &stem))?;
@@ -253,41 +225,20 @@ impl Templates {
             (None, Some(html)) => text_of_html(html),
             (None, None) => return Err(missing(name)),
         };
-        let html = html.map(|html| {
-            if self.inline_styles {
-                styles::inline(&html)
-            } else {
-                html
-            }
-        });
-        Ok(RenderedTemplate {
-            subject,
-            html,
-            text,
-            locale,
-        })
+        let html = html.map(|html| if self.inline_styles { styles::inline(&html) } else { html });
+        Ok(RenderedTemplate { subject, html, text, locale })
     }
 
     /// The first of the locales that has a body for this template.
     fn find(&self, name: &str, locale: Option<&str>) -> Result<(String, String)> {
         let asked = locale.map(chain).unwrap_or_default();
-        for locale in asked
-            .into_iter()
-            .chain(chain(&self.fallback))
-            .chain([String::new()])
-        {
-            let stem = if locale.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{name}.{locale}")
-            };
+        for locale in asked.into_iter().chain(chain(&self.fallback)).chain([String::new()]) {
+            let stem = if locale.is_empty() { name.to_owned() } else { format!("{name}.{locale}") };
             let has = |end: &str| {
                 let file = format!("{stem}.{end}");
-                self.names.iter().find(|known| {
-                    known
-                        .replace('_', "-")
-                        .eq_ignore_ascii_case(&file.replace('_', "-"))
-                })
+                self.names
+                    .iter()
+                    .find(|known| known.replace('_', "-").eq_ignore_ascii_case(&file.replace('_', "-")))
             };
             if let Some(file) = has("html").or_else(|| has("txt")) {
                 let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
@@ -298,10 +249,7 @@ impl Templates {
     }
 
     fn render_file(&self, file: &str, values: &Value) -> Result<String> {
-        let template = self
-            .environment
-            .get_template(file)
-            .map_err(|error| explain(file, &error))?;
+        let template = self.environment.get_template(file).map_err(|error| explain(file, &error))?;
         template.render(values).map_err(|error| {
             let told = explain(file, &error);
             if error.kind() != ErrorKind::UndefinedError {
@@ -309,17 +257,10 @@ impl Templates {
             }
             // The engine says where, not which: what the template asks for and nobody gave.
             let absent = |name: &String| values.get_attr(name).is_ok_and(|value| value.is_undefined());
-            let mut names: Vec<String> = template
-                .undeclared_variables(false)
-                .into_iter()
-                .filter(absent)
-                .collect();
+            let mut names: Vec<String> =
+                template.undeclared_variables(false).into_iter().filter(absent).collect();
             names.sort();
-            if names.is_empty() {
-                told
-            } else {
-                told.with_context("variable", names.join(", "))
-            }
+            if names.is_empty() { told } else { told.with_context("variable", names.join(", ")) }
         })
     }
 }
@@ -358,10 +299,7 @@ fn explain(file: &str, error: &minijinja::Error) -> Error {
         _ => "a template cannot be rendered",
     };
     // Only these two kinds have details that are names out of the template; others may quote values.
-    let named = matches!(
-        error.kind(),
-        ErrorKind::TemplateNotFound | ErrorKind::UnknownFilter
-    );
+    let named = matches!(error.kind(), ErrorKind::TemplateNotFound | ErrorKind::UnknownFilter);
     let mut told = Error::invalid_argument(message)
         .with_context("template", error.name().unwrap_or(file).to_owned())
         .with_context("kind", format!("{:?}", error.kind()));

@@ -3,25 +3,11 @@
 /// Elements that are not read.
 const SILENT: &[&str] = &["head", "script", "style", "title", "template"];
 /// Elements that stand in a paragraph of their own.
-const PARAGRAPHS: &[&str] = &[
-    "p",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "ul",
-    "ol",
-    "table",
-    "blockquote",
-    "pre",
-    "hr",
-];
+const PARAGRAPHS: &[&str] =
+    &["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "hr"];
 /// Elements that stand on a line of their own.
-const LINES: &[&str] = &[
-    "div", "li", "tr", "section", "header", "footer", "article", "address", "dt", "dd", "center",
-];
+const LINES: &[&str] =
+    &["div", "li", "tr", "section", "header", "footer", "article", "address", "dt", "dd", "center"];
 
 /// The text of an HTML mail. Comments, styles and scripts are left out; a link shows its address unless its words are the
 /// address; an image shows its alternative text.
@@ -153,10 +139,7 @@ pub(super) fn attribute(tag: &str, name: &str) -> Option<String> {
         let before = lower[..at].ends_with(|c: char| c.is_whitespace());
         before && lower[at + name.len()..].trim_start().starts_with('=')
     })?;
-    let value = tag[at + name.len()..]
-        .trim_start()
-        .strip_prefix('=')?
-        .trim_start();
+    let value = tag[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
     let value = match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value[1..].split(quote).next()?,
         _ => value.split(|c: char| c.is_whitespace() || c == '/').next()?,
@@ -171,10 +154,7 @@ fn decode(html: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest[1..]
-            .find(';')
-            .filter(|&end| end <= 10)
-            .map(|end| &rest[1..=end]);
+        let reference = rest[1..].find(';').filter(|&end| end <= 10).map(|end| &rest[1..=end]);
         match reference.and_then(|name| Some((name, character(name)?))) {
             Some((name, c)) => {
                 out.push(c);
@@ -258,10 +238,7 @@ mod tests {
         ] {
             let _ = text_of_html(html);
         }
-        assert_eq!(
-            text_of_html("a &lt; b &unknown; &#128512;"),
-            "a < b &unknown; 😀\n"
-        );
+        assert_eq!(text_of_html("a &lt; b &unknown; &#128512;"), "a < b &unknown; 😀\n");
         assert_eq!(text_of_html("<p title='>'>x"), "x\n");
     }
 }

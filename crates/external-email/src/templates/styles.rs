@@ -8,18 +8,13 @@
 use super::plain::{attribute, tag_end};
 
 /// Elements that have no end.
-const VOID: &[&str] = &[
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr",
-];
+const VOID: &[&str] =
+    &["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"];
 
 /// The HTML with its styles inlined.
 pub(super) fn inline(html: &str) -> String {
     let (rules, rest) = collect(html);
-    if rules.is_empty() {
-        html.to_owned()
-    } else {
-        apply(&rest, &rules)
-    }
+    if rules.is_empty() { html.to_owned() } else { apply(&rest, &rules) }
 }
 
 struct Rule {
@@ -64,11 +59,7 @@ impl Rule {
             return false;
         };
         let mut around = around.iter().rev();
-        own.fits(element)
-            && outer
-                .iter()
-                .rev()
-                .all(|compound| around.any(|element| compound.fits(element)))
+        own.fits(element) && outer.iter().rev().all(|compound| around.any(|element| compound.fits(element)))
     }
 }
 
@@ -123,11 +114,7 @@ fn sheet(css: &str, rules: &mut Vec<Rule>) -> String {
                         count(|c| usize::from(c.name.is_some())),
                         rules.len(),
                     );
-                    rules.push(Rule {
-                        path,
-                        declarations: declarations(body),
-                        rank,
-                    });
+                    rules.push(Rule { path, declarations: declarations(body), rank });
                 }
                 None => kept.push(selector.trim()),
             }
@@ -220,18 +207,10 @@ fn declarations(body: &str) -> Vec<Declaration> {
         let (property, value) = piece.split_once(':')?;
         let value = value.trim();
         let important = value.to_ascii_lowercase().ends_with("!important");
-        let value = if important {
-            value[..value.len() - "!important".len()].trim_end()
-        } else {
-            value
-        };
+        let value = if important { value[..value.len() - "!important".len()].trim_end() } else { value };
         let property = property.trim().to_ascii_lowercase();
         let fine = !property.is_empty() && !value.is_empty();
-        fine.then(|| Declaration {
-            property,
-            value: value.to_owned(),
-            important,
-        })
+        fine.then(|| Declaration { property, value: value.to_owned(), important })
     };
     pieces.into_iter().filter_map(read).collect()
 }
@@ -243,19 +222,12 @@ fn apply(html: &str, rules: &[Rule]) -> String {
     while let Some(open) = rest.find('<') {
         out.push_str(&rest[..open]);
         rest = &rest[open..];
-        let end = if rest.starts_with("<!--") {
-            rest.find("-->").map(|end| end + 2)
-        } else {
-            tag_end(rest)
-        };
+        let end = if rest.starts_with("<!--") { rest.find("-->").map(|end| end + 2) } else { tag_end(rest) };
         let Some(end) = end else { break };
         let tag = &rest[..=end];
         let closing = tag.starts_with("</");
-        let name: String = tag[1..]
-            .trim_start_matches('/')
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .collect();
+        let name: String =
+            tag[1..].trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
         let name = name.to_ascii_lowercase();
         rest = &rest[end + 1..];
         if name.is_empty() {
@@ -292,10 +264,7 @@ fn styled(tag: &str, element: &Element, around: &[Element], rules: &[Rule]) -> S
     let mut merged: Vec<Declaration> = Vec::new();
     let sheet = fitting.iter().flat_map(|rule| rule.declarations.iter().cloned());
     for declaration in sheet.chain(own.as_deref().map(declarations).unwrap_or_default()) {
-        match merged
-            .iter()
-            .position(|known| known.property == declaration.property)
-        {
+        match merged.iter().position(|known| known.property == declaration.property) {
             Some(at) if merged[at].important && !declaration.important => {}
             Some(at) => {
                 merged.remove(at);
@@ -304,18 +273,10 @@ fn styled(tag: &str, element: &Element, around: &[Element], rules: &[Rule]) -> S
             None => merged.push(declaration),
         }
     }
-    let style = merged
-        .iter()
-        .map(|d| format!("{}:{}", d.property, d.value))
-        .collect::<Vec<_>>()
-        .join(";");
+    let style = merged.iter().map(|d| format!("{}:{}", d.property, d.value)).collect::<Vec<_>>().join(";");
     let style = style.replace('&', "&amp;").replace('"', "'");
     let bare = without_attribute(tag, "style");
-    let end = if bare.ends_with("/>") {
-        bare.len() - 2
-    } else {
-        bare.len() - 1
-    };
+    let end = if bare.ends_with("/>") { bare.len() - 2 } else { bare.len() - 1 };
     format!("{} style=\"{style}\"{}", bare[..end].trim_end(), &bare[end..])
 }
 
@@ -328,9 +289,7 @@ fn without_attribute(tag: &str, name: &str) -> String {
     let value = tag[at + name.len()..].trim_start()[1..].trim_start();
     let length = match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value[1..].find(quote).map_or(value.len(), |end| end + 2),
-        _ => value
-            .find(|c: char| c.is_whitespace() || c == '>')
-            .unwrap_or(value.len()),
+        _ => value.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(value.len()),
     };
     format!("{}{}", tag[..at].trim_end(), &value[length..])
 }
@@ -359,22 +318,14 @@ mod tests {
         ] {
             assert!(inlined.contains(part), "{part:?} in {inlined}");
         }
-        assert!(
-            !inlined.contains("/* c */") && !inlined.contains("#one"),
-            "{inlined}"
-        );
+        assert!(!inlined.contains("/* c */") && !inlined.contains("#one"), "{inlined}");
     }
 
     #[test]
     fn what_has_no_rules_or_is_broken_stays_as_it_is() {
-        for html in [
-            "<p>a</p>",
-            "<style>p { color: red }",
-            "<style>@import 'x';</style><p>",
-            "a < b",
-            "<p",
-            "",
-        ] {
+        for html in
+            ["<p>a</p>", "<style>p { color: red }", "<style>@import 'x';</style><p>", "a < b", "<p", ""]
+        {
             assert_eq!(inline(html), html);
         }
         for html in [

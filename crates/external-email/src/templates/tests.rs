@@ -21,13 +21,9 @@ fn what_is_shipped_renders() {
         welcome.text.contains("Welcome, Ada <3 & Bob!")
             && welcome.text.contains("https://example.org/a?b=1&c=2")
     );
-    let with = templates
-        .render("welcome", None, &context! { portrait => "p1", ..data.clone() })
-        .unwrap();
+    let with = templates.render("welcome", None, &context! { portrait => "p1", ..data.clone() }).unwrap();
     assert!(with.html.unwrap().contains("src=\"cid:p1\""));
-    let reset = templates
-        .render("reset_password", Some("xx"), &context! { minutes => 30, ..data })
-        .unwrap();
+    let reset = templates.render("reset_password", Some("xx"), &context! { minutes => 30, ..data }).unwrap();
     assert!(reset.text.contains("30 minutes") && reset.html.unwrap().contains("30 minutes"));
 }
 
@@ -35,11 +31,7 @@ fn what_is_shipped_renders() {
 fn a_missing_value_is_an_error_that_names_it() {
     let templates = Templates::shipped();
     let error = templates
-        .render(
-            "reset_password",
-            None,
-            &context! { app => "Shop", name => "Ada", url => "u" },
-        )
+        .render("reset_password", None, &context! { app => "Shop", name => "Ada", url => "u" })
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     let text = error.to_string();
@@ -76,10 +68,7 @@ fn locales_fall_back_step_by_step() {
     assert_eq!(found(None).locale, "en");
     assert_eq!(found(Some("../../etc")).subject.as_str(), "s.en");
     let german = templates.clone().with_fallback_locale("de").unwrap();
-    assert_eq!(
-        german.render("a", None, &context! {}).unwrap().subject.as_str(),
-        "s.de"
-    );
+    assert_eq!(german.render("a", None, &context! {}).unwrap().subject.as_str(), "s.de");
     assert!(templates.with_fallback_locale("no locale!").is_err());
 }
 
@@ -87,19 +76,10 @@ fn locales_fall_back_step_by_step() {
 fn what_is_not_there_or_wrong_is_told() {
     let templates = Templates::shipped();
     let data: BTreeMap<String, String> = BTreeMap::new();
-    assert_eq!(
-        templates.render("nothing", None, &data).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
-    let error = templates
-        .clone()
-        .with_template("x.html", "line\n{% if %}")
-        .unwrap_err();
+    assert_eq!(templates.render("nothing", None, &data).unwrap_err().kind(), ErrorKind::NotFound);
+    let error = templates.clone().with_template("x.html", "line\n{% if %}").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(
-        error.to_string().contains("x.html") && error.to_string().contains('2'),
-        "{error}"
-    );
+    assert!(error.to_string().contains("x.html") && error.to_string().contains('2'), "{error}");
     assert!(templates.clone().with_template("x.exe", "").is_err());
     let broken = templates
         .with_template("y.subject", "s")
@@ -116,13 +96,7 @@ fn what_is_not_there_or_wrong_is_told() {
             "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
         )
         .unwrap();
-    assert!(
-        endless
-            .render("z", None, &data)
-            .unwrap_err()
-            .to_string()
-            .contains("without end")
-    );
+    assert!(endless.render("z", None, &data).unwrap_err().to_string().contains("without end"));
 }
 
 #[test]
@@ -130,11 +104,7 @@ fn partials_and_own_layouts_work_from_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("partials")).unwrap();
     std::fs::write(folder.path().join("partials/sign.html"), "<p>Your {{ app }}</p>").unwrap();
-    std::fs::write(
-        folder.path().join("base.html"),
-        "<main>{% block body %}{% endblock %}</main>",
-    )
-    .unwrap();
+    std::fs::write(folder.path().join("base.html"), "<main>{% block body %}{% endblock %}</main>").unwrap();
     std::fs::write(
         folder.path().join("hi.html"),
         "{% extends 'base.html' %}{% block body %}Hi{% include 'partials/sign.html' %}{% endblock %}",
@@ -146,9 +116,5 @@ fn partials_and_own_layouts_work_from_a_folder() {
     let mail = templates.render("hi", None, &context! { app => "Shop" }).unwrap();
     assert_eq!(mail.html.as_deref(), Some("<main>Hi<p>Your Shop</p></main>"));
     assert_eq!(mail.text, "Hi\n\nYour Shop\n");
-    assert!(
-        Templates::empty()
-            .with_folder(folder.path().join("none"))
-            .is_err()
-    );
+    assert!(Templates::empty().with_folder(folder.path().join("none")).is_err());
 }

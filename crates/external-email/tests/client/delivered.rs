@@ -23,9 +23,7 @@ pub(crate) struct Delivered {
 
 /// An address of this case's own.
 pub(crate) fn address(case: &Case<S>, local: &str) -> EmailAddress {
-    format!("{local}+{}@example.org", case.namespace())
-        .parse()
-        .unwrap()
+    format!("{local}+{}@example.org", case.namespace()).parse().unwrap()
 }
 
 /// The mails for an address, of which there must be so many; waits a moment for them.
@@ -41,10 +39,7 @@ pub(crate) async fn delivered(
             return Ok(mails);
         }
         if mails.len() > count {
-            return Err(Finding::failed(
-                format!("{count} mails for {to}"),
-                format!("{}", mails.len()),
-            ));
+            return Err(Finding::failed(format!("{count} mails for {to}"), format!("{}", mails.len())));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -77,20 +72,14 @@ fn in_folder(folder: &str, to: &EmailAddress) -> Vec<Vec<u8>> {
     let mails = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "eml"));
     mails
         .filter_map(|entry| std::fs::read(entry.path()).ok())
-        .filter(|bytes| {
-            bytes
-                .windows(wanted.len())
-                .any(|window| window == wanted.as_bytes())
-        })
+        .filter(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes()))
         .collect()
 }
 
 fn take_apart(bytes: &[u8]) -> Delivered {
     let mail = MessageParser::default().parse(bytes).unwrap();
     let address = |list: Option<&mail_parser::Address<'_>>| {
-        list.and_then(|list| list.first())
-            .and_then(|first| first.address())
-            .map(str::to_owned)
+        list.and_then(|list| list.first()).and_then(|first| first.address()).map(str::to_owned)
     };
     let words = |part: Option<&mail_parser::MessagePart<'_>>| match part.map(|part| &part.body) {
         Some(PartType::Text(text) | PartType::Html(text)) => Some(text.replace("\r\n", "\n")),

@@ -20,9 +20,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let service: Arc<S> = faulty.clone();
                 let email = EmailClient::from(service).with_from("shop@example.org".parse()?);
                 let to = address(case, "unknown");
-                let lost = email
-                    .send(Message::new("s".parse()?).with_to(to.clone()).with_text("t"))
-                    .await;
+                let lost = email.send(Message::new("s".parse()?).with_to(to.clone()).with_text("t")).await;
                 let error = ensure_error("the lost answer", lost, ErrorKind::Unavailable)?;
                 ensure_eq("the effect", &error.effect(), &Effect::MaybeApplied)?;
                 ensure_eq("the attempts", &faulty.sends().len(), &1)?;
@@ -40,15 +38,10 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let native = email.supports("idempotency-key") == Capability::Native;
                 let to = address(case, "keyed");
                 let message = Message::new("s".parse()?).with_to(to.clone()).with_text("t");
-                let answer = email
-                    .send(SendRequest::new(message).with_idempotency_key(case.namespace()))
-                    .await;
+                let answer =
+                    email.send(SendRequest::new(message).with_idempotency_key(case.namespace())).await;
                 if native {
-                    ensure(
-                        answer?.replayed,
-                        "the second attempt is told to be the first",
-                        "it is not",
-                    )?;
+                    ensure(answer?.replayed, "the second attempt is told to be the first", "it is not")?;
                     ensure_eq("the attempts", &faulty.sends().len(), &2)?;
                 } else {
                     let error = ensure_error("the lost answer", answer, ErrorKind::Unavailable)?;

@@ -20,14 +20,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let email = EmailClient::from(service.clone()).with_from("Shop <shop@example.org>".parse()?);
                 let (plain, rich) = (address(case, "plain"), address(case, "rich"));
                 let receipt = email.send_email(plain.as_str(), "Grüße", "hello\n", None).await?;
-                ensure(
-                    receipt.is_complete(),
-                    "the mail is accepted",
-                    format!("{receipt:?}"),
-                )?;
-                email
-                    .send_email(&format!("Ada <{rich}>"), "s", "hello\n", Some("<p>hello</p>"))
-                    .await?;
+                ensure(receipt.is_complete(), "the mail is accepted", format!("{receipt:?}"))?;
+                email.send_email(&format!("Ada <{rich}>"), "s", "hello\n", Some("<p>hello</p>")).await?;
                 let mail = delivered(case, &*service, &plain, 1).await?.remove(0);
                 ensure_eq(
                     "subject, text and HTML",
@@ -35,11 +29,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     &("Grüße", "hello", None),
                 )?;
                 let mail = delivered(case, &*service, &rich, 1).await?.remove(0);
-                ensure_eq(
-                    "the HTML",
-                    &mail.html.as_deref().map(str::trim_end),
-                    &Some("<p>hello</p>"),
-                )?;
+                ensure_eq("the HTML", &mail.html.as_deref().map(str::trim_end), &Some("<p>hello</p>"))?;
             }
         )
         .of_client(),
@@ -84,9 +74,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     .with_reply_to(vec!["help@example.org".parse()?]);
                 let (without, with) = (address(case, "without"), address(case, "with"));
                 let message = |to: &external_email::EmailAddress| {
-                    Message::new("s".parse().unwrap())
-                        .with_to(to.clone())
-                        .with_text("t")
+                    Message::new("s".parse().unwrap()).with_to(to.clone()).with_text("t")
                 };
                 email.send(message(&without)).await?;
                 let own =
@@ -108,11 +96,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 )?;
                 let nobody = EmailClient::from(service).send(message(&without)).await;
                 let error = ensure_error("no sender at all", nobody, ErrorKind::InvalidArgument)?;
-                ensure(
-                    error.to_string().contains("sender"),
-                    "it names the sender",
-                    &error,
-                )?;
+                ensure(error.to_string().contains("sender"), "it names the sender", &error)?;
             }
         )
         .of_client(),
@@ -124,59 +108,36 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let service: Arc<S> = faulty.clone();
                 let email = EmailClient::from(service).with_from("shop@example.org".parse()?);
                 let to = address(case, "once");
-                let receipt = email
-                    .send(Message::new("s".parse()?).with_to(to.clone()).with_text("t"))
-                    .await?;
+                let receipt =
+                    email.send(Message::new("s".parse()?).with_to(to.clone()).with_text("t")).await?;
                 let sends = faulty.sends();
                 ensure_eq("the attempts", &sends.len(), &3)?;
                 for send in &sends {
-                    ensure_eq(
-                        "the identity of an attempt",
-                        &send.message.message_id,
-                        &receipt.message_id,
-                    )?;
+                    ensure_eq("the identity of an attempt", &send.message.message_id, &receipt.message_id)?;
                     ensure(
                         send.message.date.is_some(),
                         "an attempt has a date",
                         format!("{:?}", send.message.date),
                     )?;
-                    ensure_eq(
-                        "the date of an attempt",
-                        &send.message.date,
-                        &sends[0].message.date,
-                    )?;
+                    ensure_eq("the date of an attempt", &send.message.date, &sends[0].message.date)?;
                 }
-                let id = receipt
-                    .message_id
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                ensure(
-                    id.ends_with("@example.org"),
-                    "the identity is in the sender's domain",
-                    &id,
-                )?;
+                let id = receipt.message_id.as_ref().map(ToString::to_string).unwrap_or_default();
+                ensure(id.ends_with("@example.org"), "the identity is in the sender's domain", &id)?;
                 let mail = delivered(case, &*faulty, &to, 1).await?.remove(0);
                 ensure_eq("the identity that arrived", &mail.message_id, &id)?;
             }
         )
         .of_client(),
-        clause!(
-            "email.nested.1",
-            "A client within a client meets one retry layer.",
-            |case: S| {
-                let faulty = Faulty::over(case.bare()?, &[Fault::Unreachable; 10]);
-                let service: Arc<S> = faulty.clone();
-                let inner: Arc<S> = EmailClient::from(service).into();
-                let email = EmailClient::from(inner).with_from("shop@example.org".parse()?);
-                let to = address(case, "nested");
-                let failed = email
-                    .send(Message::new("s".parse()?).with_to(to).with_text("t"))
-                    .await;
-                ensure_error("an unreachable server", failed, ErrorKind::Unavailable)?;
-                ensure_eq("the attempts", &faulty.sends().len(), &3)?;
-            }
-        )
+        clause!("email.nested.1", "A client within a client meets one retry layer.", |case: S| {
+            let faulty = Faulty::over(case.bare()?, &[Fault::Unreachable; 10]);
+            let service: Arc<S> = faulty.clone();
+            let inner: Arc<S> = EmailClient::from(service).into();
+            let email = EmailClient::from(inner).with_from("shop@example.org".parse()?);
+            let to = address(case, "nested");
+            let failed = email.send(Message::new("s".parse()?).with_to(to).with_text("t")).await;
+            ensure_error("an unreachable server", failed, ErrorKind::Unavailable)?;
+            ensure_eq("the attempts", &faulty.sends().len(), &3)?;
+        })
         .of_client(),
     ]
 }

@@ -31,11 +31,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             |case: S| {
                 let service = case.bare()?;
                 let list = Arc::new(MemorySuppressionList::new());
-                let (left, right, gone) = (
-                    address(case, "left"),
-                    address(case, "right"),
-                    address(case, "Gone"),
-                );
+                let (left, right, gone) =
+                    (address(case, "left"), address(case, "right"), address(case, "Gone"));
                 list.insert(&gone.as_str().to_lowercase().parse()?, "bounced");
                 let email = EmailClient::from(service.clone())
                     .with_from("shop@example.org".parse()?)
@@ -46,11 +43,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     .with_bcc(right.clone())
                     .with_text("t");
                 let receipt = email.send(message).await?;
-                let outcomes: Vec<_> = receipt
-                    .recipients
-                    .iter()
-                    .map(|r| (r.address.clone(), r.outcome.clone()))
-                    .collect();
+                let outcomes: Vec<_> =
+                    receipt.recipients.iter().map(|r| (r.address.clone(), r.outcome.clone())).collect();
                 let expected = vec![
                     (left.clone(), Outcome::Accepted),
                     (gone.clone(), Outcome::Suppressed("bounced".to_owned())),
@@ -87,29 +81,21 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 );
                 let receipt = email.send_batch(batch).await?;
                 ensure_eq("the batch's accepted mails", &receipt.accepted(), &0)?;
-                ensure_eq(
-                    "the exchanges",
-                    &(faulty.sends().len() + faulty.batches().len()),
-                    &0,
-                )?;
+                ensure_eq("the exchanges", &(faulty.sends().len() + faulty.batches().len()), &0)?;
             }
         )
         .of_client(),
-        clause!(
-            "email.suppression.3",
-            "A list that cannot be read stops the mail.",
-            |case: S| {
-                let faulty = Faulty::over(case.bare()?, &[]);
-                let service: Arc<S> = faulty.clone();
-                let email = EmailClient::from(service)
-                    .with_from("shop@example.org".parse()?)
-                    .with_suppression_list(Arc::new(Broken));
-                let stopped = email.send_email("a@example.org", "s", "t", None).await;
-                let error = ensure_error("an unreadable list", stopped, ErrorKind::Unavailable)?;
-                ensure_eq("the effect", &error.effect(), &Effect::NotSent)?;
-                ensure_eq("the exchanges", &faulty.sends().len(), &0)?;
-            }
-        )
+        clause!("email.suppression.3", "A list that cannot be read stops the mail.", |case: S| {
+            let faulty = Faulty::over(case.bare()?, &[]);
+            let service: Arc<S> = faulty.clone();
+            let email = EmailClient::from(service)
+                .with_from("shop@example.org".parse()?)
+                .with_suppression_list(Arc::new(Broken));
+            let stopped = email.send_email("a@example.org", "s", "t", None).await;
+            let error = ensure_error("an unreadable list", stopped, ErrorKind::Unavailable)?;
+            ensure_eq("the effect", &error.effect(), &Effect::NotSent)?;
+            ensure_eq("the exchanges", &faulty.sends().len(), &0)?;
+        })
         .of_client(),
     ]
 }

@@ -34,10 +34,7 @@ impl Pipeline {
         recorder.attempts = number;
         let guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.
-        let _mark = PassMarkUp {
-            from: &attempt_cx,
-            to: cx,
-        };
+        let _mark = PassMarkUp { from: &attempt_cx, to: cx };
 
         let finished = {
             let future = attempt(&attempt_cx, In::new());
@@ -85,11 +82,7 @@ fn is_past(end: Option<Instant>) -> bool {
 
 /// A timeout's effect is decided by the sent mark, read once the attempt's future is gone.
 fn timed_out(cx: &CallContext, started: Instant) -> Error {
-    let effect = if cx.was_sent() {
-        Effect::MaybeApplied
-    } else {
-        Effect::NotSent
-    };
+    let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
     Error::timeout(format!("no answer within {}", Short(started.elapsed()))).with_effect(effect)
 }
 

@@ -11,6 +11,9 @@ use super::Pipeline;
 /// The bit of the running count that says that new calls are refused.
 pub(super) const CLOSING: u64 = 1 << 63;
 
+/// The clock cannot hold every duration; nobody waits longer than this.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// What was left when the deadline of a close passed.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -35,24 +38,16 @@ impl Pipeline {
     /// Refuses new calls, waits for the running ones and for clean-ups, then closes the provider. It all takes
     /// at most `within`.
     pub async fn close(&self, provider: &dyn Provider, within: Duration) -> CloseReport {
-        let end = Instant::now() + within;
+        let end = Instant::now() + within.min(LONGEST);
         self.inner.running.fetch_or(CLOSING, Ordering::AcqRel);
         self.wait_until_idle(end).await;
-        let cleanups_left = self
-            .inner
-            .cleanup
-            .drain(end.saturating_duration_since(Instant::now()))
-            .await;
+        let cleanups_left = self.inner.cleanup.drain(end.saturating_duration_since(Instant::now())).await;
         let error = match tokio::time::timeout_at(end, provider.close()).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
             Err(_) => Some(Error::timeout("the provider did not close in time")),
         };
-        CloseReport {
-            calls_left: self.running(),
-            cleanups_left,
-            error,
-        }
+        CloseReport { calls_left: self.running(), cleanups_left, error }
     }
 
     /// How many calls are running, streaming bodies included.

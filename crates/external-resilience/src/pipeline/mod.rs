@@ -125,13 +125,7 @@ impl Pipeline {
     pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
         let inner = &self.inner;
         let observers = inner.observers.iter().cloned().chain([observer]).collect();
-        Self::assemble(
-            inner.instance.clone(),
-            inner.provider,
-            inner.domain,
-            inner.policy.clone(),
-            observers,
-        )
+        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, inner.policy.clone(), observers)
     }
 
     fn assemble(
@@ -153,9 +147,7 @@ impl Pipeline {
             running: AtomicU64::new(0),
             idle: Notify::new(),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// Passes one call through all layers. The closure makes one attempt, and may be called several times.
@@ -206,10 +198,8 @@ impl Pipeline {
         let answered = match recorder.enter() {
             Ok(()) => {
                 let end = recorder.end_of(cx);
-                self.attempt(&mut recorder, None, Call::new(probe), cx, 1, end, &|cx, _| {
-                    provider.probe(cx)
-                })
-                .await
+                self.attempt(&mut recorder, None, Call::new(probe), cx, 1, end, &|cx, _| provider.probe(cx))
+                    .await
             }
             Err(closed) => Err(closed),
         };

@@ -150,9 +150,7 @@ impl Drop for Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder")
-            .field("operation", &self.operation)
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
 
@@ -166,12 +164,7 @@ pub(super) struct AttemptGuard<'a> {
 
 impl<'a> AttemptGuard<'a> {
     pub(super) fn new(recorder: &'a Recorder, number: u32, started: Instant) -> Self {
-        Self {
-            recorder,
-            number,
-            started,
-            finished: false,
-        }
+        Self { recorder, number, started, finished: false }
     }
 
     pub(super) fn succeed(mut self) {
@@ -184,13 +177,7 @@ impl<'a> AttemptGuard<'a> {
 
     fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
         self.finished = true;
-        let Recorder {
-            inner,
-            operation,
-            managed,
-            span,
-            ..
-        } = self.recorder;
+        let Recorder { inner, operation, managed, span, .. } = self.recorder;
         let duration = self.started.elapsed();
         tracing::debug!(
             target: "external",

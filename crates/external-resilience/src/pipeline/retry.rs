@@ -21,11 +21,7 @@ impl Pipeline {
     ) -> Result<(T, Recorder)> {
         let mut recorder = Recorder::open(self.inner.clone(), call.operation, cx);
         let span = recorder.span().clone();
-        match self
-            .repeat(&mut recorder, call, cx, attempt)
-            .instrument(span)
-            .await
-        {
+        match self.repeat(&mut recorder, call, cx, attempt).instrument(span).await {
             Ok(value) => Ok((value, recorder)),
             Err(error) => recorder.finish_with(Err(error)),
         }
@@ -41,11 +37,7 @@ impl Pipeline {
         recorder.enter()?;
         let end = recorder.end_of(cx);
         // However clients are nested, a call meets one retry layer: the outermost.
-        let max_attempts = if cx.is_managed() {
-            1
-        } else {
-            recorder.limits.max_attempts
-        };
+        let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
         let mut earlier: Option<Error> = None;
         let mut number = 0;
         loop {
@@ -57,10 +49,7 @@ impl Pipeline {
                 }
             };
             number += 1;
-            let mut error = match self
-                .attempt(recorder, permit, call, cx, number, end, attempt)
-                .await
-            {
+            let mut error = match self.attempt(recorder, permit, call, cx, number, end, attempt).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -94,9 +83,7 @@ impl Pipeline {
     /// Full jitter: anything from nothing to the bound, which doubles with each attempt up to the cap.
     fn backoff(&self, number: u32) -> Duration {
         let policy = &self.inner.policy.retry;
-        let doubled = policy
-            .base
-            .saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX));
+        let doubled = policy.base.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX));
         let mut jitter = self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner);
         doubled.min(policy.cap).mul_f64(jitter.f64())
     }

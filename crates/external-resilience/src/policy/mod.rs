@@ -106,11 +106,7 @@ impl Default for Policy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            base: Duration::from_millis(100),
-            cap: Duration::from_secs(5),
-        }
+        Self { max_attempts: 3, base: Duration::from_millis(100), cap: Duration::from_secs(5) }
     }
 }
 
@@ -136,10 +132,7 @@ impl Policy {
         Self {
             total_deadline: None,
             attempt_timeout: None,
-            retry: RetryPolicy {
-                max_attempts: 1,
-                ..RetryPolicy::default()
-            },
+            retry: RetryPolicy { max_attempts: 1, ..RetryPolicy::default() },
             breaker: None,
             ..Self::default()
         }
@@ -190,11 +183,7 @@ impl Policy {
     }
 
     pub(crate) fn for_operation(&self, name: &str) -> Limits {
-        let differs = self
-            .operations
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, policy)| *policy);
+        let differs = self.operations.iter().find(|(known, _)| known == name).map(|(_, policy)| *policy);
         let differs = differs.unwrap_or_default();
         Limits {
             total_deadline: differs.total_deadline.or(self.total_deadline),
@@ -205,9 +194,7 @@ impl Policy {
 
     /// How long an attempt with a body of so many bytes may take: the timeout and the body at the floor rate.
     pub(crate) fn attempt_timeout_with_body(&self, timeout: Duration, body: u64) -> Duration {
-        timeout.saturating_add(Duration::from_millis(
-            body.saturating_mul(1000) / self.floor_rate.max(1),
-        ))
+        timeout.saturating_add(Duration::from_millis(body.saturating_mul(1000) / self.floor_rate.max(1)))
     }
 }
 
@@ -257,10 +244,7 @@ mod tests {
         let policy = Policy::default();
         let timeout = Duration::from_secs(1);
         assert_eq!(policy.attempt_timeout_with_body(timeout, 0), timeout);
-        assert_eq!(
-            policy.attempt_timeout_with_body(timeout, 1 << 20),
-            Duration::from_secs(17)
-        );
+        assert_eq!(policy.attempt_timeout_with_body(timeout, 1 << 20), Duration::from_secs(17));
         assert!(policy.attempt_timeout_with_body(timeout, u64::MAX) > Duration::from_secs(1 << 20));
     }
 
@@ -268,10 +252,7 @@ mod tests {
     fn an_operation_differs_where_it_says_so() {
         let policy = Policy::default().with_operation("get", OperationPolicy::new().with_max_attempts(1));
         assert_eq!(policy.for_operation("get").max_attempts, 1);
-        assert_eq!(
-            policy.for_operation("get").attempt_timeout,
-            policy.attempt_timeout
-        );
+        assert_eq!(policy.for_operation("get").attempt_timeout, policy.attempt_timeout);
         assert_eq!(policy.for_operation("put").max_attempts, 3);
     }
 }

@@ -22,7 +22,7 @@ use super::{OperationPolicy, Policy};
 ///     [operations.put]
 ///     attempt_timeout = "20s"
 /// "#).unwrap();
-/// let policy = PolicySettings::policy(&Section::new("storage.avatars.resilience", value), Policy::default())?;
+/// let policy = PolicySettings::policy(&Section::new("storage.avatars.resilience", value), Policy::default(), &["get", "put"])?;
 /// assert_eq!(policy.retry.max_attempts, 5);
 /// # Ok::<(), external_core::Error>(())
 /// ```
@@ -53,7 +53,7 @@ pub struct PolicySettings {
     #[schemars(with = "Option<String>")]
     pub backoff_cap: Option<Duration>,
     /// When calls are refused.
-    pub breaker: BreakerSettings,
+    pub breaker: Option<BreakerSettings>,
     /// What differs for single operations, by name.
     pub operations: BTreeMap<String, OperationSettings>,
 }
@@ -111,18 +111,14 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl PolicySettings {
-    /// Reads a `resilience` table over a domain's default policy.
+    /// Reads a `resilience` table over a domain's default policy; `operations` are the names it may speak of.
     ///
     /// # Errors
     ///
     /// `Configuration` naming key and place of a value that is unknown, of the wrong type or out of range.
-    pub fn policy(section: &Section, default: Policy) -> Result<Policy> {
+    pub fn policy(section: &Section, default: Policy, operations: &[&str]) -> Result<Policy> {
         let settings: Self = section.parse()?;
-        let mut policy = if settings.enabled == Some(false) {
-            Policy::off()
-        } else {
-            default
-        };
+        let mut policy = if settings.enabled == Some(false) { Policy::off() } else { default };
         let check = Check(section);
         if let Some(deadline) = check.duration("total_deadline", settings.total_deadline, DAY)? {
             policy.total_deadline = Some(deadline);
@@ -130,27 +126,21 @@ impl PolicySettings {
         if let Some(timeout) = check.duration("attempt_timeout", settings.attempt_timeout, DAY)? {
             policy.attempt_timeout = Some(timeout);
         }
-        set(
-            &mut policy.floor_rate,
-            check.range("floor_rate", settings.floor_rate, 1, u64::MAX)?,
-        );
-        set(
-            &mut policy.retry.max_attempts,
-            check.range("max_attempts", settings.max_attempts, 1, 20)?,
-        );
-        set(
-            &mut policy.retry.base,
-            check.duration("backoff_base", settings.backoff_base, HOUR)?,
-        );
-        set(
-            &mut policy.retry.cap,
-            check.duration("backoff_cap", settings.backoff_cap, HOUR)?,
-        );
+        set(&mut policy.floor_rate, check.range("floor_rate", settings.floor_rate, 1, u64::MAX)?);
+        set(&mut policy.retry.max_attempts, check.range("max_attempts", settings.max_attempts, 1, 20)?);
+        set(&mut policy.retry.base, check.duration("backoff_base", settings.backoff_base, HOUR)?);
+        set(&mut policy.retry.cap, check.duration("backoff_cap", settings.backoff_cap, HOUR)?);
         if policy.retry.cap < policy.retry.base {
             return Err(section.invalid("backoff_cap", "backoff_cap is below backoff_base"));
         }
-        settings.breaker.apply(&check, &mut policy)?;
+        if let Some(breaker) = settings.breaker {
+            breaker.apply(&check, &mut policy)?;
+        }
         for (name, operation) in settings.operations {
+            if !operations.contains(&name.as_str()) {
+                let reason = format_args!("no operation `{name}`; there are: {}", operations.join(", "));
+                return Err(section.invalid(&format!("operations.{name}"), reason));
+            }
             let key = |field: &str| format!("operations.{name}.{field}");
             let differs = OperationPolicy {
                 total_deadline: check.duration(&key("total_deadline"), operation.total_deadline, DAY)?,
@@ -175,39 +165,20 @@ impl BreakerSettings {
             policy.breaker = None;
             return Ok(());
         }
-        let Some(breaker) = policy.breaker.as_mut() else {
-            return Ok(());
-        };
-        set(
-            &mut breaker.failure_rate,
-            check.share("breaker.failure_rate", self.failure_rate)?,
-        );
-        set(
-            &mut breaker.slow_call,
-            check.duration("breaker.slow_call", self.slow_call, DAY)?,
-        );
-        set(
-            &mut breaker.slow_call_rate,
-            check.share("breaker.slow_call_rate", self.slow_call_rate)?,
-        );
-        set(
-            &mut breaker.window,
-            check.range("breaker.window", self.window, 1, 100_000)?,
-        );
+        // Who configures a breaker wants one, also where everything else is off.
+        let breaker = policy.breaker.get_or_insert_default();
+        set(&mut breaker.failure_rate, check.share("breaker.failure_rate", self.failure_rate)?);
+        set(&mut breaker.slow_call, check.duration("breaker.slow_call", self.slow_call, DAY)?);
+        set(&mut breaker.slow_call_rate, check.share("breaker.slow_call_rate", self.slow_call_rate)?);
+        set(&mut breaker.window, check.range("breaker.window", self.window, 1, 100_000)?);
         let minimum = check.range("breaker.minimum_calls", self.minimum_calls, 1, breaker.window)?;
         breaker.minimum_calls = minimum.unwrap_or_else(|| breaker.minimum_calls.min(breaker.window));
-        set(
-            &mut breaker.open_for,
-            check.duration("breaker.open_for", self.open_for, DAY)?,
-        );
+        set(&mut breaker.open_for, check.duration("breaker.open_for", self.open_for, DAY)?);
         set(
             &mut breaker.half_open_calls,
             check.range("breaker.half_open_calls", self.half_open_calls, 1, 1000)?,
         );
-        set(
-            &mut breaker.half_open_for,
-            check.duration("breaker.half_open_for", self.half_open_for, DAY)?,
-        );
+        set(&mut breaker.half_open_for, check.duration("breaker.half_open_for", self.half_open_for, DAY)?);
         Ok(())
     }
 }
@@ -229,28 +200,27 @@ impl Check<'_> {
         most: T,
     ) -> Result<Option<T>> {
         match value {
-            Some(value) if value < least || value > most => Err(self
-                .0
-                .invalid(key, format_args!("{value} is out of range: {least} to {most}"))),
+            Some(value) if value < least || value > most => {
+                Err(self.0.invalid(key, format_args!("{value} is out of range: {least} to {most}")))
+            }
             value => Ok(value),
         }
     }
 
     fn share(&self, key: &str, value: Option<f64>) -> Result<Option<f64>> {
         match value {
-            Some(value) if !(value > 0.0 && value <= 1.0) => Err(self
-                .0
-                .invalid(key, format_args!("{value} is not a share: above 0, up to 1"))),
+            Some(value) if !(value > 0.0 && value <= 1.0) => {
+                Err(self.0.invalid(key, format_args!("{value} is not a share: above 0, up to 1")))
+            }
             value => Ok(value),
         }
     }
 
     fn duration(&self, key: &str, value: Option<Duration>, most: Duration) -> Result<Option<Duration>> {
         match value {
-            Some(value) if value < MOMENT || value > most => Err(self.0.invalid(
-                key,
-                format_args!("{value:?} is out of range: {MOMENT:?} to {most:?}"),
-            )),
+            Some(value) if value < MOMENT || value > most => {
+                Err(self.0.invalid(key, format_args!("{value:?} is out of range: {MOMENT:?} to {most:?}")))
+            }
             value => Ok(value),
         }
     }
@@ -264,6 +234,7 @@ mod tests {
         PolicySettings::policy(
             &Section::new("cache.default.resilience", toml::from_str(text).unwrap()),
             Policy::default(),
+            &["get"],
         )
     }
 
@@ -272,6 +243,7 @@ mod tests {
         assert_eq!(policy("").unwrap(), Policy::default());
         assert_eq!(policy("enabled = false").unwrap(), Policy::off());
         assert_eq!(policy("breaker = { enabled = false }").unwrap().breaker, None);
+        assert!(policy("enabled = false\nbreaker = {}").unwrap().breaker.is_some());
     }
 
     #[test]
@@ -280,18 +252,13 @@ mod tests {
             ("max_attempts = 0", "max_attempts"),
             ("total_deadline = '2d'", "total_deadline"),
             ("breaker = { failure_rate = 1.5 }", "breaker.failure_rate"),
-            (
-                "breaker = { window = 10, minimum_calls = 11 }",
-                "breaker.minimum_calls",
-            ),
+            ("breaker = { window = 10, minimum_calls = 11 }", "breaker.minimum_calls"),
             ("operations.get.max_attempts = 99", "operations.get.max_attempts"),
+            ("operations.gett.max_attempts = 2", "operations.gett"),
             ("backoff_base = '1m'", "backoff_cap"),
         ] {
             let message = policy(text).unwrap_err().to_string();
-            assert!(
-                message.contains(&format!("cache.default.resilience.{key}")),
-                "{message}"
-            );
+            assert!(message.contains(&format!("cache.default.resilience.{key}")), "{message}");
         }
     }
 }

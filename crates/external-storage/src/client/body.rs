@@ -13,12 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Passes `body` on under the call's guard.
 pub(super) fn guarded(body: ByteStream, guard: CallGuard, idle: Duration) -> ByteStream {
-    ByteStream::new(Guarded {
-        body,
-        guard: Some(guard),
-        idle,
-        timer: None,
-    })
+    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None })
 }
 
 struct Guarded {

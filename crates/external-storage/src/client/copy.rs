@@ -26,8 +26,7 @@ impl StorageClient {
     ///
     /// `NotFound` if there is no source, and those of every call.
     pub async fn copy(&self, from: impl IntoKey, to: impl IntoKey) -> Result<PutReceipt> {
-        self.copy_with(&CopyRequest::new(from.into_key()?, to.into_key()?))
-            .await
+        self.copy_with(&CopyRequest::new(from.into_key()?, to.into_key()?)).await
     }
 
     /// Copies an object. Where the provider cannot (capability `copy` is then `Emulated`), the bytes pass through this
@@ -72,11 +71,7 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_copy(request))?;
         match self.service().copier() {
-            Some(copier) => {
-                self.pipeline()
-                    .run(operation, cx, |cx, _| copier.copy(cx, request))
-                    .await
-            }
+            Some(copier) => self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await,
             None => self.copy_through(cx, request).await,
         }
     }
@@ -130,9 +125,7 @@ impl StorageClient {
         attributes.headers = info.headers.clone();
         attributes.metadata = info.metadata.clone();
         if self.service().tags().is_some() && request.from_version.is_none() {
-            attributes.tags = self
-                .get_tags_call(cx, &GetTagsRequest::new(info.key.clone()))
-                .await?;
+            attributes.tags = self.get_tags_call(cx, &GetTagsRequest::new(info.key.clone())).await?;
         }
         Ok(attributes)
     }

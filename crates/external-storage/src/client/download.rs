@@ -41,13 +41,7 @@ impl DownloadRequest {
     /// Downloads all of `key`.
     #[must_use]
     pub fn new(key: ObjectKey) -> Self {
-        Self {
-            key,
-            range: None,
-            if_match: None,
-            version: None,
-            call: CallOptions::default(),
-        }
+        Self { key, range: None, if_match: None, version: None, call: CallOptions::default() }
     }
 
     /// Downloads a part only.
@@ -90,9 +84,7 @@ impl StorageClient {
     ///
     /// `NotFound`, `PayloadTooLarge`, `Corrupt`, and those of every call.
     pub async fn download(&self, key: impl IntoKey) -> Result<Bytes> {
-        let object = self
-            .download_stream(&DownloadRequest::new(key.into_key()?))
-            .await?;
+        let object = self.download_stream(&DownloadRequest::new(key.into_key()?)).await?;
         let limit = self.inner.settings.download_bytes_max;
         if object.info.size > limit {
             let error = Error::payload_too_large("the object is larger than the settings let a download be")
@@ -126,9 +118,7 @@ impl StorageClient {
             token: object.info.token.clone(),
             left: object.range.clone(),
             body: object.body,
-            hash: checksum
-                .map(|sum| Hasher::new(sum.kind()).map(|hasher| (hasher, sum)))
-                .transpose()?,
+            hash: checksum.map(|sum| Hasher::new(sum.kind()).map(|hasher| (hasher, sum))).transpose()?,
             failures: 0,
         };
         let body = stream::unfold(Some(resuming), |state| async move {
@@ -159,10 +149,7 @@ impl StorageClient {
             Some(range) => self.locate(GET, range.resolve(info.size))?,
             None => 0..info.size,
         };
-        let other = request
-            .if_match
-            .as_ref()
-            .is_some_and(|token| *token != info.token);
+        let other = request.if_match.as_ref().is_some_and(|token| *token != info.token);
         if other || range.end - range.start <= settings.download_part_bytes || !self.can("range") {
             return self.download_stream(request).await;
         }
@@ -246,9 +233,7 @@ impl Resuming {
         self.failures = 0;
         self.left.start += chunk.len() as u64;
         if self.left.start > self.left.end {
-            return self
-                .client
-                .locate(GET, Err(Error::corrupt("the body is longer than announced")));
+            return self.client.locate(GET, Err(Error::corrupt("the body is longer than announced")));
         }
         if let Some((hasher, _)) = &mut self.hash {
             hasher.update(&chunk);
@@ -267,14 +252,11 @@ impl Resuming {
     }
 
     async fn resume(&mut self, broken: Error) -> Result<()> {
-        let passing = matches!(
-            broken.kind(),
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt
-        ) && broken.retry() != Retry::Never;
+        let passing =
+            matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt)
+                && broken.retry() != Retry::Never;
         if !passing || self.failures >= self.client.inner.settings.resumes || !self.client.can("range") {
-            return self
-                .client
-                .locate(GET, Err(broken.with_context("resumed", self.failures)));
+            return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
         }
         tokio::time::sleep(RESUME_WAIT.saturating_mul(1 << self.failures.min(6))).await;
         self.failures += 1;
@@ -287,10 +269,9 @@ impl Resuming {
             return self.client.locate(GET, Err(changed(&object.info)));
         }
         if object.range != self.left {
-            return self.client.locate(
-                GET,
-                Err(Error::corrupt("the provider answered another range than asked")),
-            );
+            return self
+                .client
+                .locate(GET, Err(Error::corrupt("the provider answered another range than asked")));
         }
         self.body = object.body;
         Ok(())

@@ -33,8 +33,7 @@ impl StorageClient {
     /// `NotFound`, `Unsupported`, and those of every call.
     pub async fn get_tags(&self, key: impl IntoKey) -> Result<BTreeMap<String, String>> {
         let request = GetTagsRequest::new(key.into_key()?);
-        self.get_tags_call(&CallContext::new(&request.call), &request)
-            .await
+        self.get_tags_call(&CallContext::new(&request.call), &request).await
     }
 
     /// Gives an object exactly these tags.
@@ -44,8 +43,7 @@ impl StorageClient {
     /// `NotFound`, `InvalidArgument`, `Unsupported`, and those of every call.
     pub async fn put_tags(&self, key: impl IntoKey, tags: BTreeMap<String, String>) -> Result<()> {
         let request = PutTagsRequest::new(key.into_key()?, tags);
-        self.put_tags_call(&CallContext::new(&request.call), &request)
-            .await
+        self.put_tags_call(&CallContext::new(&request.call), &request).await
     }
 
     /// Every unfinished upload to keys that begin with `prefix`.
@@ -55,9 +53,7 @@ impl StorageClient {
             let (client, mut request) = (client.clone(), ListUploadsRequest::new(prefix.clone()));
             request.token = token;
             async move {
-                let page = client
-                    .list_uploads_call(&CallContext::new(&request.call), &request)
-                    .await?;
+                let page = client.list_uploads_call(&CallContext::new(&request.call), &request).await?;
                 Ok((page.uploads, page.next))
             }
         });
@@ -81,9 +77,7 @@ impl StorageClient {
             let (client, mut request) = (client.clone(), ListVersionsRequest::new(prefix.clone()));
             request.token = token;
             async move {
-                let page = client
-                    .list_versions_call(&CallContext::new(&request.call), &request)
-                    .await?;
+                let page = client.list_versions_call(&CallContext::new(&request.call), &request).await?;
                 Ok((page.versions, page.next))
             }
         });
@@ -97,8 +91,7 @@ impl StorageClient {
     /// `Unsupported`, and those of every call.
     pub async fn delete_version(&self, key: impl IntoKey, version: VersionId) -> Result<Deleted> {
         let request = DeleteVersionRequest::new(key.into_key()?, version);
-        self.delete_version_call(&CallContext::new(&request.call), &request)
-            .await
+        self.delete_version_call(&CallContext::new(&request.call), &request).await
     }
 
     /// Makes an old version the latest again.
@@ -108,8 +101,7 @@ impl StorageClient {
     /// `NotFound`, `Unsupported`, and those of every call.
     pub async fn restore_version(&self, key: impl IntoKey, version: VersionId) -> Result<PutReceipt> {
         let request = RestoreVersionRequest::new(key.into_key()?, version);
-        self.restore_version_call(&CallContext::new(&request.call), &request)
-            .await
+        self.restore_version_call(&CallContext::new(&request.call), &request).await
     }
 
     pub(super) async fn presign_call(
@@ -120,9 +112,7 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_presign(request))?;
         let facet = self.facet(operation, self.service().presigner(), "presign-get")?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| facet.presign(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| facet.presign(cx, request)).await
     }
 
     pub(super) async fn get_tags_call(
@@ -131,17 +121,13 @@ impl StorageClient {
         request: &GetTagsRequest,
     ) -> Result<BTreeMap<String, String>> {
         let facet = self.facet(request.operation(), self.service().tags(), "tags")?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| facet.get_tags(cx, request))
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.get_tags(cx, request)).await
     }
 
     pub(super) async fn put_tags_call(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {
         let facet = self.facet(request.operation(), self.service().tags(), "tags")?;
         self.locate(request.operation(), validate_tags(&request.tags))?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| facet.put_tags(cx, request))
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.put_tags(cx, request)).await
     }
 
     pub(super) async fn list_versions_call(
@@ -151,9 +137,7 @@ impl StorageClient {
     ) -> Result<VersionPage> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
         self.check_limit(request.operation(), request.limit)?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| facet.list_versions(cx, request))
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.list_versions(cx, request)).await
     }
 
     pub(super) async fn delete_version_call(
@@ -162,9 +146,7 @@ impl StorageClient {
         request: &DeleteVersionRequest,
     ) -> Result<Deleted> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| facet.delete_version(cx, request))
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.delete_version(cx, request)).await
     }
 
     pub(super) async fn restore_version_call(
@@ -173,11 +155,7 @@ impl StorageClient {
         request: &RestoreVersionRequest,
     ) -> Result<PutReceipt> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| {
-                facet.restore_version(cx, request)
-            })
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.restore_version(cx, request)).await
     }
 
     pub(super) async fn begin_call(
@@ -188,9 +166,7 @@ impl StorageClient {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_begin(request))?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| facet.begin_multipart(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| facet.begin_multipart(cx, request)).await
     }
 
     pub(super) async fn put_part_call(
@@ -200,14 +176,9 @@ impl StorageClient {
     ) -> Result<PartReceipt> {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
-        self.locate(
-            operation,
-            self.check_size(request.body.len() as u64, "part-bytes-max"),
-        )?;
+        self.locate(operation, self.check_size(request.body.len() as u64, "part-bytes-max"))?;
         let call = Call::new(operation).with_body(request.body.len() as u64);
-        self.pipeline()
-            .run(call, cx, |cx, _| facet.put_part(cx, request))
-            .await
+        self.pipeline().run(call, cx, |cx, _| facet.put_part(cx, request)).await
     }
 
     pub(super) async fn complete_call(
@@ -218,18 +189,12 @@ impl StorageClient {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_complete(request))?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| facet.complete_multipart(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| facet.complete_multipart(cx, request)).await
     }
 
     pub(super) async fn abort_call(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
         let facet = self.facet(request.operation(), self.service().multipart(), "multipart")?;
-        self.pipeline()
-            .run(request.operation(), cx, |cx, _| {
-                facet.abort_multipart(cx, request)
-            })
-            .await
+        self.pipeline().run(request.operation(), cx, |cx, _| facet.abort_multipart(cx, request)).await
     }
 
     pub(super) async fn list_uploads_call(
@@ -243,17 +208,12 @@ impl StorageClient {
             return self.locate(operation, Err(Error::unsupported("list-uploads")));
         }
         self.check_limit(operation, request.limit)?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| facet.list_uploads(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| facet.list_uploads(cx, request)).await
     }
 
     fn check_limit(&self, operation: Operation, limit: Option<usize>) -> Result<()> {
         if limit == Some(0) {
-            return self.locate(
-                operation,
-                Err(Error::invalid_argument("a page holds at least one entry")),
-            );
+            return self.locate(operation, Err(Error::invalid_argument("a page holds at least one entry")));
         }
         Ok(())
     }

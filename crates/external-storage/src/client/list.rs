@@ -38,14 +38,12 @@ impl StorageClient {
     ///
     /// It ends with the first error.
     pub fn list(&self, prefix: impl Into<String>) -> BoxStream<'static, Result<ListEntry>> {
-        let objects = self
-            .list_with(ListRequest::new(prefix))
-            .try_filter_map(|item| async move {
-                match item {
-                    ListItem::Object(entry) => Ok(Some(entry)),
-                    ListItem::Prefix(_) => Ok(None),
-                }
-            });
+        let objects = self.list_with(ListRequest::new(prefix)).try_filter_map(|item| async move {
+            match item {
+                ListItem::Object(entry) => Ok(Some(entry)),
+                ListItem::Prefix(_) => Ok(None),
+            }
+        });
         objects.boxed()
     }
 
@@ -77,10 +75,7 @@ impl StorageClient {
                 }
             }
         });
-        pages
-            .map_ok(|page| stream::iter(in_order(page).into_iter().map(Ok)))
-            .try_flatten()
-            .boxed()
+        pages.map_ok(|page| stream::iter(in_order(page).into_iter().map(Ok))).try_flatten().boxed()
     }
 
     /// One page of a listing.
@@ -89,16 +84,13 @@ impl StorageClient {
     ///
     /// `InvalidArgument`, `Unsupported`, and those of every call.
     pub async fn list_page(&self, request: &ListRequest) -> Result<ListPage> {
-        self.list_page_call(&CallContext::new(&request.call), request)
-            .await
+        self.list_page_call(&CallContext::new(&request.call), request).await
     }
 
     pub(super) async fn list_page_call(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
         let operation = request.operation();
         self.locate(operation, self.check_list(request))?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| self.service().list_page(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| self.service().list_page(cx, request)).await
     }
 }
 
@@ -107,10 +99,7 @@ fn in_order(page: ListPage) -> Vec<ListItem> {
     let mut items = Vec::with_capacity(page.objects.len() + page.prefixes.len());
     let mut prefixes = VecDeque::from(page.prefixes);
     for object in page.objects {
-        while prefixes
-            .front()
-            .is_some_and(|prefix| prefix.as_str() < object.key.as_str())
-        {
+        while prefixes.front().is_some_and(|prefix| prefix.as_str() < object.key.as_str()) {
             items.extend(prefixes.pop_front().map(ListItem::Prefix));
         }
         items.push(ListItem::Object(object));
@@ -131,18 +120,13 @@ where
         let page = token.clone().map(&turn);
         async move {
             match page?.await {
-                Ok((_, next)) if next.is_some() && Some(&next) == token.as_ref() => Some((
-                    Err(Error::corrupt(
-                        "the provider answered the token of the page itself",
-                    )),
-                    None,
-                )),
+                Ok((_, next)) if next.is_some() && Some(&next) == token.as_ref() => {
+                    Some((Err(Error::corrupt("the provider answered the token of the page itself")), None))
+                }
                 Ok((entries, next)) => Some((Ok(entries), next.map(Some))),
                 Err(error) => Some((Err(error), None)),
             }
         }
     });
-    pages
-        .map_ok(|entries| stream::iter(entries.into_iter().map(Ok)))
-        .try_flatten()
+    pages.map_ok(|entries| stream::iter(entries.into_iter().map(Ok))).try_flatten()
 }

@@ -80,16 +80,7 @@ impl StorageClient {
     ) -> Self {
         let info = declare(&*service);
         let budget = Budget::new(settings.upload_budget_bytes, &context);
-        Self {
-            inner: Arc::new(Inner {
-                service,
-                pipeline,
-                settings,
-                info,
-                budget,
-                context,
-            }),
-        }
+        Self { inner: Arc::new(Inner { service, pipeline, settings, info, budget, context }) }
     }
 
     /// The same client with another policy. Breaker, clean-up and counts start anew.
@@ -112,12 +103,7 @@ impl StorageClient {
     pub fn with_settings(self, settings: StorageSettings) -> Result<Self> {
         settings.check()?;
         let inner = &self.inner;
-        Ok(Self::assemble(
-            inner.service.clone(),
-            inner.pipeline.clone(),
-            settings,
-            inner.context.clone(),
-        ))
+        Ok(Self::assemble(inner.service.clone(), inner.pipeline.clone(), settings, inner.context.clone()))
     }
 
     /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.
@@ -125,24 +111,14 @@ impl StorageClient {
     pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
         let inner = &self.inner;
         let pipeline = inner.pipeline.clone().with_observer(observer);
-        Self::assemble(
-            inner.service.clone(),
-            pipeline,
-            inner.settings.clone(),
-            inner.context.clone(),
-        )
+        Self::assemble(inner.service.clone(), pipeline, inner.settings.clone(), inner.context.clone())
     }
 
     /// The same client, sharing the process-wide upload budget of `context`.
     #[must_use]
     pub fn with_context(self, context: &BuildContext) -> Self {
         let inner = &self.inner;
-        Self::assemble(
-            inner.service.clone(),
-            inner.pipeline.clone(),
-            inner.settings.clone(),
-            context.clone(),
-        )
+        Self::assemble(inner.service.clone(), inner.pipeline.clone(), inner.settings.clone(), context.clone())
     }
 
     /// Who the provider is, where it points, what it and this client can do.
@@ -175,10 +151,7 @@ impl StorageClient {
     ///
     /// What the provider says; `Unsupported` where the vendor has no harmless call.
     pub async fn probe(&self) -> Result<()> {
-        self.inner
-            .pipeline
-            .probe(&*self.inner.service, &CallContext::default())
-            .await
+        self.inner.pipeline.probe(&*self.inner.service, &CallContext::default()).await
     }
 
     /// Refuses new calls, waits for running ones and for clean-ups, closes the provider; all within `within`.
@@ -208,10 +181,7 @@ fn declare(service: &dyn StorageService) -> ProviderInfo {
     };
     capabilities = emulate(capabilities, "copy");
     // What the destination's precondition needs is what a put's does.
-    for (id, needs) in [
-        ("copy-create-only", "create-only"),
-        ("copy-compare-and-swap", "compare-and-swap"),
-    ] {
+    for (id, needs) in [("copy-create-only", "create-only"), ("copy-compare-and-swap", "compare-and-swap")] {
         if service.copier().is_none() && storage::supports(service, needs).is_supported() {
             capabilities = emulate(capabilities, id);
         }
@@ -222,12 +192,7 @@ fn declare(service: &dyn StorageService) -> ProviderInfo {
 impl From<Arc<dyn StorageService>> for StorageClient {
     fn from(service: Arc<dyn StorageService>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
-        Self::assemble(
-            service,
-            pipeline,
-            StorageSettings::default(),
-            BuildContext::default(),
-        )
+        Self::assemble(service, pipeline, StorageSettings::default(), BuildContext::default())
     }
 }
 
@@ -298,7 +263,7 @@ impl Domain for StorageClient {
     }
 
     fn operations() -> &'static [&'static str] {
-        external_core::storage::OPERATIONS
+        storage::OPERATIONS
     }
 
     fn settings_schema() -> String {

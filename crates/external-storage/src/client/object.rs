@@ -51,9 +51,7 @@ impl StorageClient {
     ///
     /// `NotFound`, and those of every call.
     pub async fn get(&self, key: impl IntoKey) -> Result<ObjectBody> {
-        self.get_with(&GetRequest::new(key.into_key()?))
-            .await?
-            .into_object()
+        self.get_with(&GetRequest::new(key.into_key()?)).await?.into_object()
     }
 
     /// Reads an object or a part of it; the body streams.
@@ -121,27 +119,15 @@ impl StorageClient {
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<(ObjectKey, Result<Deleted>)>> {
-        let keys = keys
-            .into_iter()
-            .map(IntoKey::into_key)
-            .collect::<Result<Vec<_>>>()?;
+        let keys = keys.into_iter().map(IntoKey::into_key).collect::<Result<Vec<_>>>()?;
         if !self.can("delete-batch") {
             let one = |key: ObjectKey| async move {
                 let deleted = self.delete_with(&DeleteRequest::new(key.clone())).await;
                 (key, deleted)
             };
-            return Ok(stream::iter(keys)
-                .map(one)
-                .buffered(SINGLE_DELETES)
-                .collect()
-                .await);
+            return Ok(stream::iter(keys).map(one).buffered(SINGLE_DELETES).collect().await);
         }
-        let most = self
-            .info()
-            .capabilities()
-            .get_limit("delete-batch-max")
-            .unwrap_or(1000)
-            .max(1);
+        let most = self.info().capabilities().get_limit("delete-batch-max").unwrap_or(1000).max(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut results = Vec::with_capacity(keys.len());
         for batch in keys.chunks(most) {
@@ -159,9 +145,7 @@ impl StorageClient {
     }
 
     pub(super) fn guess(&self, key: &ObjectKey) -> String {
-        content_type::guess(key.as_str())
-            .unwrap_or("application/octet-stream")
-            .to_owned()
+        content_type::guess(key.as_str()).unwrap_or("application/octet-stream").to_owned()
     }
 
     /// The checksum to send with `body`: the given one, verified here, since nobody can mend the caller's bytes; else
@@ -173,12 +157,7 @@ impl StorageClient {
             }
             return Ok(Some(given));
         }
-        let kind = self
-            .inner
-            .settings
-            .checksum
-            .kind()
-            .filter(|_| self.can("checksum"));
+        let kind = self.inner.settings.checksum.kind().filter(|_| self.can("checksum"));
         kind.map(|kind| checksum::of(kind, body)).transpose()
     }
 
@@ -186,18 +165,14 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_put(request))?;
         let call = Call::new(operation).with_body(request.body.len() as u64);
-        self.pipeline()
-            .run(call, cx, |cx, _| self.service().put(cx, request))
-            .await
+        self.pipeline().run(call, cx, |cx, _| self.service().put(cx, request)).await
     }
 
     pub(super) async fn get_call(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
         let operation = request.operation();
         self.locate(operation, self.check_get(request))?;
-        let (result, guard) = self
-            .pipeline()
-            .run_streaming(operation, cx, |cx, _| self.service().get(cx, request))
-            .await?;
+        let (result, guard) =
+            self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await?;
         match result {
             GetResult::Object(mut object) => {
                 object.body = body::guarded(object.body, guard, self.inner.settings.idle_timeout);
@@ -213,17 +188,13 @@ impl StorageClient {
     pub(super) async fn head_call(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
         let operation = request.operation();
         self.locate(operation, self.check_head(request))?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| self.service().head(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| self.service().head(cx, request)).await
     }
 
     pub(super) async fn delete_call(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
         let operation = request.operation();
         self.locate(operation, self.check_delete(request))?;
-        self.pipeline()
-            .run(operation, cx, |cx, _| self.service().delete(cx, request))
-            .await
+        self.pipeline().run(operation, cx, |cx, _| self.service().delete(cx, request)).await
     }
 
     pub(super) async fn delete_batch_call(
@@ -232,24 +203,17 @@ impl StorageClient {
         request: &DeleteBatchRequest,
     ) -> Result<Vec<Result<Deleted>>> {
         let operation = request.operation();
-        let supported = self
-            .can("delete-batch")
-            .then_some(())
-            .ok_or_else(|| Error::unsupported("delete-batch"));
+        let supported =
+            self.can("delete-batch").then_some(()).ok_or_else(|| Error::unsupported("delete-batch"));
         self.locate(operation, supported)?;
-        let results = self
-            .pipeline()
-            .run(operation, cx, |cx, _| self.service().delete_batch(cx, request))
-            .await?;
+        let results =
+            self.pipeline().run(operation, cx, |cx, _| self.service().delete_batch(cx, request)).await?;
         if results.len() != request.keys.len() {
             let error = Error::corrupt("the provider answered another number of results than keys")
                 .with_context("keys", request.keys.len())
                 .with_context("results", results.len());
             return self.locate(operation, Err(error));
         }
-        Ok(results
-            .into_iter()
-            .map(|result| self.locate(operation, result))
-            .collect())
+        Ok(results.into_iter().map(|result| self.locate(operation, result)).collect())
     }
 }

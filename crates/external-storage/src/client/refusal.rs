@@ -60,14 +60,8 @@ impl StorageClient {
     }
 
     pub(super) fn check_get(&self, request: &GetRequest) -> Result<()> {
-        self.need(
-            matches!(request.range, Some(ByteRange::Suffix(_))),
-            "suffix-range",
-        )?;
-        self.need(
-            matches!(request.range, Some(ByteRange::From(_) | ByteRange::Within { .. })),
-            "range",
-        )?;
+        self.need(matches!(request.range, Some(ByteRange::Suffix(_))), "suffix-range")?;
+        self.need(matches!(request.range, Some(ByteRange::From(_) | ByteRange::Within { .. })), "range")?;
         self.need(request.if_match.is_some(), "if-match")?;
         self.need(request.if_none_match.is_some(), "if-none-match")?;
         self.need(request.version.is_some(), "versions")
@@ -99,11 +93,7 @@ impl StorageClient {
 
     /// Asked before an upload begins, since its precondition is sent at its end.
     pub(super) fn check_multipart_precondition(&self, precondition: &Precondition) -> Result<()> {
-        self.check_precondition(
-            precondition,
-            "multipart-create-only",
-            "multipart-compare-and-swap",
-        )
+        self.check_precondition(precondition, "multipart-create-only", "multipart-compare-and-swap")
     }
 
     pub(super) fn check_copy(&self, request: &CopyRequest) -> Result<()> {
@@ -123,12 +113,12 @@ impl StorageClient {
 
     pub(super) fn check_size(&self, bytes: u64, limit: &'static str) -> Result<()> {
         match self.info().capabilities().get_limit(limit) {
-            Some(most) if bytes > most => Err(Error::payload_too_large(
-                "more bytes than the provider takes at once",
-            )
-            .with_effect(external_core::Effect::NotSent)
-            .with_context("bytes", bytes)
-            .with_context("limit", most)),
+            Some(most) if bytes > most => {
+                Err(Error::payload_too_large("more bytes than the provider takes at once")
+                    .with_effect(external_core::Effect::NotSent)
+                    .with_context("bytes", bytes)
+                    .with_context("limit", most))
+            }
             _ => Ok(()),
         }
     }

@@ -118,20 +118,12 @@ impl Faulty {
 
     /// How often an operation was called.
     pub(super) fn calls(&self, operation: &str) -> usize {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(operation)
-            .copied()
-            .unwrap_or(0)
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
     }
 
     /// The most parts that were under way at a time, and the most bytes of them.
     pub(super) fn most_parts(&self) -> (usize, usize) {
-        (
-            self.parts.most.load(Ordering::SeqCst),
-            self.bytes.most.load(Ordering::SeqCst),
-        )
+        (self.parts.most.load(Ordering::SeqCst), self.bytes.most.load(Ordering::SeqCst))
     }
 
     fn count(&self, operation: &'static str) -> Fault {
@@ -164,9 +156,7 @@ impl Faulty {
     }
 
     fn multipart_of(&self) -> Result<&dyn MultipartStorage> {
-        self.inner
-            .multipart()
-            .ok_or_else(|| Error::unsupported("multipart"))
+        self.inner.multipart().ok_or_else(|| Error::unsupported("multipart"))
     }
 }
 
@@ -204,10 +194,9 @@ impl StorageService for Faulty {
         let whole = object.body.collect(u64::MAX).await?;
         let first = |bytes: usize| Ok(whole.slice(..bytes.min(length)));
         object.body = match fault {
-            Fault::Breaks(bytes) => ByteStream::new(stream::iter([
-                first(bytes),
-                Err(Error::unavailable("the connection broke")),
-            ])),
+            Fault::Breaks(bytes) => {
+                ByteStream::new(stream::iter([first(bytes), Err(Error::unavailable("the connection broke"))]))
+            }
             Fault::Stalls(bytes) => ByteStream::new(stream::iter([first(bytes)]).chain(stream::pending())),
             Fault::Damaged => {
                 let mut bytes = whole.to_vec();
@@ -217,11 +206,7 @@ impl StorageService for Faulty {
                 ByteStream::from_bytes(bytes.into())
             }
             _ => ByteStream::new(stream::iter(
-                whole
-                    .chunks(1000)
-                    .map(Bytes::copy_from_slice)
-                    .map(Ok)
-                    .collect::<Vec<_>>(),
+                whole.chunks(1000).map(Bytes::copy_from_slice).map(Ok).collect::<Vec<_>>(),
             )),
         };
         Ok(GetResult::Object(object))
@@ -240,8 +225,7 @@ impl StorageService for Faulty {
         cx: &CallContext,
         request: &DeleteBatchRequest,
     ) -> Result<Vec<Result<Deleted>>> {
-        self.pass(cx, "delete_batch", self.inner.delete_batch(cx, request))
-            .await
+        self.pass(cx, "delete_batch", self.inner.delete_batch(cx, request)).await
     }
 
     async fn list_page(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
@@ -273,20 +257,13 @@ impl MultipartStorage for Faulty {
         cx: &CallContext,
         request: &BeginMultipartRequest,
     ) -> Result<MultipartUpload> {
-        self.pass(
-            cx,
-            "begin_multipart",
-            self.multipart_of()?.begin_multipart(cx, request),
-        )
-        .await
+        self.pass(cx, "begin_multipart", self.multipart_of()?.begin_multipart(cx, request)).await
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
         self.parts.add(1);
         self.bytes.add(request.body.len());
-        let put = self
-            .pass(cx, "put_part", self.multipart_of()?.put_part(cx, request))
-            .await;
+        let put = self.pass(cx, "put_part", self.multipart_of()?.put_part(cx, request)).await;
         self.parts.now.fetch_sub(1, Ordering::SeqCst);
         self.bytes.now.fetch_sub(request.body.len(), Ordering::SeqCst);
         put
@@ -297,21 +274,11 @@ impl MultipartStorage for Faulty {
         cx: &CallContext,
         request: &CompleteMultipartRequest,
     ) -> Result<PutReceipt> {
-        self.pass(
-            cx,
-            "complete_multipart",
-            self.multipart_of()?.complete_multipart(cx, request),
-        )
-        .await
+        self.pass(cx, "complete_multipart", self.multipart_of()?.complete_multipart(cx, request)).await
     }
 
     async fn abort_multipart(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
-        self.pass(
-            cx,
-            "abort_multipart",
-            self.multipart_of()?.abort_multipart(cx, request),
-        )
-        .await
+        self.pass(cx, "abort_multipart", self.multipart_of()?.abort_multipart(cx, request)).await
     }
 
     async fn list_uploads(&self, cx: &CallContext, request: &ListUploadsRequest) -> Result<UploadPage> {
@@ -330,18 +297,10 @@ impl CopyStorage for Faulty {
 #[async_trait]
 impl TagStorage for Faulty {
     async fn get_tags(&self, cx: &CallContext, request: &GetTagsRequest) -> Result<BTreeMap<String, String>> {
-        self.inner
-            .tags()
-            .ok_or_else(|| Error::unsupported("tags"))?
-            .get_tags(cx, request)
-            .await
+        self.inner.tags().ok_or_else(|| Error::unsupported("tags"))?.get_tags(cx, request).await
     }
 
     async fn put_tags(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {
-        self.inner
-            .tags()
-            .ok_or_else(|| Error::unsupported("tags"))?
-            .put_tags(cx, request)
-            .await
+        self.inner.tags().ok_or_else(|| Error::unsupported("tags"))?.put_tags(cx, request).await
     }
 }

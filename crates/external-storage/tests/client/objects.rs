@@ -36,11 +36,7 @@ fn defaults() -> Vec<Clause<S>> {
                 ] {
                     storage.put(case.name(name), "x").await?;
                     let head = storage.head(case.name(name)).await?;
-                    ensure_eq(
-                        "the content type",
-                        &head.headers.content_type.as_deref(),
-                        &Some(expected),
-                    )?;
+                    ensure_eq("the content type", &head.headers.content_type.as_deref(), &Some(expected))?;
                 }
                 let stated = PutRequest::new(key(case, "b.png")?, "x").with_content_type("text/x-own");
                 storage.put_with(stated).await?;
@@ -60,11 +56,7 @@ fn defaults() -> Vec<Clause<S>> {
                 let storage = client(&Faulty::new(case.bare()?).shared())?;
                 storage.put(case.name("k"), "123456789").await?;
                 let head = storage.head(case.name("k")).await?;
-                ensure_eq(
-                    "the stored checksum",
-                    &head.checksum,
-                    &Some(Checksum::Crc32c(0xe306_9283)),
-                )?;
+                ensure_eq("the stored checksum", &head.checksum, &Some(Checksum::Crc32c(0xe306_9283)))?;
             }
         )
         .of_client(),
@@ -88,55 +80,29 @@ fn defaults() -> Vec<Clause<S>> {
             "A key that holds nothing is `false`, not an error; any other failure is an error.",
             |case: S| {
                 let refuse = |operation: &str, number| {
-                    if operation == "head" && number == 3 {
-                        Fault::Refused
-                    } else {
-                        Fault::None
-                    }
+                    if operation == "head" && number == 3 { Fault::Refused } else { Fault::None }
                 };
                 let storage = client(&Faulty::new(case.bare()?).with_plan(refuse).shared())?;
                 ensure_eq("a free key", &storage.exists(case.name("k")).await?, &false)?;
                 storage.put(case.name("k"), "x").await?;
                 ensure_eq("an object", &storage.exists(case.name("k")).await?, &true)?;
-                ensure_error(
-                    "a refusal",
-                    storage.exists(case.name("k")).await,
-                    ErrorKind::PermissionDenied,
-                )?;
-                ensure_error(
-                    "no key",
-                    storage.exists("a/../b").await,
-                    ErrorKind::InvalidArgument,
-                )?;
+                ensure_error("a refusal", storage.exists(case.name("k")).await, ErrorKind::PermissionDenied)?;
+                ensure_error("no key", storage.exists("a/../b").await, ErrorKind::InvalidArgument)?;
             }
         )
         .of_client(),
-        clause!(
-            "storage.short.1",
-            "`upload` answers the provider's location and the key.",
-            |case: S| {
-                let storage = StorageClient::from(case.bare()?);
-                let location = storage
-                    .upload(&b"hello"[..], case.name("a.txt"), "text/plain")
-                    .await?;
-                ensure_eq(
-                    "the location",
-                    &location,
-                    &format!("{}/{}", storage.info().location(), case.name("a.txt")),
-                )?;
-                ensure_eq(
-                    "the bytes",
-                    &storage.download(case.name("a.txt")).await?,
-                    &Bytes::from("hello"),
-                )?;
-                let head = storage.head(case.name("a.txt")).await?;
-                ensure_eq(
-                    "the content type",
-                    &head.headers.content_type.as_deref(),
-                    &Some("text/plain"),
-                )?;
-            }
-        )
+        clause!("storage.short.1", "`upload` answers the provider's location and the key.", |case: S| {
+            let storage = StorageClient::from(case.bare()?);
+            let location = storage.upload(&b"hello"[..], case.name("a.txt"), "text/plain").await?;
+            ensure_eq(
+                "the location",
+                &location,
+                &format!("{}/{}", storage.info().location(), case.name("a.txt")),
+            )?;
+            ensure_eq("the bytes", &storage.download(case.name("a.txt")).await?, &Bytes::from("hello"))?;
+            let head = storage.head(case.name("a.txt")).await?;
+            ensure_eq("the content type", &head.headers.content_type.as_deref(), &Some("text/plain"))?;
+        })
         .of_client(),
         clause!(
             "storage.short.2",
@@ -146,40 +112,30 @@ fn defaults() -> Vec<Clause<S>> {
                 storage.put(case.name("k"), "x").await?;
                 ensure(storage.delete(case.name("k")).await?, "true", "false")?;
                 ensure(storage.delete(case.name("k")).await?, "true again", "false")?;
-                ensure_error(
-                    "a download",
-                    storage.download(case.name("k")).await,
-                    ErrorKind::NotFound,
-                )?;
+                ensure_error("a download", storage.download(case.name("k")).await, ErrorKind::NotFound)?;
             }
         )
         .of_client(),
-        clause!(
-            "storage.short.3",
-            "`get_url` answers a URL that opens without credentials.",
-            |case: S| {
-                let storage = StorageClient::from(case.bare()?);
-                storage.put(case.name("a b.txt"), "linked").await?;
-                let url = storage
-                    .get_url(case.name("a b.txt"), Duration::from_secs(60))
-                    .await?;
-                let answer = fetch(&url)
-                    .await
-                    .map_err(|error| external_contract::Finding::failed("an answer", error.to_string()))?;
-                ensure(
-                    answer.starts_with("HTTP/1.1 200"),
-                    "status 200",
-                    answer.lines().next().unwrap_or_default(),
-                )?;
-                ensure(answer.ends_with("\r\n\r\nlinked"), "the object", &answer)?;
-                let forged = fetch(&url.replace("a%20b", "a%20c")).await.unwrap_or_default();
-                ensure(
-                    forged.starts_with("HTTP/1.1 403"),
-                    "status 403",
-                    forged.lines().next().unwrap_or_default(),
-                )?;
-            }
-        )
+        clause!("storage.short.3", "`get_url` answers a URL that opens without credentials.", |case: S| {
+            let storage = StorageClient::from(case.bare()?);
+            storage.put(case.name("a b.txt"), "linked").await?;
+            let url = storage.get_url(case.name("a b.txt"), Duration::from_secs(60)).await?;
+            let answer = fetch(&url)
+                .await
+                .map_err(|error| external_contract::Finding::failed("an answer", error.to_string()))?;
+            ensure(
+                answer.starts_with("HTTP/1.1 200"),
+                "status 200",
+                answer.lines().next().unwrap_or_default(),
+            )?;
+            ensure(answer.ends_with("\r\n\r\nlinked"), "the object", &answer)?;
+            let forged = fetch(&url.replace("a%20b", "a%20c")).await.unwrap_or_default();
+            ensure(
+                forged.starts_with("HTTP/1.1 403"),
+                "status 403",
+                forged.lines().next().unwrap_or_default(),
+            )?;
+        })
         .of_client()
         .capability(
             "presign-get",
@@ -194,10 +150,7 @@ fn defaults() -> Vec<Clause<S>> {
 
 /// What a plain HTTP client sees.
 async fn fetch(url: &str) -> std::io::Result<String> {
-    let (host, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .unwrap_or_default();
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
     let mut stream = tokio::net::TcpStream::connect(host).await?;
     stream
         .write_all(format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
@@ -266,106 +219,61 @@ fn many() -> Vec<Clause<S>> {
 
 fn copies() -> Vec<Clause<S>> {
     vec![
-        clause!(
-            "storage.client_copy.1",
-            "An emulated copy promises what a native one does.",
-            |case: S| {
-                let faulty = Faulty::new(case.bare()?).without("copy").shared();
-                let storage = client(&faulty)?;
-                let grade = storage.supports("copy");
-                ensure(
-                    matches!(grade, Capability::Emulated(_)),
-                    "copy is declared as emulated",
-                    grade,
-                )?;
-                let attributes = ObjectAttributes::new()
-                    .with_content_type("text/x-own")
-                    .with_user_metadata("owner", "Ada")
-                    .with_tag("team", "one");
-                let body = super::pattern(20_000);
-                storage
-                    .put_with(PutRequest::new(key(case, "from")?, body.clone()).with_attributes(attributes))
-                    .await?;
-                storage.copy(case.name("from"), case.name("to")).await?;
-                let (from, to) = (
-                    storage.head(case.name("from")).await?,
-                    storage.head(case.name("to")).await?,
-                );
-                ensure_eq("the bytes", &storage.download(case.name("to")).await?, &body)?;
-                ensure_eq("the headers", &to.headers, &from.headers)?;
-                ensure_eq("the metadata", &to.metadata, &from.metadata)?;
-                ensure_eq("the checksum", &to.checksum, &from.checksum)?;
-                ensure_eq(
-                    "the tags",
-                    &storage.get_tags(case.name("to")).await?,
-                    &storage.get_tags(case.name("from")).await?,
-                )?;
+        clause!("storage.client_copy.1", "An emulated copy promises what a native one does.", |case: S| {
+            let faulty = Faulty::new(case.bare()?).without("copy").shared();
+            let storage = client(&faulty)?;
+            let grade = storage.supports("copy");
+            ensure(matches!(grade, Capability::Emulated(_)), "copy is declared as emulated", grade)?;
+            let attributes = ObjectAttributes::new()
+                .with_content_type("text/x-own")
+                .with_user_metadata("owner", "Ada")
+                .with_tag("team", "one");
+            let body = super::pattern(20_000);
+            storage
+                .put_with(PutRequest::new(key(case, "from")?, body.clone()).with_attributes(attributes))
+                .await?;
+            storage.copy(case.name("from"), case.name("to")).await?;
+            let (from, to) = (storage.head(case.name("from")).await?, storage.head(case.name("to")).await?);
+            ensure_eq("the bytes", &storage.download(case.name("to")).await?, &body)?;
+            ensure_eq("the headers", &to.headers, &from.headers)?;
+            ensure_eq("the metadata", &to.metadata, &from.metadata)?;
+            ensure_eq("the checksum", &to.checksum, &from.checksum)?;
+            ensure_eq(
+                "the tags",
+                &storage.get_tags(case.name("to")).await?,
+                &storage.get_tags(case.name("from")).await?,
+            )?;
 
-                let copy = || {
-                    Ok::<_, external_contract::Finding>(CopyRequest::new(
-                        key(case, "from")?,
-                        key(case, "to")?,
-                    ))
-                };
-                let create = copy()?.with_precondition(Precondition::Absent);
-                ensure_error(
-                    "create-only",
-                    storage.copy_with(&create).await,
-                    ErrorKind::AlreadyExists,
-                )?;
-                let stale = copy()?.with_if_match(VersionToken::new("stale"));
-                ensure_error(
-                    "a stale source",
-                    storage.copy_with(&stale).await,
-                    ErrorKind::Conflict,
-                )?;
-                let missing = CopyRequest::new(key(case, "missing")?, key(case, "to")?);
-                ensure_error(
-                    "no source",
-                    storage.copy_with(&missing).await,
-                    ErrorKind::NotFound,
-                )?;
-                let own = CopyRequest::new(key(case, "from")?, key(case, "from")?);
-                ensure_error(
-                    "onto itself",
-                    storage.copy_with(&own).await,
-                    ErrorKind::InvalidArgument,
-                )?;
-                let replaced =
-                    copy()?.with_replace_attributes(ObjectAttributes::new().with_content_type("text/x-new"));
-                storage.copy_with(&replaced).await?;
-                let to = storage.head(case.name("to")).await?;
-                ensure_eq(
-                    "the new content type",
-                    &to.headers.content_type.as_deref(),
-                    &Some("text/x-new"),
-                )?;
-                ensure_eq("the metadata", &to.metadata.len(), &0)?;
-                ensure_eq("the copies asked of the provider", &faulty.calls("copy"), &0)?;
-            }
-        )
+            let copy = || {
+                Ok::<_, external_contract::Finding>(CopyRequest::new(key(case, "from")?, key(case, "to")?))
+            };
+            let create = copy()?.with_precondition(Precondition::Absent);
+            ensure_error("create-only", storage.copy_with(&create).await, ErrorKind::AlreadyExists)?;
+            let stale = copy()?.with_if_match(VersionToken::new("stale"));
+            ensure_error("a stale source", storage.copy_with(&stale).await, ErrorKind::Conflict)?;
+            let missing = CopyRequest::new(key(case, "missing")?, key(case, "to")?);
+            ensure_error("no source", storage.copy_with(&missing).await, ErrorKind::NotFound)?;
+            let own = CopyRequest::new(key(case, "from")?, key(case, "from")?);
+            ensure_error("onto itself", storage.copy_with(&own).await, ErrorKind::InvalidArgument)?;
+            let replaced =
+                copy()?.with_replace_attributes(ObjectAttributes::new().with_content_type("text/x-new"));
+            storage.copy_with(&replaced).await?;
+            let to = storage.head(case.name("to")).await?;
+            ensure_eq("the new content type", &to.headers.content_type.as_deref(), &Some("text/x-new"))?;
+            ensure_eq("the metadata", &to.metadata.len(), &0)?;
+            ensure_eq("the copies asked of the provider", &faulty.calls("copy"), &0)?;
+        })
         .of_client(),
         clause!(
             "storage.rename.1",
             "Afterwards the object is at the new key and no longer at the old one.",
             |case: S| {
-                for faulty in [
-                    Faulty::new(case.bare()?),
-                    Faulty::new(case.bare()?).without("copy"),
-                ] {
+                for faulty in [Faulty::new(case.bare()?), Faulty::new(case.bare()?).without("copy")] {
                     let storage = client(&faulty.shared())?;
                     storage.put(case.name("old"), "x").await?;
                     storage.rename(case.name("old"), case.name("new")).await?;
-                    ensure(
-                        !storage.exists(case.name("old")).await?,
-                        "nothing at the old key",
-                        "an object",
-                    )?;
-                    ensure_eq(
-                        "the object",
-                        &storage.download(case.name("new")).await?,
-                        &Bytes::from("x"),
-                    )?;
+                    ensure(!storage.exists(case.name("old")).await?, "nothing at the old key", "an object")?;
+                    ensure_eq("the object", &storage.download(case.name("new")).await?, &Bytes::from("x"))?;
                     ensure_error(
                         "no source",
                         storage.rename(case.name("old"), case.name("new")).await,
@@ -386,11 +294,7 @@ fn copies() -> Vec<Clause<S>> {
                     storage.rename(case.name("k"), case.name("k")).await,
                     ErrorKind::InvalidArgument,
                 )?;
-                ensure_eq(
-                    "the object",
-                    &storage.download(case.name("k")).await?,
-                    &Bytes::from("x"),
-                )?;
+                ensure_eq("the object", &storage.download(case.name("k")).await?, &Bytes::from("x"))?;
             }
         )
         .of_client(),
@@ -399,11 +303,7 @@ fn copies() -> Vec<Clause<S>> {
             "A source written to in between is kept, and the rename is `Conflict`.",
             |case: S| {
                 let slow = |operation: &str, _| {
-                    if operation == "delete" {
-                        Fault::Slow(Duration::from_millis(200))
-                    } else {
-                        Fault::None
-                    }
+                    if operation == "delete" { Fault::Slow(Duration::from_millis(200)) } else { Fault::None }
                 };
                 let storage = client(&Faulty::new(case.bare()?).with_plan(slow).shared())?;
                 storage.put(case.name("old"), "x").await?;
@@ -416,11 +316,7 @@ fn copies() -> Vec<Clause<S>> {
                         .await;
                 written?;
                 ensure_error("the rename", renamed, ErrorKind::Conflict)?;
-                ensure_eq(
-                    "the source",
-                    &storage.download(case.name("old")).await?,
-                    &Bytes::from("newer"),
-                )?;
+                ensure_eq("the source", &storage.download(case.name("old")).await?, &Bytes::from("newer"))?;
             }
         )
         .of_client(),

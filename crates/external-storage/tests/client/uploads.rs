@@ -156,18 +156,12 @@ fn failing() -> Vec<Clause<S>> {
             "A failing source or part leaves no upload behind, and the key as it was.",
             |case: S| {
                 let refuse = |operation: &str, number| {
-                    if operation == "put_part" && number == 3 {
-                        Fault::Refused
-                    } else {
-                        Fault::None
-                    }
+                    if operation == "put_part" && number == 3 { Fault::Refused } else { Fault::None }
                 };
                 let storage = client(&Faulty::new(case.bare()?).with_plan(refuse).shared())?;
                 storage.put(case.name("k"), "old").await?;
                 let body = pattern(9 * PART_LENGTH);
-                let part = storage
-                    .upload_with(&body[..], UploadRequest::new(key(case, "k")?))
-                    .await;
+                let part = storage.upload_with(&body[..], UploadRequest::new(key(case, "k")?)).await;
                 ensure_error("a refused part", part, ErrorKind::PermissionDenied)?;
                 for parts in [0, 1, 3] {
                     let chunks = (0..parts)
@@ -181,11 +175,7 @@ fn failing() -> Vec<Clause<S>> {
                         .await;
                     ensure_error("a failing source", source, ErrorKind::Conflict)?;
                 }
-                ensure_eq(
-                    "the object",
-                    &storage.download(case.name("k")).await?,
-                    &Bytes::from("old"),
-                )?;
+                ensure_eq("the object", &storage.download(case.name("k")).await?, &Bytes::from("old"))?;
                 nothing_pending(case, &storage).await?;
             }
         )
@@ -195,11 +185,7 @@ fn failing() -> Vec<Clause<S>> {
             "An upload that is dropped is aborted, also while it is being begun.",
             |case: S| {
                 let slow = |operation: &str, _| {
-                    if operation == "put" {
-                        Fault::None
-                    } else {
-                        Fault::Slow(Duration::from_millis(2))
-                    }
+                    if operation == "put" { Fault::None } else { Fault::Slow(Duration::from_millis(2)) }
                 };
                 let inner = case.bare()?;
                 let storage = client(&Faulty::new(inner.clone()).with_plan(slow).shared())?;
@@ -217,35 +203,25 @@ fn failing() -> Vec<Clause<S>> {
                 ensure(left.is_clean(), "a clean close", format!("{left:?}"))?;
                 let again = client(&Faulty::new(inner).shared())?;
                 let object = again.download(case.name("k")).await?;
-                ensure(
-                    object == "old" || object == body,
-                    "one of the two contents",
-                    object.len(),
-                )?;
+                ensure(object == "old" || object == body, "one of the two contents", object.len())?;
             }
         )
         .of_client(),
-        clause!(
-            "storage.upload.10",
-            "A part that fails in passing is sent again alone.",
-            |case: S| {
-                let passing = |operation: &str, number| match (operation, number) {
-                    ("put_part", 2) => Fault::Before,
-                    ("put_part", 4) => Fault::AnswerLost,
-                    _ => Fault::None,
-                };
-                let faulty = Faulty::new(case.bare()?).with_plan(passing).shared();
-                let storage = client(&faulty)?;
-                let body = pattern(6 * PART_LENGTH);
-                let receipt = storage
-                    .upload_with(&body[..], UploadRequest::new(key(case, "k")?))
-                    .await?;
-                ensure_eq("the parts told", &receipt.parts, &6)?;
-                ensure_eq("the parts sent", &faulty.calls("put_part"), &8)?;
-                ensure_eq("the uploads begun", &faulty.calls("begin_multipart"), &1)?;
-                ensure_eq("the bytes", &storage.download(case.name("k")).await?, &body)?;
-            }
-        )
+        clause!("storage.upload.10", "A part that fails in passing is sent again alone.", |case: S| {
+            let passing = |operation: &str, number| match (operation, number) {
+                ("put_part", 2) => Fault::Before,
+                ("put_part", 4) => Fault::AnswerLost,
+                _ => Fault::None,
+            };
+            let faulty = Faulty::new(case.bare()?).with_plan(passing).shared();
+            let storage = client(&faulty)?;
+            let body = pattern(6 * PART_LENGTH);
+            let receipt = storage.upload_with(&body[..], UploadRequest::new(key(case, "k")?)).await?;
+            ensure_eq("the parts told", &receipt.parts, &6)?;
+            ensure_eq("the parts sent", &faulty.calls("put_part"), &8)?;
+            ensure_eq("the uploads begun", &faulty.calls("begin_multipart"), &1)?;
+            ensure_eq("the bytes", &storage.download(case.name("k")).await?, &body)?;
+        })
         .of_client(),
         clause!(
             "storage.upload.11",
@@ -261,14 +237,8 @@ fn failing() -> Vec<Clause<S>> {
                 let faulty = Faulty::new(case.bare()?).with_plan(lost).shared();
                 let storage = client(&faulty)?;
                 let body = pattern(3 * PART_LENGTH);
-                let receipt = storage
-                    .upload_with(&body[..], UploadRequest::new(key(case, "k")?))
-                    .await?;
-                ensure_eq(
-                    "the token told",
-                    &receipt.token,
-                    &storage.head(case.name("k")).await?.token,
-                )?;
+                let receipt = storage.upload_with(&body[..], UploadRequest::new(key(case, "k")?)).await?;
+                ensure_eq("the token told", &receipt.token, &storage.head(case.name("k")).await?.token)?;
                 ensure_eq("the completions", &faulty.calls("complete_multipart"), &2)?;
                 // With a precondition it is not repeated: the second answer would lie.
                 let faulty = Faulty::new(case.bare()?).with_plan(lost).shared();

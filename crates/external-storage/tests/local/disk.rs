@@ -14,12 +14,7 @@ use futures_util::TryStreamExt;
 use super::{client, store_of};
 
 async fn keys(storage: &StorageClient) -> Vec<String> {
-    storage
-        .list("")
-        .map_ok(|entry| entry.key.to_string())
-        .try_collect()
-        .await
-        .unwrap()
+    storage.list("").map_ok(|entry| entry.key.to_string()).try_collect().await.unwrap()
 }
 
 /// The store's own files, but for its locks.
@@ -43,10 +38,7 @@ async fn an_object_is_a_plain_file_at_its_key() {
     let root = tempfile::tempdir().unwrap();
     let storage = client(root.path());
     storage.put("portraits/Ada Lovelace.png", "pixels").await.unwrap();
-    assert_eq!(
-        fs::read(root.path().join("portraits/Ada Lovelace.png")).unwrap(),
-        b"pixels"
-    );
+    assert_eq!(fs::read(root.path().join("portraits/Ada Lovelace.png")).unwrap(), b"pixels");
     storage.delete("portraits/Ada Lovelace.png").await.unwrap();
     assert!(!root.path().join("portraits").exists());
     assert_eq!(own_files(root.path()), Vec::<String>::new());
@@ -54,11 +46,7 @@ async fn an_object_is_a_plain_file_at_its_key() {
 
 #[tokio::test]
 async fn a_key_and_keys_below_it_live_side_by_side() {
-    for order in [
-        ["a", "a/b", "a/b/c"],
-        ["a/b/c", "a/b", "a"],
-        ["a/b", "a", "a/b/c"],
-    ] {
+    for order in [["a", "a/b", "a/b/c"], ["a/b/c", "a/b", "a"], ["a/b", "a", "a/b/c"]] {
         let root = tempfile::tempdir().unwrap();
         let storage = client(root.path());
         for key in order {
@@ -69,10 +57,7 @@ async fn a_key_and_keys_below_it_live_side_by_side() {
         assert_eq!(keys(&storage).await, ["a", "a/b", "a/b/c"]);
         for key in order {
             assert_eq!(storage.download(key).await.unwrap(), key);
-            assert_eq!(
-                storage.head(key).await.unwrap().metadata["of"],
-                key.replace('/', "-")
-            );
+            assert_eq!(storage.head(key).await.unwrap().metadata["of"], key.replace('/', "-"));
         }
         storage.delete("a/b").await.unwrap();
         assert_eq!(keys(&storage).await, ["a", "a/b/c"]);
@@ -93,24 +78,12 @@ async fn a_file_of_another_tool_is_an_object() {
     let storage = client(root.path());
     assert_eq!(keys(&storage).await, ["in/report.csv"]);
     let head = storage.head("in/report.csv").await.unwrap();
-    assert_eq!(
-        head.headers.content_type.as_deref(),
-        Some("text/csv; charset=utf-8")
-    );
+    assert_eq!(head.headers.content_type.as_deref(), Some("text/csv; charset=utf-8"));
     let create = PutRequest::new(ObjectKey::parse("in/report.csv").unwrap(), "x")
         .with_precondition(Precondition::Absent);
-    assert_eq!(
-        storage.put_with(create).await.unwrap_err().kind(),
-        ErrorKind::AlreadyExists
-    );
+    assert_eq!(storage.put_with(create).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     // Tags make a record for it, under the token it has.
-    storage
-        .put_tags(
-            "in/report.csv",
-            BTreeMap::from([("seen".to_owned(), "yes".to_owned())]),
-        )
-        .await
-        .unwrap();
+    storage.put_tags("in/report.csv", BTreeMap::from([("seen".to_owned(), "yes".to_owned())])).await.unwrap();
     assert_eq!(storage.head("in/report.csv").await.unwrap().token, head.token);
     assert_eq!(storage.get_tags("in/report.csv").await.unwrap()["seen"], "yes");
 }
@@ -128,17 +101,11 @@ async fn an_edit_by_another_tool_is_another_content() {
         let head = storage.head("note.txt").await.unwrap();
         assert_ne!(head.token, receipt.token);
         assert_eq!(head.checksum, None);
-        assert_eq!(
-            head.headers.content_type.as_deref(),
-            Some("text/plain; charset=utf-8")
-        );
+        assert_eq!(head.headers.content_type.as_deref(), Some("text/plain; charset=utf-8"));
         assert_eq!(storage.download("note.txt").await.unwrap(), "edited by hand");
         let swap = PutRequest::new(ObjectKey::parse("note.txt").unwrap(), "x")
             .with_precondition(Precondition::Matches(receipt.token));
-        assert_eq!(
-            storage.put_with(swap).await.unwrap_err().kind(),
-            ErrorKind::Conflict
-        );
+        assert_eq!(storage.put_with(swap).await.unwrap_err().kind(), ErrorKind::Conflict);
         let swap = PutRequest::new(ObjectKey::parse("note.txt").unwrap(), "x")
             .with_precondition(Precondition::Matches(head.token));
         storage.put_with(swap).await.unwrap();
@@ -155,12 +122,9 @@ async fn attributes_of_any_allowed_size_are_kept_and_replaced() {
     }
     let key = ObjectKey::parse("k").unwrap();
     // From an attribute of the file to a sidecar and back.
-    for attributes in [
-        ObjectAttributes::new().with_tag("a", "b"),
-        large.clone(),
-        ObjectAttributes::new(),
-        large,
-    ] {
+    for attributes in
+        [ObjectAttributes::new().with_tag("a", "b"), large.clone(), ObjectAttributes::new(), large]
+    {
         let put = PutRequest::new(key.clone(), "x").with_attributes(attributes.clone());
         storage.put_with(put).await.unwrap();
         assert_eq!(storage.head("k").await.unwrap().metadata, attributes.metadata);
@@ -182,16 +146,10 @@ async fn no_link_leads_out_of_the_root() {
     let storage = client(root.path());
     assert_eq!(keys(&storage).await, Vec::<String>::new());
     for key in ["folder/secret", "file"] {
-        assert_eq!(
-            storage.download(key).await.unwrap_err().kind(),
-            ErrorKind::NotFound,
-            "{key}"
-        );
+        assert_eq!(storage.download(key).await.unwrap_err().kind(), ErrorKind::NotFound, "{key}");
         assert_eq!(
             storage
-                .delete_with(&external_storage::DeleteRequest::new(
-                    ObjectKey::parse(key).unwrap()
-                ))
+                .delete_with(&external_storage::DeleteRequest::new(ObjectKey::parse(key).unwrap()))
                 .await
                 .unwrap()
                 .existed,
@@ -231,14 +189,8 @@ async fn what_a_crash_left_is_invisible_and_swept_after_a_day() {
     assert_eq!(own_files(root.path()).len(), 2);
     let tomorrow = || BuildContext::default().now() + Duration::from_secs(25 * 3600);
     let context = BuildContext::default().with_clock(tomorrow);
-    let later = LocalConfig::new(root.path())
-        .without_durability()
-        .build(&context)
-        .unwrap();
-    StorageClient::from_provider(later)
-        .put("k3", "later")
-        .await
-        .unwrap();
+    let later = LocalConfig::new(root.path()).without_durability().build(&context).unwrap();
+    StorageClient::from_provider(later).put("k3", "later").await.unwrap();
     assert_eq!(own_files(root.path()), Vec::<String>::new());
 }
 
@@ -248,17 +200,10 @@ async fn a_root_that_is_not_there_is_an_error_where_it_is_not_made() {
     let root = parent.path().join("nothing");
     let storage = StorageClient::from_provider(store_of(LocalConfig::new(&root).without_create()));
     assert_eq!(
-        storage
-            .list_page(&external_storage::ListRequest::new(""))
-            .await
-            .unwrap_err()
-            .kind(),
+        storage.list_page(&external_storage::ListRequest::new("")).await.unwrap_err().kind(),
         ErrorKind::Configuration
     );
-    assert_eq!(
-        storage.put("k", "x").await.unwrap_err().kind(),
-        ErrorKind::Configuration
-    );
+    assert_eq!(storage.put("k", "x").await.unwrap_err().kind(), ErrorKind::Configuration);
     assert!(!root.exists());
     let made = client(&root);
     assert!(!root.exists());

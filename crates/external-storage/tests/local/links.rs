@@ -19,16 +19,9 @@ struct Answer {
 
 /// Sends a request as it is written and reads until the end.
 async fn send(url: &str, method: &str, headers: &str, body: &[u8]) -> Answer {
-    let (host, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .unwrap();
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
-    let length = if body.is_empty() {
-        String::new()
-    } else {
-        format!("content-length: {}\r\n", body.len())
-    };
+    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
     let head =
         format!("{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{length}{headers}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -38,18 +31,11 @@ async fn send(url: &str, method: &str, headers: &str, body: &[u8]) -> Answer {
     let _ = stream.read_to_end(&mut answer).await;
     let split = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
     let head = String::from_utf8(answer[..split].to_vec()).unwrap();
-    Answer {
-        status: head[9..12].parse().unwrap(),
-        head,
-        body: answer[split + 4..].to_vec(),
-    }
+    Answer { status: head[9..12].parse().unwrap(), head, body: answer[split + 4..].to_vec() }
 }
 
 fn required(link: &PresignedUrl) -> String {
-    link.headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect()
+    link.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
 }
 
 struct World {
@@ -66,15 +52,9 @@ fn world(serve: ServeConfig) -> World {
         let ahead = ahead.clone();
         move || BuildContext::default().now() + Duration::from_secs(ahead.load(Ordering::SeqCst))
     };
-    let config = LocalConfig::new(root.path())
-        .without_durability()
-        .with_serve(serve);
+    let config = LocalConfig::new(root.path()).without_durability().with_serve(serve);
     let store = config.build(&BuildContext::default().with_clock(clock)).unwrap();
-    World {
-        storage: StorageClient::from_provider(store),
-        ahead,
-        _root: root,
-    }
+    World { storage: StorageClient::from_provider(store), ahead, _root: root }
 }
 
 fn key(text: &str) -> ObjectKey {
@@ -86,17 +66,10 @@ async fn a_link_answers_the_object_as_it_was_stored() {
     let World { storage, .. } = world(ServeConfig::new("127.0.0.1:0"));
     let put = PutRequest::new(key("a/b c.html"), "0123456789").with_content_type("text/html");
     storage.put_with(put).await.unwrap();
-    let url = storage
-        .get_url("a/b c.html", Duration::from_secs(60))
-        .await
-        .unwrap();
+    let url = storage.get_url("a/b c.html", Duration::from_secs(60)).await.unwrap();
     let whole = send(&url, "GET", "", b"").await;
     assert_eq!((whole.status, whole.body.as_slice()), (200, &b"0123456789"[..]));
-    for header in [
-        "content-type: text/html",
-        "content-length: 10",
-        "x-content-type-options: nosniff",
-    ] {
+    for header in ["content-type: text/html", "content-length: 10", "x-content-type-options: nosniff"] {
         assert!(whole.head.contains(header), "{}", whole.head);
     }
     let head = send(&url, "HEAD", "", b"").await;
@@ -106,10 +79,7 @@ async fn a_link_answers_the_object_as_it_was_stored() {
     assert_eq!((part.status, part.body.as_slice()), (206, &b"234"[..]));
     assert!(part.head.contains("content-range: bytes 2-4/10"));
     assert_eq!(send(&url, "GET", "range: bytes=99-\r\n", b"").await.status, 416);
-    let etag = format!(
-        "if-none-match: \"{}\"\r\n",
-        storage.head("a/b c.html").await.unwrap().token
-    );
+    let etag = format!("if-none-match: \"{}\"\r\n", storage.head("a/b c.html").await.unwrap().token);
     assert_eq!(send(&url, "GET", &etag, b"").await.status, 304);
     storage.delete("a/b c.html").await.unwrap();
     assert_eq!(send(&url, "GET", "", b"").await.status, 404);
@@ -120,12 +90,7 @@ async fn a_link_stores_what_it_was_made_for() {
     let World { storage, .. } = world(ServeConfig::new("127.0.0.1:0"));
     let request = PresignRequest::put(key("in.bin")).with_content_type("image/png");
     let link = storage.presign(&request).await.unwrap();
-    assert_eq!(
-        send(&link.url, "PUT", "content-type: text/html\r\n", b"x")
-            .await
-            .status,
-        403
-    );
+    assert_eq!(send(&link.url, "PUT", "content-type: text/html\r\n", b"x").await.status, 403);
     assert_eq!(send(&link.url, "PUT", "", b"x").await.status, 403);
     assert_eq!(send(&link.url, "GET", "", b"").await.status, 403);
     assert!(!storage.exists("in.bin").await.unwrap());
@@ -150,15 +115,8 @@ async fn a_link_ends() {
     assert_eq!(send(&hour.url, "GET", "", b"").await.status, 200);
     ahead.store(3601, Ordering::SeqCst);
     assert_eq!(send(&hour.url, "GET", "", b"").await.status, 403);
-    for lifetime in [
-        Duration::ZERO,
-        Duration::from_millis(900),
-        Duration::from_secs(8 * 24 * 3600),
-    ] {
-        assert_eq!(
-            storage.get_url("k", lifetime).await.unwrap_err().kind(),
-            ErrorKind::InvalidArgument
-        );
+    for lifetime in [Duration::ZERO, Duration::from_millis(900), Duration::from_secs(8 * 24 * 3600)] {
+        assert_eq!(storage.get_url("k", lifetime).await.unwrap_err().kind(), ErrorKind::InvalidArgument);
     }
 }
 
@@ -169,10 +127,7 @@ async fn an_upload_beyond_the_limit_leaves_nothing() {
     let World { storage, .. } = world(serve);
     let link = storage.presign(&PresignRequest::put(key("k"))).await.unwrap();
     assert_eq!(send(&link.url, "PUT", "", &[0; 1001]).await.status, 413);
-    let chunked = format!(
-        "transfer-encoding: chunked\r\n\r\n7d0\r\n{}\r\n0\r\n",
-        "x".repeat(2000)
-    );
+    let chunked = format!("transfer-encoding: chunked\r\n\r\n7d0\r\n{}\r\n0\r\n", "x".repeat(2000));
     assert_eq!(send(&link.url, "PUT", &chunked, b"").await.status, 413);
     assert!(!storage.exists("k").await.unwrap());
     assert_eq!(send(&link.url, "PUT", "", &[0; 1000]).await.status, 200);
@@ -197,11 +152,7 @@ async fn links_of_one_key_hold_across_stores_and_end_with_the_server() {
 
 #[test]
 fn a_server_that_makes_no_sense_is_a_configuration_error() {
-    let build = |serve| {
-        LocalConfig::new("/tmp")
-            .with_serve(serve)
-            .build(&BuildContext::default())
-    };
+    let build = |serve| LocalConfig::new("/tmp").with_serve(serve).build(&BuildContext::default());
     for serve in [
         ServeConfig::new("localhost"),
         ServeConfig::new("127.0.0.1:0").with_key("short".into()),

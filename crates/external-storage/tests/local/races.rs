@@ -39,10 +39,7 @@ async fn one_of_many_creators_wins() {
             winners.extend(writer.await.unwrap());
         }
         assert_eq!(winners.len(), 1, "round {round}");
-        let made = client(root.path())
-            .download(format!("made/{round}"))
-            .await
-            .unwrap();
+        let made = client(root.path()).download(format!("made/{round}")).await.unwrap();
         assert_eq!(made, format!("writer {}", winners[0]));
     }
 }
@@ -89,20 +86,14 @@ async fn objects_and_folders_come_and_go_at_one_path() {
             tokio::spawn(async move {
                 for round in 0..ROUNDS {
                     let name = names[(writer + round) % names.len()];
-                    storage
-                        .put(name, name)
-                        .await
-                        .unwrap_or_else(|error| panic!("{}", error.report()));
+                    storage.put(name, name).await.unwrap_or_else(|error| panic!("{}", error.report()));
                     match storage.download(name).await {
                         Ok(read) => assert_eq!(read, name),
                         // Another writer deleted it.
                         Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{}", error.report()),
                     }
                     if round % 3 == writer % 3 {
-                        storage
-                            .delete(name)
-                            .await
-                            .unwrap_or_else(|error| panic!("{}", error.report()));
+                        storage.delete(name).await.unwrap_or_else(|error| panic!("{}", error.report()));
                     }
                 }
             })
@@ -115,21 +106,13 @@ async fn objects_and_folders_come_and_go_at_one_path() {
     for name in names {
         storage.put(name, name).await.unwrap();
     }
-    let listed: Vec<_> = storage
-        .list("")
-        .map_ok(|entry| entry.key.to_string())
-        .try_collect()
-        .await
-        .unwrap();
+    let listed: Vec<_> = storage.list("").map_ok(|entry| entry.key.to_string()).try_collect().await.unwrap();
     assert_eq!(listed, names);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reader_sees_one_write_whole_with_its_own_metadata() {
-    for place in [
-        external_storage::MetadataPlace::WithFile,
-        external_storage::MetadataPlace::Sidecar,
-    ] {
+    for place in [external_storage::MetadataPlace::WithFile, external_storage::MetadataPlace::Sidecar] {
         let root = tempfile::tempdir().unwrap();
         let open = || {
             let config = external_storage::LocalConfig::new(root.path())
@@ -158,10 +141,7 @@ async fn a_reader_sees_one_write_whole_with_its_own_metadata() {
             let (storage, writing) = (open(), writing.clone());
             tokio::spawn(async move {
                 while writing.load(std::sync::atomic::Ordering::SeqCst) {
-                    let object = storage
-                        .get("k")
-                        .await
-                        .unwrap_or_else(|error| panic!("{}", error.report()));
+                    let object = storage.get("k").await.unwrap_or_else(|error| panic!("{}", error.report()));
                     let number: usize = object.info.metadata["number"].parse().unwrap();
                     let body = object.body.collect(10_000).await.unwrap();
                     assert_eq!(body.len(), 1000 + number);

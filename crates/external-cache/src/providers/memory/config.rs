@@ -28,11 +28,7 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self {
-            max_bytes: 64 << 20,
-            max_entries: None,
-            max_value_bytes: None,
-        }
+        Self { max_bytes: 64 << 20, max_entries: None, max_value_bytes: None }
     }
 }
 
@@ -83,20 +79,12 @@ impl MemoryConfig {
 
     pub(super) fn sizes(&self) -> Result<Sizes> {
         let out_of_range = |field: &'static str, rule: &'static str, value: u64| {
-            Err(Error::configuration(rule)
-                .with_context("field", field)
-                .with_context("value", value))
+            Err(Error::configuration(rule).with_context("field", field).with_context("value", value))
         };
         if self.max_bytes < 16 << 10 {
-            return out_of_range(
-                "max_bytes",
-                "a memory cache needs at least 16384 bytes",
-                self.max_bytes,
-            );
+            return out_of_range("max_bytes", "a memory cache needs at least 16384 bytes", self.max_bytes);
         }
-        let max_value_bytes = self
-            .max_value_bytes
-            .unwrap_or_else(|| (self.max_bytes / 8).min(16 << 20));
+        let max_value_bytes = self.max_value_bytes.unwrap_or_else(|| (self.max_bytes / 8).min(16 << 20));
         if max_value_bytes == 0 || max_value_bytes > self.max_bytes / 4 {
             let rule = "the largest value of a memory cache is 1 byte to a quarter of max_bytes";
             return out_of_range("max_value_bytes", rule, max_value_bytes);
@@ -104,11 +92,7 @@ impl MemoryConfig {
         if let Some(entries) = self.max_entries.filter(|entries| *entries < 16) {
             return out_of_range("max_entries", "a memory cache keeps at least 16 entries", entries);
         }
-        Ok(Sizes {
-            max_bytes: self.max_bytes,
-            max_value_bytes,
-            max_entries: self.max_entries,
-        })
+        Ok(Sizes { max_bytes: self.max_bytes, max_value_bytes, max_entries: self.max_entries })
     }
 }
 
@@ -129,9 +113,7 @@ mod tests {
             MemoryConfig::new().with_max_bytes(1),
             MemoryConfig::new().with_max_entries(1),
             MemoryConfig::new().with_max_value_bytes(0),
-            MemoryConfig::new()
-                .with_max_bytes(1 << 20)
-                .with_max_value_bytes(1 << 19),
+            MemoryConfig::new().with_max_bytes(1 << 20).with_max_value_bytes(1 << 19),
         ] {
             let error = config.sizes().unwrap_err();
             assert!(error.to_string().contains("memory cache"), "{error}");

@@ -24,10 +24,7 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) fn new() -> Self {
-        Self {
-            sender: broadcast::Sender::new(BACKLOG),
-            listeners: Arc::default(),
-        }
+        Self { sender: broadcast::Sender::new(BACKLOG), listeners: Arc::default() }
     }
 
     /// Costs one atomic read where nobody listens.

@@ -31,19 +31,14 @@ impl Locks {
         let now = Instant::now();
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = table.held.get(&request.name).filter(|held| now < held.until) {
-            return LockAttempt::Held {
-                remaining: Some(held.until - now),
-            };
+            return LockAttempt::Held { remaining: Some(held.until - now) };
         }
         if table.held.len() >= table.sweep_at {
             table.held.retain(|_, held| now < held.until);
             table.sweep_at = (table.held.len() * 2).max(1024);
         }
         table.fencing += 1;
-        let held = Held {
-            owner: request.owner.clone(),
-            until: now + request.ttl.get(),
-        };
+        let held = Held { owner: request.owner.clone(), until: now + request.ttl.get() };
         table.held.insert(request.name.clone(), held);
         LockAttempt::Acquired(LockLease::new(table.fencing))
     }
@@ -67,11 +62,7 @@ impl Locks {
             Some(held) if held.owner == request.owner => {
                 let live = now < held.until;
                 table.held.remove(&request.name);
-                if live {
-                    ReleaseOutcome::Released
-                } else {
-                    ReleaseOutcome::NotHeld
-                }
+                if live { ReleaseOutcome::Released } else { ReleaseOutcome::NotHeld }
             }
             _ => ReleaseOutcome::NotHeld,
         }

@@ -45,11 +45,7 @@ impl MemoryCache {
     /// A cache with the default sizes.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_sizes(Sizes {
-            max_bytes: 64 << 20,
-            max_value_bytes: 8 << 20,
-            max_entries: None,
-        })
+        Self::with_sizes(Sizes { max_bytes: 64 << 20, max_value_bytes: 8 << 20, max_entries: None })
     }
 
     fn with_sizes(sizes: Sizes) -> Self {
@@ -136,9 +132,7 @@ impl Default for MemoryCache {
 
 impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryCache")
-            .field("entries", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryCache").field("entries", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -213,11 +207,7 @@ impl CacheService for MemoryCache {
     ) -> Result<Vec<Result<Deleted>>> {
         super::check_batch(request.keys.len(), BATCH_KEYS)?;
         cx.mark_sent();
-        Ok(request
-            .keys
-            .iter()
-            .map(|key| Ok(Deleted::observed(cx, self.remove(key))))
-            .collect())
+        Ok(request.keys.iter().map(|key| Ok(Deleted::observed(cx, self.remove(key)))).collect())
     }
 
     async fn expire(&self, cx: &CallContext, request: &ExpireRequest) -> Result<bool> {
@@ -241,18 +231,13 @@ impl CacheService for MemoryCache {
                 Some(stored) => (decimal(&stored.value), stored.expires_at),
             };
             let after = match before {
-                None => Err(Error::conflict(
-                    "the value is no counter: not a decimal integer of 64 bits",
-                )),
+                None => Err(Error::conflict("the value is no counter: not a decimal integer of 64 bits")),
                 Some(before) => before
                     .checked_add(request.delta)
                     .ok_or_else(|| Error::conflict("the counter would leave the range of 64 bits")),
             };
             match after {
-                Ok(after) => (
-                    Change::Write(Bytes::from(after.to_string()), expires_at),
-                    Ok(after),
-                ),
+                Ok(after) => (Change::Write(Bytes::from(after.to_string()), expires_at), Ok(after)),
                 Err(error) => (Change::Keep, Err(error)),
             }
         })
@@ -270,10 +255,9 @@ impl CacheService for MemoryCache {
         cx.mark_sent();
         Ok(self.change(&request.key, |present| match present {
             None => (Change::Keep, SwapOutcome::Missing),
-            Some(stored) if stored.version == version => (
-                Change::Write(request.value.clone(), end_of(request.ttl)),
-                SwapOutcome::Swapped,
-            ),
+            Some(stored) if stored.version == version => {
+                (Change::Write(request.value.clone(), end_of(request.ttl)), SwapOutcome::Swapped)
+            }
             Some(_) => (Change::Keep, SwapOutcome::Changed),
         }))
     }
@@ -339,18 +323,7 @@ mod tests {
     fn counters_are_canonical_decimals() {
         assert_eq!(decimal(b"0"), Some(0));
         assert_eq!(decimal(b"-9223372036854775808"), Some(i64::MIN));
-        for text in [
-            "",
-            "-",
-            "+1",
-            "01",
-            "-0",
-            " 1",
-            "1 ",
-            "1.0",
-            "9223372036854775808",
-            "1e3",
-        ] {
+        for text in ["", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "9223372036854775808", "1e3"] {
             assert_eq!(decimal(text.as_bytes()), None, "{text:?}");
         }
     }
@@ -361,10 +334,7 @@ mod tests {
         let cx = CallContext::default();
         let key = CacheKey::parse("k").unwrap();
         let ttl = Ttl::new(Duration::from_secs(3600)).unwrap();
-        cache
-            .set(&cx, &SetRequest::new(key.clone(), "v").with_ttl(ttl))
-            .await
-            .unwrap();
+        cache.set(&cx, &SetRequest::new(key.clone(), "v").with_ttl(ttl)).await.unwrap();
         tokio::time::advance(Duration::from_millis(3_599_999)).await;
         assert!(cache.peek(&key).is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
@@ -381,23 +351,14 @@ mod tests {
         let owner = external_core::cache::LockOwner::parse("o").unwrap();
         let lock = CacheKey::parse("lock").unwrap();
         let acquire = AcquireRequest::new(lock, owner, ttl);
-        assert!(matches!(
-            cache.acquire(&cx, &acquire).await.unwrap(),
-            LockAttempt::Acquired(_)
-        ));
+        assert!(matches!(cache.acquire(&cx, &acquire).await.unwrap(), LockAttempt::Acquired(_)));
         for n in 0..10_000 {
             let key = CacheKey::parse(format!("key-{n}")).unwrap();
-            cache
-                .set(&cx, &SetRequest::new(key, vec![7_u8; 1000]))
-                .await
-                .unwrap();
+            cache.set(&cx, &SetRequest::new(key, vec![7_u8; 1000])).await.unwrap();
         }
         assert!(cache.used_bytes() <= 64 << 10, "{}", cache.used_bytes());
         assert!(cache.len() <= 100 && cache.len() > 20, "{}", cache.len());
-        assert!(matches!(
-            cache.acquire(&cx, &acquire).await.unwrap(),
-            LockAttempt::Held { .. }
-        ));
+        assert!(matches!(cache.acquire(&cx, &acquire).await.unwrap(), LockAttempt::Held { .. }));
     }
 
     #[tokio::test]
@@ -409,10 +370,7 @@ mod tests {
             let cx = CallContext::default();
             let key = CacheKey::parse("k").unwrap();
             let value = vec![1_u8; usize::try_from(largest).unwrap()];
-            cache
-                .set(&cx, &SetRequest::new(key.clone(), value))
-                .await
-                .unwrap();
+            cache.set(&cx, &SetRequest::new(key.clone(), value)).await.unwrap();
             assert!(cache.peek(&key).is_some(), "{max_bytes}");
         }
     }

@@ -78,31 +78,21 @@ impl Store {
             .weight_capacity(sizes.max_bytes)
             .build();
         let values = match options {
-            Ok(options) => Cache::with_options(
-                options,
-                cost,
-                DefaultHashBuilder::default(),
-                DefaultLifecycle::default(),
-            ),
+            Ok(options) => {
+                Cache::with_options(options, cost, DefaultHashBuilder::default(), DefaultLifecycle::default())
+            }
             // Cannot happen, both capacities are given; the library's own defaults keep the bound.
             Err(_) => Cache::with_weighter(1024, sizes.max_bytes, cost),
         };
         let stripes = (0..values.num_shards()).map(|_| Mutex::new(())).collect();
-        Self {
-            values,
-            stripes,
-            versions: AtomicU64::new(1),
-        }
+        Self { values, stripes, versions: AtomicU64::new(1) }
     }
 
     /// A live value.
     pub(super) fn get(&self, key: &CacheKey) -> Option<CacheEntry> {
         let stored = self.values.get(key)?;
         if stored.is_live() {
-            Some(CacheEntry::new(
-                stored.value,
-                CasToken::from_version(stored.version),
-            ))
+            Some(CacheEntry::new(stored.value, CasToken::from_version(stored.version)))
         } else {
             self.values.remove_if(key, |stored| !stored.is_live());
             None
@@ -113,16 +103,9 @@ impl Store {
     pub(super) fn ttl(&self, key: &CacheKey) -> TimeToLive {
         match self.values.peek(key) {
             Some(Stored { expires_at: None, .. }) => TimeToLive::Unlimited,
-            Some(Stored {
-                expires_at: Some(end),
-                ..
-            }) => {
+            Some(Stored { expires_at: Some(end), .. }) => {
                 let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    TimeToLive::Missing
-                } else {
-                    TimeToLive::Remaining(left)
-                }
+                if left.is_zero() { TimeToLive::Missing } else { TimeToLive::Remaining(left) }
             }
             None => TimeToLive::Missing,
         }
@@ -143,14 +126,7 @@ impl Store {
                 let (version, value) = (stored.version, stored.value.clone());
                 match decide(Some(stored)) {
                     (Change::Expire(expires_at), answer) => {
-                        self.values.insert(
-                            key.clone(),
-                            Stored {
-                                value,
-                                version,
-                                expires_at,
-                            },
-                        );
+                        self.values.insert(key.clone(), Stored { value, version, expires_at });
                         (Change::Keep, answer)
                     }
                     decided => decided,
@@ -168,14 +144,7 @@ impl Store {
                 let version = self.versions.fetch_add(1, Ordering::Relaxed);
                 // A slice could keep a buffer alive that is far larger than what is counted here.
                 let value = Bytes::copy_from_slice(&value);
-                self.values.insert(
-                    key.clone(),
-                    Stored {
-                        value,
-                        version,
-                        expires_at,
-                    },
-                );
+                self.values.insert(key.clone(), Stored { value, version, expires_at });
                 then();
             }
         }

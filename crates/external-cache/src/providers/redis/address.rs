@@ -25,9 +25,7 @@ impl Address {
             return Err(malformed("it begins with neither redis:// nor rediss://"));
         };
         if rest.contains(['?', '#']) {
-            return Err(malformed(
-                "it has a query or a fragment; options are fields of their own",
-            ));
+            return Err(malformed("it has a query or a fragment; options are fields of their own"));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         // The last `@`: a password that was not encoded may hold one.
@@ -38,33 +36,23 @@ impl Address {
         let (host, port) = host_and_port(place)?;
         let database = match path.trim_end_matches('/') {
             "" => None,
-            number => Some(
-                number
-                    .parse()
-                    .map_err(|_| malformed("the database after the host is not a number"))?,
-            ),
+            number => {
+                Some(number.parse().map_err(|_| malformed("the database after the host is not a number"))?)
+            }
         };
         let (username, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
             Some((user, password)) => (decoded(user)?, decoded(password)?),
             None => (None, None),
         };
-        Ok(Self {
-            tls,
-            host,
-            port,
-            username,
-            password: password.map(Secret::new),
-            database,
-        })
+        Ok(Self { tls, host, port, username, password: password.map(Secret::new), database })
     }
 }
 
 fn host_and_port(place: &str) -> Result<(String, u16)> {
     let (host, port) = match place.strip_prefix('[') {
         Some(rest) => {
-            let (host, rest) = rest
-                .split_once(']')
-                .ok_or_else(|| malformed("an IPv6 address lacks its ]"))?;
+            let (host, rest) =
+                rest.split_once(']').ok_or_else(|| malformed("an IPv6 address lacks its ]"))?;
             (host, rest.strip_prefix(':'))
         }
         None => match place.split_once(':') {
@@ -90,9 +78,8 @@ fn decoded(text: &str) -> Result<Option<String>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let decoded = percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|_| malformed("its credentials are not UTF-8"))?;
+    let decoded =
+        percent_decode_str(text).decode_utf8().map_err(|_| malformed("its credentials are not UTF-8"))?;
     Ok(Some(decoded.into_owned()))
 }
 
@@ -110,10 +97,7 @@ mod tests {
     fn takes_urls_apart() {
         let full = Address::parse("rediss://app:p%40ss@cache.example:6380/3").unwrap();
         assert!(full.tls);
-        assert_eq!(
-            (full.host.as_str(), full.port, full.database),
-            ("cache.example", 6380, Some(3))
-        );
+        assert_eq!((full.host.as_str(), full.port, full.database), ("cache.example", 6380, Some(3)));
         assert_eq!(full.username.as_deref(), Some("app"));
         assert!(full.password.unwrap().matches(b"p@ss"));
 

@@ -108,10 +108,7 @@ impl Names {
     }
 
     pub(super) fn compare_and_swap(&self, request: &CompareAndSwapRequest, read: &Bytes) -> Cmd {
-        let ttl = request
-            .ttl
-            .map(|ttl| ttl.as_millis_ceil().to_string())
-            .unwrap_or_default();
+        let ttl = request.ttl.map(|ttl| ttl.as_millis_ceil().to_string()).unwrap_or_default();
         let mut command = cmd("EVAL");
         command
             .arg(COMPARE_AND_SWAP)
@@ -148,11 +145,7 @@ impl Names {
 
     pub(super) fn release(&self, request: &ReleaseRequest) -> Cmd {
         let mut command = cmd("EVAL");
-        command
-            .arg(RELEASE)
-            .arg(1)
-            .arg(self.lock(&request.name))
-            .arg(request.owner.as_str());
+        command.arg(RELEASE).arg(1).arg(self.lock(&request.name)).arg(request.owner.as_str());
         command
     }
 }
@@ -191,9 +184,7 @@ pub(super) fn time_to_live(answer: &Value) -> Result<TimeToLive> {
         -2 => Ok(TimeToLive::Missing),
         -1 => Ok(TimeToLive::Unlimited),
         // Less than a millisecond is left: still there.
-        millis => Ok(TimeToLive::Remaining(Duration::from_millis(
-            u64::try_from(millis).unwrap_or(0).max(1),
-        ))),
+        millis => Ok(TimeToLive::Remaining(Duration::from_millis(u64::try_from(millis).unwrap_or(0).max(1)))),
     }
 }
 
@@ -217,10 +208,8 @@ pub(super) fn lock_attempt(answer: Value) -> Result<LockAttempt> {
         let remaining = u64::try_from(remaining).ok().map(Duration::from_millis);
         return Ok(LockAttempt::Held { remaining });
     }
-    let fencing = std::str::from_utf8(&fencing)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(malformed)?;
+    let fencing =
+        std::str::from_utf8(&fencing).ok().and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
     Ok(LockAttempt::Acquired(LockLease::new(fencing)))
 }
 
@@ -240,20 +229,13 @@ mod tests {
 
     #[test]
     fn odd_answers_are_corrupt_not_a_panic() {
-        for answer in [
-            Value::Int(7),
-            Value::Array(vec![]),
-            Value::Array(vec![Value::Nil, Value::Nil]),
-        ] {
+        for answer in [Value::Int(7), Value::Array(vec![]), Value::Array(vec![Value::Nil, Value::Nil])] {
             assert!(lock_attempt(answer.clone()).is_err());
             assert!(entry(answer.clone()).is_err());
             assert!(done(&answer).is_err());
         }
         assert!(integer(&Value::Nil).is_err());
         assert!(swap_outcome(&Value::Int(9)).is_err());
-        assert_eq!(
-            time_to_live(&Value::Int(0)).unwrap(),
-            TimeToLive::Remaining(Duration::from_millis(1))
-        );
+        assert_eq!(time_to_live(&Value::Int(0)).unwrap(), TimeToLive::Remaining(Duration::from_millis(1)));
     }
 }

@@ -138,10 +138,7 @@ impl RedisConfig {
             return Err(wrong("connect_timeout", "a connection cannot be made in no time"));
         }
         if self.max_value_bytes == 0 || self.max_value_bytes > 512 << 20 {
-            return Err(wrong(
-                "max_value_bytes",
-                "the largest value in Redis is 1 byte to 512 MiB",
-            ));
+            return Err(wrong("max_value_bytes", "the largest value in Redis is 1 byte to 512 MiB"));
         }
         let password = match (self.password, address.password) {
             (Some(password), _) => Some(context.secret(&password)?),
@@ -154,9 +151,7 @@ impl RedisConfig {
         let endpoint = Endpoint {
             host: address.host,
             port: address.port,
-            tls: address
-                .tls
-                .then(|| Tls::new(self.tls.unwrap_or_else(|| context.tls().clone()))),
+            tls: address.tls.then(|| Tls::new(self.tls.unwrap_or_else(|| context.tls().clone()))),
             username,
             password,
             database: self.database.or(address.database).unwrap_or(0),

@@ -39,15 +39,8 @@ impl Endpoint {
     /// A URL without credentials.
     pub(super) fn location(&self) -> String {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
-        let (open, close) = if self.host.contains(':') {
-            ("[", "]")
-        } else {
-            ("", "")
-        };
-        format!(
-            "{scheme}://{open}{}{close}:{}/{}",
-            self.host, self.port, self.database
-        )
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        format!("{scheme}://{open}{}{close}:{}/{}", self.host, self.port, self.database)
     }
 
     /// A new connection, within the call's deadline. Nothing that could take effect has left when this fails.
@@ -56,9 +49,7 @@ impl Endpoint {
         cx: &CallContext,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let limit = cx
-            .remaining()
-            .map_or(self.connect_timeout, |left| left.min(self.connect_timeout));
+        let limit = cx.remaining().map_or(self.connect_timeout, |left| left.min(self.connect_timeout));
         match tokio::time::timeout(limit, work).await {
             Ok(outcome) => outcome.map_err(|error| error.with_effect(Effect::NotSent)),
             Err(_) => Err(Error::timeout("no connection to the server in time")
@@ -71,9 +62,9 @@ impl Endpoint {
         // The deadline is around the whole of it, login included.
         Ok(match &self.tls {
             None => Socket::Plain(external_net::dial(&self.host, self.port, None).await?),
-            Some(tls) => Socket::Tls(Box::new(
-                external_net::dial_tls(&self.host, self.port, tls, None).await?,
-            )),
+            Some(tls) => {
+                Socket::Tls(Box::new(external_net::dial_tls(&self.host, self.port, tls, None).await?))
+            }
         })
     }
 
@@ -81,9 +72,8 @@ impl Endpoint {
     async fn connect(&self) -> Result<Link> {
         let socket = self.dial().await?;
         // The login is ours, so that its errors go through the same table as all others.
-        let info = RedisConnectionInfo::default()
-            .set_protocol(ProtocolVersion::RESP2)
-            .set_skip_set_lib_name();
+        let info =
+            RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
         let (mut commands, driver) =
             MultiplexedConnection::new_with_config(&info, socket, without_timeouts())
                 .await
@@ -102,10 +92,8 @@ impl Endpoint {
             setup.cmd("SELECT").arg(self.database);
         }
         if !setup.is_empty() {
-            let answers = commands
-                .send_packed_commands(&setup, 0, setup.len())
-                .await
-                .map_err(error::on_the_way)?;
+            let answers =
+                commands.send_packed_commands(&setup, 0, setup.len()).await.map_err(error::on_the_way)?;
             for answer in answers {
                 if let Value::ServerError(refusal) = answer {
                     return Err(self.refused(error::answered(&refusal).0));
@@ -126,9 +114,7 @@ impl Endpoint {
 
 /// The pipeline owns all deadlines.
 pub(super) fn without_timeouts() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
 }
 
 /// One connection.
@@ -142,12 +128,7 @@ pub(super) struct Link {
 
 impl Link {
     fn new(commands: MultiplexedConnection, driver: JoinHandle<()>) -> Self {
-        Self {
-            commands,
-            driver,
-            opened: Instant::now(),
-            owes_since: AtomicU64::new(0),
-        }
+        Self { commands, driver, opened: Instant::now(), owes_since: AtomicU64::new(0) }
     }
 
     fn is_broken(&self) -> bool {
@@ -204,9 +185,7 @@ impl Connector {
     pub(super) async fn ask(&self, cx: &CallContext, command: &Cmd) -> Result<Value> {
         let link = self.link(cx).await?;
         let mut commands = link.commands.clone();
-        let answer = self
-            .exchange(cx, &link, commands.send_packed_command(command))
-            .await?;
+        let answer = self.exchange(cx, &link, commands.send_packed_command(command)).await?;
         self.check(&link, answer)
     }
 
@@ -214,20 +193,12 @@ impl Connector {
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
         let link = self.link(cx).await?;
         let mut sender = link.commands.clone();
-        let answers = self
-            .exchange(
-                cx,
-                &link,
-                sender.send_packed_commands(commands, 0, commands.len()),
-            )
-            .await?;
+        let answers =
+            self.exchange(cx, &link, sender.send_packed_commands(commands, 0, commands.len())).await?;
         if answers.len() != commands.len() {
             return Err(error::malformed());
         }
-        Ok(answers
-            .into_iter()
-            .map(|answer| self.check(&link, answer))
-            .collect())
+        Ok(answers.into_iter().map(|answer| self.check(&link, answer)).collect())
     }
 
     async fn exchange<T>(
@@ -236,11 +207,7 @@ impl Connector {
         link: &Arc<Link>,
         sending: impl Future<Output = RedisResult<T>>,
     ) -> Result<T> {
-        let mut pending = Pending {
-            connector: self,
-            link,
-            answered: false,
-        };
+        let mut pending = Pending { connector: self, link, answered: false };
         cx.mark_sent();
         link.asked();
         let outcome = sending.await;

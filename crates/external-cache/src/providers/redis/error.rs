@@ -27,13 +27,7 @@ const fn row(
     connection: Connection,
     meaning: &'static str,
 ) -> Row {
-    Row {
-        code,
-        kind,
-        retry,
-        connection,
-        meaning,
-    }
+    Row { code, kind, retry, connection, meaning }
 }
 
 /// Error codes that come before a command takes effect, so all of them are `NotApplied`.
@@ -101,10 +95,9 @@ pub(super) fn answered(error: &ServerError) -> (Error, Connection) {
             (error, row.connection)
         }
         // Perhaps a proxy's own: nobody knows what became of the command behind it.
-        None => (
-            Error::unexpected("the server refused the command").with_vendor_code(code),
-            Connection::Keep,
-        ),
+        None => {
+            (Error::unexpected("the server refused the command").with_vendor_code(code), Connection::Keep)
+        }
     }
 }
 
@@ -139,61 +132,21 @@ mod tests {
     fn every_code_has_its_meaning() {
         use ErrorKind::*;
         for (line, kind, retry) in [
-            (
-                "WRONGTYPE Operation against a key holding the wrong kind of value",
-                Conflict,
-                Retry::Never,
-            ),
+            ("WRONGTYPE Operation against a key holding the wrong kind of value", Conflict, Retry::Never),
             ("NOAUTH Authentication required.", Unauthenticated, Retry::Never),
-            (
-                "WRONGPASS invalid username-password pair or user is disabled.",
-                Unauthenticated,
-                Retry::Never,
-            ),
-            (
-                "NOPERM this user has no permissions to run the 'set' command",
-                PermissionDenied,
-                Retry::Never,
-            ),
-            (
-                "OOM command not allowed when used memory > 'maxmemory'.",
-                QuotaExhausted,
-                Retry::Never,
-            ),
-            (
-                "LOADING Redis is loading the dataset in memory",
-                Unavailable,
-                Retry::Backoff,
-            ),
-            (
-                "BUSY Redis is busy running a script.",
-                Unavailable,
-                Retry::Backoff,
-            ),
-            (
-                "READONLY You can't write against a read only replica.",
-                Unavailable,
-                Retry::Backoff,
-            ),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Unauthenticated, Retry::Never),
+            ("NOPERM this user has no permissions to run the 'set' command", PermissionDenied, Retry::Never),
+            ("OOM command not allowed when used memory > 'maxmemory'.", QuotaExhausted, Retry::Never),
+            ("LOADING Redis is loading the dataset in memory", Unavailable, Retry::Backoff),
+            ("BUSY Redis is busy running a script.", Unavailable, Retry::Backoff),
+            ("READONLY You can't write against a read only replica.", Unavailable, Retry::Backoff),
             ("MASTERDOWN Link with MASTER is down", Unavailable, Retry::Backoff),
             ("CLUSTERDOWN Hash slot not served", Unavailable, Retry::Backoff),
-            (
-                "TRYAGAIN Multiple keys request during rehashing of slot",
-                Unavailable,
-                Retry::Backoff,
-            ),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Unavailable, Retry::Backoff),
             ("MOVED 866 127.0.0.1:7002", Configuration, Retry::Never),
             ("NOSCRIPT No matching script.", Unavailable, Retry::Backoff),
-            (
-                "ERR value is not an integer or out of range",
-                Conflict,
-                Retry::Never,
-            ),
-            (
-                "ERR increment or decrement would overflow",
-                Conflict,
-                Retry::Never,
-            ),
+            ("ERR value is not an integer or out of range", Conflict, Retry::Never),
+            ("ERR increment or decrement would overflow", Conflict, Retry::Never),
             ("ERR max number of clients reached", Unavailable, Retry::Backoff),
             ("ERR DB index is out of range", Configuration, Retry::Never),
             ("ERR unknown command 'PEXPIRE'", Unsupported, Retry::Never),
@@ -210,22 +163,14 @@ mod tests {
     #[test]
     fn what_is_unknown_may_have_been_applied_and_is_not_quoted() {
         let (error, _) = answered(&server_error("ERR something about 'canary'"));
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Unexpected, Effect::MaybeApplied)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unexpected, Effect::MaybeApplied));
         assert!(!error.report().contains("canary"));
         assert_eq!(error.vendor_code(), Some("ERR"));
     }
 
     #[test]
     fn a_replica_and_a_failed_login_end_the_connection() {
-        for line in [
-            "READONLY x",
-            "NOAUTH x",
-            "WRONGPASS x",
-            "ERR max number of clients reached",
-        ] {
+        for line in ["READONLY x", "NOAUTH x", "WRONGPASS x", "ERR max number of clients reached"] {
             assert_eq!(answered(&server_error(line)).1, Connection::Replace, "{line}");
         }
     }

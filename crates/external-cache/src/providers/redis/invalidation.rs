@@ -78,12 +78,7 @@ pub(super) async fn listen(
         tracking.arg("PREFIX").arg(names.prefix());
     }
     cx.mark_sent();
-    match listener
-        .commands
-        .send_packed_command(&tracking)
-        .await
-        .map_err(error::on_the_way)?
-    {
+    match listener.commands.send_packed_command(&tracking).await.map_err(error::on_the_way)? {
         Value::Okay => Ok(Box::pin(futures_util::stream::unfold(Some(listener), next))),
         Value::ServerError(refusal) => Err(endpoint.refused(error::answered(&refusal).0)),
         _ => Err(error::malformed()),
@@ -93,9 +88,8 @@ pub(super) async fn listen(
 async fn connect(connector: &Connector, names: Arc<Names>) -> Result<Listener> {
     let endpoint = &connector.endpoint;
     let socket = endpoint.dial().await?;
-    let mut info = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_skip_set_lib_name();
+    let mut info =
+        RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
     if let Some(password) = &endpoint.password {
         info = info.set_password(password.expose()?.as_str());
     }
@@ -104,10 +98,7 @@ async fn connect(connector: &Connector, names: Arc<Names>) -> Result<Listener> {
     }
     let (give, queue) = mpsc::channel(BACKLOG);
     let overflow = Arc::new(AtomicBool::new(false));
-    let config = without_timeouts().set_push_sender(Inbox {
-        queue: give,
-        overflow: overflow.clone(),
-    });
+    let config = without_timeouts().set_push_sender(Inbox { queue: give, overflow: overflow.clone() });
     let (commands, driver) = MultiplexedConnection::new_with_config(&info, socket, config)
         .await
         .map_err(|refusal| endpoint.refused(login_failed(refusal)))?;
@@ -167,10 +158,7 @@ async fn next(listener: Option<Listener>) -> Step {
 }
 
 fn ended() -> Step {
-    Some((
-        Err(Error::unavailable("the connection of the subscription ended")),
-        None,
-    ))
+    Some((Err(Error::unavailable("the connection of the subscription ended")), None))
 }
 
 enum Heard {
@@ -185,11 +173,7 @@ fn heard(push: PushInfo, names: &Names) -> Heard {
         PushKind::Invalidate => match push.data.into_iter().next() {
             Some(Value::Array(changed)) => {
                 let keys: Vec<CacheKey> = changed.iter().filter_map(|name| key_of(name, names)).collect();
-                if keys.is_empty() {
-                    Heard::Nothing
-                } else {
-                    Heard::Change(Invalidation::Keys(keys))
-                }
+                if keys.is_empty() { Heard::Nothing } else { Heard::Change(Invalidation::Keys(keys)) }
             }
             // The server was emptied.
             _ => Heard::Change(Invalidation::All),

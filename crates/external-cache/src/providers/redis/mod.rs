@@ -76,9 +76,7 @@ impl RedisCache {
 
 impl fmt::Debug for RedisCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisCache")
-            .field("location", &self.info.location())
-            .finish_non_exhaustive()
+        f.debug_struct("RedisCache").field("location", &self.info.location()).finish_non_exhaustive()
     }
 }
 
@@ -103,11 +101,7 @@ impl Provider for RedisCache {
 impl CacheService for RedisCache {
     /// <https://redis.io/docs/latest/commands/get/>
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
-        commands::entry(
-            self.connector
-                .ask(cx, &self.names.on_key("GET", &request.key))
-                .await?,
-        )
+        commands::entry(self.connector.ask(cx, &self.names.on_key("GET", &request.key)).await?)
     }
 
     async fn set(&self, cx: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
@@ -118,10 +112,7 @@ impl CacheService for RedisCache {
 
     /// <https://redis.io/docs/latest/commands/del/>
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
-        let answer = self
-            .connector
-            .ask(cx, &self.names.on_key("DEL", &request.key))
-            .await?;
+        let answer = self.connector.ask(cx, &self.names.on_key("DEL", &request.key)).await?;
         Ok(Deleted::observed(cx, commands::integer(&answer)? > 0))
     }
 
@@ -198,12 +189,7 @@ impl CacheService for RedisCache {
     }
 
     async fn ttl(&self, cx: &CallContext, request: &TtlRequest) -> Result<TimeToLive> {
-        commands::time_to_live(
-            &self
-                .connector
-                .ask(cx, &self.names.on_key("PTTL", &request.key))
-                .await?,
-        )
+        commands::time_to_live(&self.connector.ask(cx, &self.names.on_key("PTTL", &request.key)).await?)
     }
 
     /// <https://redis.io/docs/latest/commands/incrby/>
@@ -215,8 +201,7 @@ impl CacheService for RedisCache {
             Some(ttl) => {
                 // A counter that is not there begins at zero with its TTL; one that is keeps its own.
                 let mut begin =
-                    self.names
-                        .plain_set(&request.key, &bytes::Bytes::from_static(b"0"), Some(ttl));
+                    self.names.plain_set(&request.key, &bytes::Bytes::from_static(b"0"), Some(ttl));
                 begin.arg("NX");
                 self.transaction(cx, [begin, add]).await?
             }
@@ -236,12 +221,7 @@ impl CacheService for RedisCache {
         let Some(read) = request.token.bytes() else {
             return Err(super::foreign_token());
         };
-        commands::swap_outcome(
-            &self
-                .connector
-                .ask(cx, &self.names.compare_and_swap(request, read))
-                .await?,
-        )
+        commands::swap_outcome(&self.connector.ask(cx, &self.names.compare_and_swap(request, read)).await?)
     }
 
     fn locks(&self) -> Option<&dyn LockCache> {

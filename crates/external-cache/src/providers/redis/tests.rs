@@ -84,11 +84,7 @@ async fn a_first_call_is_one_connection_and_one_command() {
     }
     let heard = heard.lock().unwrap();
     assert_eq!(heard.len(), 50);
-    assert!(
-        heard
-            .iter()
-            .all(|(connection, command)| *connection == 0 && command == &["GET", "k"])
-    );
+    assert!(heard.iter().all(|(connection, command)| *connection == 0 && command == &["GET", "k"]));
 }
 
 #[tokio::test]
@@ -120,13 +116,7 @@ async fn an_impatient_caller_does_not_cost_the_others_their_connection() {
     let _ = tokio::time::timeout(Duration::from_millis(20), cache.get(&cx, &slow)).await;
     // The fake server skipped an answer, so the next one would be taken for it: what counts is the connection.
     let _ = tokio::time::timeout(Duration::from_millis(20), cache.get(&cx, &get())).await;
-    assert!(
-        heard
-            .lock()
-            .unwrap()
-            .iter()
-            .all(|(connection, _)| *connection == 0)
-    );
+    assert!(heard.lock().unwrap().iter().all(|(connection, _)| *connection == 0));
 }
 
 #[tokio::test]
@@ -138,18 +128,9 @@ async fn a_connection_that_breaks_leaves_doubt_and_the_next_call_makes_another()
     .await;
     let cache = cache(&url);
     let request = IncrementRequest::new(CacheKey::parse("k").unwrap(), 7);
-    let error = cache
-        .increment(&CallContext::default(), &request)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unavailable, Effect::MaybeApplied)
-    );
-    assert_eq!(
-        cache.increment(&CallContext::default(), &request).await.unwrap(),
-        7
-    );
+    let error = cache.increment(&CallContext::default(), &request).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::MaybeApplied));
+    assert_eq!(cache.increment(&CallContext::default(), &request).await.unwrap(), 7);
 }
 
 #[tokio::test]
@@ -172,11 +153,7 @@ struct OneFile(Mutex<&'static str>);
 impl SecretFiles for OneFile {
     // The stamp never changes: only doubt makes the secret look again.
     fn stamp(&self, _: &std::path::Path) -> std::io::Result<FileStamp> {
-        Ok(FileStamp {
-            modified: None,
-            length: 6,
-            identity: 1,
-        })
+        Ok(FileStamp { modified: None, length: 6, identity: 1 })
     }
 
     fn read(&self, _: &std::path::Path) -> std::io::Result<Vec<u8>> {
@@ -199,10 +176,7 @@ async fn a_refused_password_file_is_read_again() {
     let config = RedisConfig::new(url.as_str()).with_credentials("app", Secret::from_file("/run/redis"));
     let cache = config.build(&world).unwrap();
     let error = cache.get(&CallContext::default(), &get()).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unauthenticated, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unauthenticated, Effect::NotSent));
     assert!(!error.report().contains("canary"), "{}", error.report());
     *file.0.lock().unwrap() = "canary-new";
     cache.get(&CallContext::default(), &get()).await.unwrap();
@@ -214,16 +188,12 @@ async fn a_refused_password_file_is_read_again() {
 #[tokio::test]
 async fn a_login_that_is_not_answered_is_known_not_sent() {
     let (url, _) = server(|_, _| Answer::Nothing).await;
-    let config = RedisConfig::new(url.as_str())
-        .with_database(3)
-        .with_connect_timeout(Duration::from_millis(100));
+    let config =
+        RedisConfig::new(url.as_str()).with_database(3).with_connect_timeout(Duration::from_millis(100));
     let cache = config.build(&BuildContext::default()).unwrap();
     let cx = CallContext::default();
     let error = cache.get(&cx, &get()).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Timeout, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
     assert!(!cx.was_sent());
 }
 
@@ -239,16 +209,9 @@ async fn answers_that_make_no_sense_are_corrupt() {
         "%1\r\n+canary\r\n:1\r\n",
     ] {
         let (url, _) = server(move |_, _| Answer::Say(answer)).await;
-        let error = cache(&url)
-            .get(&CallContext::default(), &get())
-            .await
-            .unwrap_err();
+        let error = cache(&url).get(&CallContext::default(), &get()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{answer:?}: {error}");
-        assert!(
-            !error.report().contains("canary"),
-            "{answer:?}: {}",
-            error.report()
-        );
+        assert!(!error.report().contains("canary"), "{answer:?}: {}", error.report());
     }
 }
 
@@ -262,14 +225,8 @@ async fn a_transaction_says_why_it_was_refused() {
     .await;
     let ttl = Ttl::new(Duration::from_secs(9)).unwrap();
     let request = IncrementRequest::new(CacheKey::parse("k").unwrap(), 1).with_ttl(ttl);
-    let error = cache(&url)
-        .increment(&CallContext::default(), &request)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::QuotaExhausted, Effect::NotApplied)
-    );
+    let error = cache(&url).increment(&CallContext::default(), &request).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::QuotaExhausted, Effect::NotApplied));
 }
 
 #[tokio::test]
@@ -281,17 +238,9 @@ async fn closing_ends_subscriptions() {
     .await;
     let cache = cache(&url);
     let cx = CallContext::default();
-    let mut changes = cache
-        .invalidation()
-        .unwrap()
-        .subscribe(&cx, &SubscribeRequest::new())
-        .await
-        .unwrap();
+    let mut changes = cache.invalidation().unwrap().subscribe(&cx, &SubscribeRequest::new()).await.unwrap();
     cache.close().await.unwrap();
     assert!(changes.next().await.unwrap().is_err());
     assert!(changes.next().await.is_none());
-    assert_eq!(
-        cache.get(&cx, &get()).await.unwrap_err().kind(),
-        ErrorKind::Closed
-    );
+    assert_eq!(cache.get(&cx, &get()).await.unwrap_err().kind(), ErrorKind::Closed);
 }

@@ -91,16 +91,8 @@ impl FileConfig {
         if self.path.as_os_str().is_empty() {
             return Err(Error::configuration("`path` of the file provider is empty"));
         }
-        if [
-            self.max_recipients,
-            self.max_message_bytes,
-            self.max_batch_recipients,
-        ]
-        .contains(&0)
-        {
-            return Err(Error::configuration(
-                "the limits of the file provider must be at least 1",
-            ));
+        if [self.max_recipients, self.max_message_bytes, self.max_batch_recipients].contains(&0) {
+            return Err(Error::configuration("the limits of the file provider must be at least 1"));
         }
         Ok(FileEmail::assemble(self, context))
     }

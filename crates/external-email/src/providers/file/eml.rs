@@ -18,13 +18,7 @@ pub(super) fn file_name(at: SystemTime, id: Option<&MessageId>, random: &str) ->
         .map_or("raw", MessageId::as_str)
         .chars()
         .take(150)
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "@.-_".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || "@.-_".contains(c) { c } else { '_' })
         .collect();
     let random = random.get(..8).unwrap_or(random);
     format!("{time}-{id}-{random}.eml")
@@ -71,10 +65,7 @@ mod tests {
     #[test]
     fn a_file_reads_back_as_it_was() {
         let from: EmailAddress = "a@example.org".parse().unwrap();
-        let to: Vec<EmailAddress> = vec![
-            "用户@例子.广告".parse().unwrap(),
-            "c@example.org".parse().unwrap(),
-        ];
+        let to: Vec<EmailAddress> = vec!["用户@例子.广告".parse().unwrap(), "c@example.org".parse().unwrap()];
         let mail = b"X-Envelope-To: not-envelope\r\n\r\nbody\r\n";
         let read = decode(encode(&from, &to, b"From: a@example.org\r\n\r\nbody\r\n")).unwrap();
         assert_eq!((read.from, read.to), (from, to));
@@ -87,13 +78,6 @@ mod tests {
         let id: MessageId = "a/../b%x@example.org".parse().unwrap();
         let early = file_name(SystemTime::UNIX_EPOCH, Some(&id), "0123456789");
         assert_eq!(early, "19700101T000000.000000Z-a_.._b_x@example.org-01234567.eml");
-        assert!(
-            early
-                < file_name(
-                    SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1),
-                    None,
-                    "0"
-                )
-        );
+        assert!(early < file_name(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1), None, "0"));
     }
 }

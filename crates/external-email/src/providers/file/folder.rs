@@ -35,19 +35,13 @@ impl Folder {
             let temporary = folder.join(format!(".{name}.part"));
             let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
             // From here on the file is removed unless it is published, whatever happens.
-            let staged = Staged {
-                temporary: Some(temporary),
-                target: folder.join(name),
-            };
+            let staged = Staged { temporary: Some(temporary), target: folder.join(name) };
             file.write_all(&content)?;
             file.sync_all()?;
             Ok(staged)
         })
         .await
-        .map_err(|error| {
-            self.failure("the mail could not be written", error)
-                .with_effect(Effect::NotApplied)
-        })
+        .map_err(|error| self.failure("the mail could not be written", error).with_effect(Effect::NotApplied))
     }
 
     /// Every mail in the folder, by name. A folder that was never made is empty.
@@ -72,10 +66,7 @@ impl Folder {
                 .collect()
         })
         .await
-        .map_err(|error| {
-            self.failure("the folder could not be read", error)
-                .with_effect(Effect::NotApplied)
-        })
+        .map_err(|error| self.failure("the folder could not be read", error).with_effect(Effect::NotApplied))
     }
 
     fn failure(&self, message: &'static str, error: io::Error) -> Error {

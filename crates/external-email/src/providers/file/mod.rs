@@ -56,12 +56,7 @@ struct Prepared {
 impl FileEmail {
     fn assemble(config: FileConfig, context: &BuildContext) -> Self {
         let capabilities = Capabilities::new()
-            .all_native(&[
-                "outcome-per-recipient",
-                "envelope-sender",
-                "message-id",
-                "smtputf8",
-            ])
+            .all_native(&["outcome-per-recipient", "envelope-sender", "message-id", "smtputf8"])
             .all_native(&["batch", "raw", "outbox"])
             .emulated("tags", "written as X-Tag headers")
             .emulated("metadata", "written as X-Metadata- headers")
@@ -92,11 +87,7 @@ impl FileEmail {
             .envelope_sender()
             .cloned()
             .ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
-        Ok(Prepared {
-            from,
-            message_id: Some(rendered.message_id),
-            bytes: rendered.bytes,
-        })
+        Ok(Prepared { from, message_id: Some(rendered.message_id), bytes: rendered.bytes })
     }
 
     /// Stages the file, marks the call as sent, and lets the file appear.
@@ -111,11 +102,7 @@ impl FileEmail {
         if verdict.accepted.is_empty() {
             return Ok(receipt);
         }
-        let name = eml::file_name(
-            self.context.now(),
-            mail.message_id.as_ref(),
-            &self.context.random_id(),
-        );
+        let name = eml::file_name(self.context.now(), mail.message_id.as_ref(), &self.context.random_id());
         let content = eml::encode(&mail.from, &verdict.accepted, &mail.bytes);
         let staged = self.folder.stage(name.clone(), content).await?;
         cx.mark_sent();
@@ -129,9 +116,7 @@ impl FileEmail {
 
 impl std::fmt::Debug for FileEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileEmail")
-            .field("path", &self.folder.path())
-            .finish_non_exhaustive()
+        f.debug_struct("FileEmail").field("path", &self.folder.path()).finish_non_exhaustive()
     }
 }
 
@@ -143,11 +128,7 @@ impl Provider for FileEmail {
 
     /// Writes a temporary file into the folder and removes it.
     async fn probe(&self, _cx: &CallContext) -> Result<()> {
-        drop(
-            self.folder
-                .stage(format!("probe-{}", self.context.random_id()), Vec::new())
-                .await?,
-        );
+        drop(self.folder.stage(format!("probe-{}", self.context.random_id()), Vec::new()).await?);
         Ok(())
     }
 }
@@ -178,10 +159,7 @@ impl BatchEmail for FileEmail {
     async fn send_batch(&self, cx: &CallContext, request: &BatchRequest) -> Result<BatchReceipt> {
         let requests = check_batch(&self.info, request)?;
         // All are prepared before the first is written: what cannot be sent is refused with nothing sent.
-        let prepared = requests
-            .iter()
-            .map(|r| self.prepare(&r.message))
-            .collect::<Result<Vec<_>>>()?;
+        let prepared = requests.iter().map(|r| self.prepare(&r.message)).collect::<Result<Vec<_>>>()?;
         let mut mails = Vec::with_capacity(prepared.len());
         for (mail, request) in prepared.into_iter().zip(&requests) {
             mails.push(self.write(cx, mail, &request.message.recipients()).await);
@@ -213,11 +191,7 @@ impl OutboxEmail for FileEmail {
                     .with_effect(Effect::NotApplied)
                     .with_context("file", name)
             })?;
-            if request
-                .recipient
-                .as_ref()
-                .is_none_or(|address| mail.to.contains(address))
-            {
+            if request.recipient.as_ref().is_none_or(|address| mail.to.contains(address)) {
                 mails.push(mail);
             }
         }

@@ -12,10 +12,7 @@ fn request(to: &str) -> SendRequest {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    std::fs::read_dir(path)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect()
+    std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -33,18 +30,13 @@ async fn a_mail_is_one_file_that_any_program_opens() {
         content.starts_with(b"X-Envelope-From: shop@example.org\r\nX-Envelope-To: ada@example.org\r\nDate: ")
     );
     let parsed = mail_parser::MessageParser::default().parse(&content).unwrap();
-    assert_eq!(
-        parsed.message_id(),
-        receipt.message_id.as_ref().map(MessageId::as_str)
-    );
+    assert_eq!(parsed.message_id(), receipt.message_id.as_ref().map(MessageId::as_str));
 }
 
 #[tokio::test]
 async fn a_dropped_call_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let email = FileConfig::new(folder.path())
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = FileConfig::new(folder.path()).build(&BuildContext::default()).unwrap();
     let staged = email.folder.stage("x.eml".into(), b"x".to_vec()).await.unwrap();
     assert_eq!(names(folder.path()), [".x.eml.part"]);
     drop(staged);
@@ -56,26 +48,16 @@ async fn a_dropped_call_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_folder_that_cannot_be_is_a_clear_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let email = FileConfig::new(file.path().join("mail"))
-        .build(&BuildContext::default())
-        .unwrap();
-    let error = email
-        .send(&CallContext::default(), &request("ada@example.org"))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Configuration, Effect::NotApplied)
-    );
+    let email = FileConfig::new(file.path().join("mail")).build(&BuildContext::default()).unwrap();
+    let error = email.send(&CallContext::default(), &request("ada@example.org")).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Configuration, Effect::NotApplied));
     assert!(error.to_string().contains(&file.path().display().to_string()));
 }
 
 #[tokio::test]
 async fn foreign_files_are_told_not_hidden() {
     let folder = tempfile::tempdir().unwrap();
-    let email = FileConfig::new(folder.path())
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = FileConfig::new(folder.path()).build(&BuildContext::default()).unwrap();
     assert!(
         email
             .outbox()
@@ -86,11 +68,7 @@ async fn foreign_files_are_told_not_hidden() {
             .is_empty()
     );
     std::fs::write(folder.path().join("x.eml"), "From: a@b\r\n\r\n").unwrap();
-    let error = email
-        .outbox()
-        .unwrap()
-        .sent(&CallContext::default(), &OutboxRequest::new())
-        .await
-        .unwrap_err();
+    let error =
+        email.outbox().unwrap().sent(&CallContext::default(), &OutboxRequest::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

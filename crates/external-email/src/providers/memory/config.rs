@@ -86,11 +86,7 @@ impl MemoryConfig {
     ///
     /// `Configuration` if `keep` or a limit is zero.
     pub fn build(self, context: &BuildContext) -> Result<MemoryEmail> {
-        let numbers = [
-            self.max_recipients,
-            self.max_message_bytes,
-            self.max_batch_recipients,
-        ];
+        let numbers = [self.max_recipients, self.max_message_bytes, self.max_batch_recipients];
         if self.keep == 0 || numbers.contains(&0) {
             return Err(Error::configuration(
                 "`keep` and the limits of the memory provider must be at least 1",

@@ -104,11 +104,7 @@ impl MemoryEmail {
 
     /// The mails that were taken for this address, oldest first.
     pub fn sent_to(&self, address: &EmailAddress) -> Vec<SentMail> {
-        self.state()
-            .sent()
-            .filter(|mail| mail.to.contains(address))
-            .cloned()
-            .collect()
+        self.state().sent().filter(|mail| mail.to.contains(address)).cloned().collect()
     }
 
     /// Forgets all mails, waiting ones and idempotency keys.
@@ -165,19 +161,13 @@ impl MemoryEmail {
             state.keep(mail);
         }
         state.remember(key, Answer::Sent(receipt.clone()), self.context.now());
-        if verdict.lose_reply {
-            Err(lost_reply())
-        } else {
-            Ok(receipt)
-        }
+        if verdict.lose_reply { Err(lost_reply()) } else { Ok(receipt) }
     }
 }
 
 impl std::fmt::Debug for MemoryEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryEmail")
-            .field("mails", &self.state().sent().count())
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryEmail").field("mails", &self.state().sent().count()).finish_non_exhaustive()
     }
 }
 
@@ -197,10 +187,7 @@ impl EmailService for MemoryEmail {
     async fn send(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
         check(&self.info, request)?;
         let mail = self.prepare(&request.message)?;
-        let key = request
-            .idempotency_key
-            .as_deref()
-            .map(|key| Key::of_message(key, &request.message));
+        let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
         self.take(cx, mail, &request.message.recipients(), key)
     }
 
@@ -226,15 +213,9 @@ impl BatchEmail for MemoryEmail {
     async fn send_batch(&self, cx: &CallContext, request: &BatchRequest) -> Result<BatchReceipt> {
         let requests = check_batch(&self.info, request)?;
         // All are prepared before the first is taken: what cannot be sent is refused with nothing sent.
-        let prepared = requests
-            .iter()
-            .map(|r| self.prepare(&r.message))
-            .collect::<Result<Vec<_>>>()?;
+        let prepared = requests.iter().map(|r| self.prepare(&r.message)).collect::<Result<Vec<_>>>()?;
         let taken = prepared.into_iter().zip(&requests).map(|(mail, request)| {
-            let key = request
-                .idempotency_key
-                .as_deref()
-                .map(|key| Key::of_message(key, &request.message));
+            let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
             self.take(cx, mail, &request.message.recipients(), key)
         });
         Ok(BatchReceipt::new(taken.collect()))
@@ -252,10 +233,7 @@ impl RawEmail for MemoryEmail {
             bytes: request.content.bytes().clone(),
             at: self.context.now(),
         };
-        let key = request
-            .idempotency_key
-            .as_deref()
-            .map(|key| Key::of_raw(key, request));
+        let key = request.idempotency_key.as_deref().map(|key| Key::of_raw(key, request));
         self.take(cx, mail, &request.recipients(), key)
     }
 }
@@ -272,20 +250,14 @@ impl ScheduleEmail for MemoryEmail {
                 .with_context("limit", SCHEDULE_SECONDS));
         }
         let mut mail = self.prepare(&request.message)?;
-        let key = request
-            .idempotency_key
-            .as_deref()
-            .map(|key| Key::of_message(key, &request.message));
+        let key = request.idempotency_key.as_deref().map(|key| Key::of_message(key, &request.message));
         let mut state = self.state();
         if let Some(Answer::Scheduled(mut receipt)) = state.answered(key.as_ref(), now)? {
             receipt.replayed = true;
             return Ok(receipt);
         }
         let verdict = self.rehearsal.judge(&request.message.recipients())?;
-        let message_id = mail
-            .message
-            .as_ref()
-            .and_then(|message| message.message_id.clone());
+        let message_id = mail.message.as_ref().and_then(|message| message.message_id.clone());
         let receipt = ScheduleReceipt::new(state.next_id(), request.at, message_id);
         cx.mark_sent();
         if !verdict.accepted.is_empty() {
@@ -294,11 +266,7 @@ impl ScheduleEmail for MemoryEmail {
             state.deliver_due(now);
         }
         state.remember(key, Answer::Scheduled(receipt.clone()), now);
-        if verdict.lose_reply {
-            Err(lost_reply().with_effect(Effect::MaybeApplied))
-        } else {
-            Ok(receipt)
-        }
+        if verdict.lose_reply { Err(lost_reply().with_effect(Effect::MaybeApplied)) } else { Ok(receipt) }
     }
 
     async fn cancel(&self, cx: &CallContext, request: &CancelRequest) -> Result<Cancelled> {
@@ -310,12 +278,8 @@ impl ScheduleEmail for MemoryEmail {
 #[async_trait]
 impl OutboxEmail for MemoryEmail {
     async fn sent(&self, _cx: &CallContext, request: &OutboxRequest) -> Result<Vec<StoredMail>> {
-        let wanted = |mail: &&SentMail| {
-            request
-                .recipient
-                .as_ref()
-                .is_none_or(|address| mail.to.contains(address))
-        };
+        let wanted =
+            |mail: &&SentMail| request.recipient.as_ref().is_none_or(|address| mail.to.contains(address));
         let state = self.state();
         let mails = state.sent().filter(wanted);
         Ok(mails

@@ -31,19 +31,13 @@ impl Key {
         for attachment in &message.attachments {
             (&attachment.name, &attachment.content).hash(&mut hasher);
         }
-        Self {
-            text: text.to_owned(),
-            fingerprint: hasher.finish(),
-        }
+        Self { text: text.to_owned(), fingerprint: hasher.finish() }
     }
 
     pub(super) fn of_raw(text: &str, request: &RawRequest) -> Self {
         let mut hasher = DefaultHasher::new();
         (&request.to, request.content.bytes()).hash(&mut hasher);
-        Self {
-            text: text.to_owned(),
-            fingerprint: hasher.finish(),
-        }
+        Self { text: text.to_owned(), fingerprint: hasher.finish() }
     }
 }
 
@@ -76,13 +70,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(keep: usize) -> Self {
-        Self {
-            keep,
-            sent: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            keys: HashMap::new(),
-            ids: 0,
-        }
+        Self { keep, sent: VecDeque::new(), waiting: BTreeMap::new(), keys: HashMap::new(), ids: 0 }
     }
 
     pub(super) fn sent(&self) -> impl Iterator<Item = &SentMail> {
@@ -110,8 +98,7 @@ impl State {
     /// What a key was answered, if it was used for the same mail.
     pub(super) fn answered(&mut self, key: Option<&Key>, now: SystemTime) -> Result<Option<Answer>> {
         let Some(key) = key else { return Ok(None) };
-        self.keys
-            .retain(|_, answered| now.duration_since(answered.at).is_ok_and(|age| age < KEY_LIFE));
+        self.keys.retain(|_, answered| now.duration_since(answered.at).is_ok_and(|age| age < KEY_LIFE));
         match self.keys.get(&key.text) {
             None => Ok(None),
             Some(answered) if answered.fingerprint == key.fingerprint => Ok(Some(answered.answer.clone())),
@@ -121,14 +108,7 @@ impl State {
 
     pub(super) fn remember(&mut self, key: Option<Key>, answer: Answer, now: SystemTime) {
         if let Some(key) = key {
-            self.keys.insert(
-                key.text,
-                Answered {
-                    fingerprint: key.fingerprint,
-                    at: now,
-                    answer,
-                },
-            );
+            self.keys.insert(key.text, Answered { fingerprint: key.fingerprint, at: now, answer });
         }
     }
 

@@ -27,40 +27,16 @@ async fn scheduled_mails_wait_for_the_clock() {
     let (email, seconds) = clocked();
     let cx = CallContext::default();
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_060);
-    let receipt = email
-        .schedule(&cx, &ScheduleRequest::new(message("a@example.org"), at))
-        .await
-        .unwrap();
-    let other = email
-        .schedule(&cx, &ScheduleRequest::new(message("b@example.org"), at))
-        .await
-        .unwrap();
-    assert!(
-        email
-            .cancel(&cx, &CancelRequest::new(other.id.clone()))
-            .await
-            .unwrap()
-            .existed
-    );
+    let receipt = email.schedule(&cx, &ScheduleRequest::new(message("a@example.org"), at)).await.unwrap();
+    let other = email.schedule(&cx, &ScheduleRequest::new(message("b@example.org"), at)).await.unwrap();
+    assert!(email.cancel(&cx, &CancelRequest::new(other.id.clone())).await.unwrap().existed);
     seconds.store(1_059, Ordering::Relaxed);
     assert!(email.sent().is_empty());
     seconds.store(1_060, Ordering::Relaxed);
     assert_eq!(email.sent().len(), 1);
     assert_eq!(email.sent()[0].at, at);
-    assert!(
-        !email
-            .cancel(&cx, &CancelRequest::new(receipt.id))
-            .await
-            .unwrap()
-            .existed
-    );
-    assert!(
-        !email
-            .cancel(&cx, &CancelRequest::new(other.id))
-            .await
-            .unwrap()
-            .existed
-    );
+    assert!(!email.cancel(&cx, &CancelRequest::new(receipt.id)).await.unwrap().existed);
+    assert!(!email.cancel(&cx, &CancelRequest::new(other.id)).await.unwrap().existed);
 }
 
 #[tokio::test]
@@ -73,10 +49,7 @@ async fn a_key_is_one_mail_for_a_day() {
     assert_eq!(second.clone().with_replayed(false), first);
     assert!(second.replayed);
     let other = SendRequest::new(message("b@example.org")).with_idempotency_key("k");
-    assert_eq!(
-        email.send(&cx, &other).await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(email.send(&cx, &other).await.unwrap_err().kind(), ErrorKind::Conflict);
     seconds.fetch_add(24 * 3600, Ordering::Relaxed);
     assert!(!email.send(&cx, &request).await.unwrap().replayed);
     assert_eq!(email.sent().len(), 2);
@@ -85,15 +58,9 @@ async fn a_key_is_one_mail_for_a_day() {
 #[tokio::test]
 async fn a_lost_reply_is_kept_and_unknown() {
     let rehearsal = Rehearsal::new().with_lose_reply("lost");
-    let email = MemoryConfig::new()
-        .with_rehearsal(rehearsal)
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = MemoryConfig::new().with_rehearsal(rehearsal).build(&BuildContext::default()).unwrap();
     let cx = CallContext::default();
-    let error = email
-        .send(&cx, &message("lost@example.org").into())
-        .await
-        .unwrap_err();
+    let error = email.send(&cx, &message("lost@example.org").into()).await.unwrap_err();
     assert_eq!(error.effect(), Effect::MaybeApplied);
     assert!(cx.was_sent());
     assert_eq!(email.sent_to(&"lost@example.org".parse().unwrap()).len(), 1);
@@ -101,18 +68,9 @@ async fn a_lost_reply_is_kept_and_unknown() {
 
 #[tokio::test]
 async fn old_mails_are_forgotten_first() {
-    let email = MemoryConfig::new()
-        .with_keep(2)
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = MemoryConfig::new().with_keep(2).build(&BuildContext::default()).unwrap();
     for n in 0..3 {
-        email
-            .send(
-                &CallContext::default(),
-                &message(&format!("u{n}@example.org")).into(),
-            )
-            .await
-            .unwrap();
+        email.send(&CallContext::default(), &message(&format!("u{n}@example.org")).into()).await.unwrap();
     }
     let sent = email.sent();
     assert_eq!(sent.len(), 2);

@@ -25,23 +25,16 @@ impl Address {
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
-            return Err(wrong(
-                "the URL ends after host and port; options are fields of their own",
-            ));
+            return Err(wrong("the URL ends after host and port; options are fields of their own"));
         }
         let (userinfo, place) = match rest.rsplit_once('@') {
             Some((userinfo, place)) => (Some(userinfo), place),
             None => (None, rest),
         };
         let (host, port) = if let Some(v6) = place.strip_prefix('[') {
-            let (host, port) = v6
-                .split_once(']')
-                .ok_or_else(|| wrong("the address in brackets does not end"))?;
-            let port = if port.is_empty() {
-                None
-            } else {
-                Some(port.strip_prefix(':').unwrap_or("?"))
-            };
+            let (host, port) =
+                v6.split_once(']').ok_or_else(|| wrong("the address in brackets does not end"))?;
+            let port = if port.is_empty() { None } else { Some(port.strip_prefix(':').unwrap_or("?")) };
             (format!("[{host}]"), port)
         } else {
             match place.split_once(':') {
@@ -51,9 +44,7 @@ impl Address {
         };
         let fine = |b: u8| b.is_ascii_alphanumeric() || b".-_:[]%".contains(&b);
         if host.is_empty() || !host.bytes().all(fine) {
-            return Err(wrong(
-                "the URL has no host, or one that is no host name or address",
-            ));
+            return Err(wrong("the URL has no host, or one that is no host name or address"));
         }
         let port = match port {
             None => {
@@ -79,19 +70,10 @@ impl Address {
                 let decode = |text: &str| {
                     unescape(text).ok_or_else(|| wrong("user or password hold a % that escapes nothing"))
                 };
-                (
-                    Some(decode(user)?),
-                    password.map(decode).transpose()?.map(Secret::new),
-                )
+                (Some(decode(user)?), password.map(decode).transpose()?.map(Secret::new))
             }
         };
-        Ok(Self {
-            implicit_tls,
-            host,
-            port,
-            user,
-            password,
-        })
+        Ok(Self { implicit_tls, host, port, user, password })
     }
 }
 
@@ -117,15 +99,9 @@ mod tests {
     #[test]
     fn urls_are_read() {
         let plain = Address::parse("smtp://mail.example.org").unwrap();
-        assert_eq!(
-            (plain.host.as_str(), plain.port, plain.implicit_tls),
-            ("mail.example.org", 587, false)
-        );
+        assert_eq!((plain.host.as_str(), plain.port, plain.implicit_tls), ("mail.example.org", 587, false));
         let full = Address::parse("smtps://us%40er:p%3Aw@[::1]:2465/").unwrap();
-        assert_eq!(
-            (full.host.as_str(), full.port, full.implicit_tls),
-            ("[::1]", 2465, true)
-        );
+        assert_eq!((full.host.as_str(), full.port, full.implicit_tls), ("[::1]", 2465, true));
         assert_eq!(full.user.as_deref(), Some("us@er"));
         assert!(full.password.unwrap().matches(b"p:w"));
     }

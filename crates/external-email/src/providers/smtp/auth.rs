@@ -77,11 +77,7 @@ impl Credentials {
                 let reply = self.with_token(connection, token).await?;
                 if is_refusal(&reply) {
                     token.invalidate();
-                    if token.expose()? != before {
-                        self.with_token(connection, token).await?
-                    } else {
-                        reply
-                    }
+                    if token.expose()? != before { self.with_token(connection, token).await? } else { reply }
                 } else {
                     reply
                 }
@@ -97,11 +93,7 @@ impl Credentials {
                 }
             }
         };
-        if reply.is_positive() {
-            Ok(())
-        } else {
-            Err(refused(Step::Login, &reply))
-        }
+        if reply.is_positive() { Ok(()) } else { Err(refused(Step::Login, &reply)) }
     }
 
     fn choose(&self, connection: &Connection) -> Result<Mechanism> {
@@ -114,19 +106,12 @@ impl Credentials {
             (None, Login::Password(_)) => &[Mechanism::Plain, Mechanism::Login],
         };
         let offered = &connection.features().mechanisms;
-        wanted
-            .iter()
-            .copied()
-            .find(|m| offered.iter().any(|name| name == m.name()))
-            .ok_or_else(|| {
-                Error::configuration("the server offers no way to log in that the configuration allows")
-                    .with_effect(Effect::NotSent)
-                    .with_context(
-                        "wanted",
-                        wanted.iter().map(|m| m.name()).collect::<Vec<_>>().join(" "),
-                    )
-                    .with_context("offered", offered.join(" "))
-            })
+        wanted.iter().copied().find(|m| offered.iter().any(|name| name == m.name())).ok_or_else(|| {
+            Error::configuration("the server offers no way to log in that the configuration allows")
+                .with_effect(Effect::NotSent)
+                .with_context("wanted", wanted.iter().map(|m| m.name()).collect::<Vec<_>>().join(" "))
+                .with_context("offered", offered.join(" "))
+        })
     }
 
     async fn with_password(
@@ -138,18 +123,14 @@ impl Credentials {
         let password = password.expose()?;
         if mechanism == Mechanism::Plain {
             let response = STANDARD.encode(format!("\0{}\0{}", self.user, password.as_str()));
-            return connection
-                .command(Step::Login, &format!("AUTH PLAIN {response}\r\n"))
-                .await;
+            return connection.command(Step::Login, &format!("AUTH PLAIN {response}\r\n")).await;
         }
         let mut reply = connection.command(Step::Login, "AUTH LOGIN\r\n").await?;
         for answer in [self.user.as_str(), password.as_str()] {
             if reply.code != 334 {
                 return Ok(reply);
             }
-            reply = connection
-                .command(Step::Login, &format!("{}\r\n", STANDARD.encode(answer)))
-                .await?;
+            reply = connection.command(Step::Login, &format!("{}\r\n", STANDARD.encode(answer))).await?;
         }
         Ok(reply)
     }
@@ -160,20 +141,11 @@ impl Credentials {
             return Err(Error::configuration("the access token holds a control character")
                 .with_effect(Effect::NotSent));
         }
-        let response = STANDARD.encode(format!(
-            "user={}\x01auth=Bearer {}\x01\x01",
-            self.user,
-            token.as_str()
-        ));
-        let reply = connection
-            .command(Step::Login, &format!("AUTH XOAUTH2 {response}\r\n"))
-            .await?;
+        let response =
+            STANDARD.encode(format!("user={}\x01auth=Bearer {}\x01\x01", self.user, token.as_str()));
+        let reply = connection.command(Step::Login, &format!("AUTH XOAUTH2 {response}\r\n")).await?;
         // A refusal comes as a challenge with the reason, which an empty answer turns into the code.
-        if reply.code == 334 {
-            connection.command(Step::Login, "\r\n").await
-        } else {
-            Ok(reply)
-        }
+        if reply.code == 334 { connection.command(Step::Login, "\r\n").await } else { Ok(reply) }
     }
 }
 

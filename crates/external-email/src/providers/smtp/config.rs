@@ -245,26 +245,16 @@ impl SmtpConfig {
             Err(Error::configuration(message).with_context("field", field))
         };
         let address = Address::parse(&context.secret(&self.url)?.expose()?)?;
-        let implicit = if address.implicit_tls {
-            Security::Tls
-        } else {
-            Security::StartTls
-        };
+        let implicit = if address.implicit_tls { Security::Tls } else { Security::StartTls };
         let security = self.security.unwrap_or(implicit);
         if address.implicit_tls && security != Security::Tls {
-            return wrong(
-                "security",
-                "smtps:// is TLS from the first byte; write smtp:// for anything else",
-            );
+            return wrong("security", "smtps:// is TLS from the first byte; write smtp:// for anything else");
         }
         if !(1..=1000).contains(&self.max_connections) {
             return wrong("max_connections", "the number of connections must be 1 to 1000");
         }
         if self.mails_per_connection == 0 {
-            return wrong(
-                "mails_per_connection",
-                "a connection must carry at least one mail",
-            );
+            return wrong("mails_per_connection", "a connection must carry at least one mail");
         }
         if self.max_recipients == 0 || self.max_message_bytes == 0 {
             return wrong("max_recipients, max_message_bytes", "a limit must be at least 1");
@@ -281,10 +271,7 @@ impl SmtpConfig {
         }
         let hello = match &self.hello {
             Some(name) if name.is_empty() || !name.bytes().all(|b| (33..=126).contains(&b)) => {
-                return wrong(
-                    "hello",
-                    "not a name to greet with: printable ASCII without spaces",
-                );
+                return wrong("hello", "not a name to greet with: printable ASCII without spaces");
             }
             other => other.clone(),
         };
@@ -316,12 +303,7 @@ impl SmtpConfig {
             idle: self.idle_timeout,
             mails: self.mails_per_connection,
         };
-        Ok(SmtpEmail::assemble(
-            endpoint,
-            limits,
-            (self.max_recipients, self.max_message_bytes),
-            context,
-        ))
+        Ok(SmtpEmail::assemble(endpoint, limits, (self.max_recipients, self.max_message_bytes), context))
     }
 
     fn credentials(&self, address: &Address, context: &BuildContext) -> Result<Option<Credentials>> {
@@ -338,17 +320,9 @@ impl SmtpConfig {
         if user.is_empty() || user.chars().any(char::is_control) {
             return wrong("username", "the username is empty or holds a control character");
         }
-        let password = self
-            .password
-            .as_ref()
-            .map(|secret| context.secret(secret))
-            .transpose()?;
+        let password = self.password.as_ref().map(|secret| context.secret(secret)).transpose()?;
         let password = password.or_else(|| address.password.clone());
-        let token = self
-            .token
-            .as_ref()
-            .map(|secret| context.secret(secret))
-            .transpose()?;
+        let token = self.token.as_ref().map(|secret| context.secret(secret)).transpose()?;
         let login = match (password, token, self.tokens.clone()) {
             (Some(password), None, None) => Login::Password(password),
             (None, Some(token), None) => Login::Token(token),
@@ -357,20 +331,10 @@ impl SmtpConfig {
             _ => return wrong("password, token", "one of password and token, not both"),
         };
         let is_token = !matches!(login, Login::Password(_));
-        if self
-            .mechanism
-            .is_some_and(|mechanism| (mechanism == Mechanism::Xoauth2) != is_token)
-        {
-            return wrong(
-                "mechanism",
-                "xoauth2 needs a token, and plain and login a password",
-            );
+        if self.mechanism.is_some_and(|mechanism| (mechanism == Mechanism::Xoauth2) != is_token) {
+            return wrong("mechanism", "xoauth2 needs a token, and plain and login a password");
         }
-        Ok(Some(Credentials {
-            user,
-            login,
-            mechanism: self.mechanism,
-        }))
+        Ok(Some(Credentials { user, login, mechanism: self.mechanism }))
     }
 }
 

@@ -238,20 +238,13 @@ impl Connection {
         let mut byte = [0; 1];
         let mut buffer = ReadBuf::new(&mut byte);
         let mut context = Context::from_waker(Waker::noop());
-        matches!(
-            Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer),
-            Poll::Pending
-        )
+        matches!(Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer), Poll::Pending)
     }
 
     /// Asks whether the server is still there.
     pub(super) async fn check(&mut self) -> Result<()> {
         let reply = self.command(Step::Check, "NOOP\r\n").await?;
-        if reply.is_positive() {
-            Ok(())
-        } else {
-            Err(refused(Step::Check, &reply))
-        }
+        if reply.is_positive() { Ok(()) } else { Err(refused(Step::Check, &reply)) }
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

@@ -48,11 +48,7 @@ pub(super) fn refused(step: Step, reply: &Reply) -> Error {
         .with_vendor_code(reply.vendor_code())
         .with_context("step", step.name());
     // What a server says to a login may repeat what was sent.
-    if step == Step::Login {
-        error
-    } else {
-        error.with_context("reply", reply.safe_text())
-    }
+    if step == Step::Login { error } else { error.with_context("reply", reply.safe_text()) }
 }
 
 fn kind(step: Step, reply: &Reply) -> (ErrorKind, &'static str) {
@@ -65,38 +61,28 @@ fn kind(step: Step, reply: &Reply) -> (ErrorKind, &'static str) {
             (ErrorKind::Unauthenticated, "the server wants other credentials")
         }
         (500..=599, Step::Login) => (ErrorKind::Unauthenticated, "the server refused the login"),
-        (400..=499, _) if subject == Some(7) => (
-            ErrorKind::RateLimited,
-            "the server holds back this sender for now",
-        ),
+        (400..=499, _) if subject == Some(7) => {
+            (ErrorKind::RateLimited, "the server holds back this sender for now")
+        }
         (452, Step::Sender) if detail == Some((4, 5)) => (ErrorKind::RateLimited, "the server is congested"),
         (400..=499, _) => (ErrorKind::Unavailable, "the server cannot take the mail for now"),
         (552, _) if detail == Some((2, 2)) => (ErrorKind::QuotaExhausted, "the mailbox is full"),
-        (552, _) => (
-            ErrorKind::PayloadTooLarge,
-            "the mail is larger than the server takes",
-        ),
-        (_, Step::Content | Step::Data | Step::Sender) if detail == Some((3, 4)) => (
-            ErrorKind::PayloadTooLarge,
-            "the mail is larger than the server takes",
-        ),
-        (501 | 553 | 555, Step::Sender | Step::Recipient) if subject != Some(7) => (
-            ErrorKind::InvalidArgument,
-            "the server does not accept this address or its options",
-        ),
-        (500 | 502 | 503 | 504, _) => (
-            ErrorKind::Unexpected,
-            "the server does not understand what it was asked",
-        ),
+        (552, _) => (ErrorKind::PayloadTooLarge, "the mail is larger than the server takes"),
+        (_, Step::Content | Step::Data | Step::Sender) if detail == Some((3, 4)) => {
+            (ErrorKind::PayloadTooLarge, "the mail is larger than the server takes")
+        }
+        (501 | 553 | 555, Step::Sender | Step::Recipient) if subject != Some(7) => {
+            (ErrorKind::InvalidArgument, "the server does not accept this address or its options")
+        }
+        (500 | 502 | 503 | 504, _) => {
+            (ErrorKind::Unexpected, "the server does not understand what it was asked")
+        }
         (500..=599, Step::Greeting | Step::Hello) => {
             (ErrorKind::PermissionDenied, "the server does not talk to us")
         }
         (500..=599, Step::Sender) => (ErrorKind::PermissionDenied, "the server refused the sender"),
         (500..=599, _) => (ErrorKind::PermissionDenied, "the server refused the mail"),
-        _ => (
-            ErrorKind::Corrupt,
-            "the server answered something else than it was asked",
-        ),
+        _ => (ErrorKind::Corrupt, "the server answered something else than it was asked"),
     }
 }
 
@@ -118,11 +104,7 @@ mod tests {
             ("451 4.3.0 local error", Step::Content, Unavailable),
             ("452 4.3.1 disk full", Step::Sender, Unavailable),
             ("452 4.4.5 congestion", Step::Sender, RateLimited),
-            (
-                "454 4.7.0 temporary authentication failure",
-                Step::Login,
-                Unavailable,
-            ),
+            ("454 4.7.0 temporary authentication failure", Step::Login, Unavailable),
             ("454 TLS not available", Step::StartTls, Unavailable),
             ("455 parameters", Step::Sender, Unavailable),
             ("500 what", Step::Sender, Unexpected),
@@ -160,15 +142,9 @@ mod tests {
 
     #[test]
     fn no_address_and_no_login_words_enter_an_error() {
-        let reply = Reply::parse(b"550 5.7.1 <ada@example.org> says no\r\n")
-            .unwrap()
-            .unwrap()
-            .0;
+        let reply = Reply::parse(b"550 5.7.1 <ada@example.org> says no\r\n").unwrap().unwrap().0;
         assert!(!refused(Step::Sender, &reply).report().contains("ada"));
-        let login = Reply::parse(b"535 5.7.8 cannot decode c2VjcmV0\r\n")
-            .unwrap()
-            .unwrap()
-            .0;
+        let login = Reply::parse(b"535 5.7.8 cannot decode c2VjcmV0\r\n").unwrap().unwrap().0;
         assert!(!refused(Step::Login, &login).report().contains("c2VjcmV0"));
     }
 }

@@ -76,11 +76,7 @@ impl SmtpEmail {
             .unsupported("outbox")
             .limit("recipients", recipients)
             .limit("message-bytes", bytes);
-        let scheme = if endpoint.security == Security::Tls {
-            "smtps"
-        } else {
-            "smtp"
-        };
+        let scheme = if endpoint.security == Security::Tls { "smtps" } else { "smtp" };
         let location = format!("{scheme}://{}:{}", endpoint.host, endpoint.port);
         Self {
             info: ProviderInfo::new("smtp", "email", location, capabilities),
@@ -106,11 +102,7 @@ impl SmtpEmail {
             Some(deadline) => match tokio::time::timeout_at(deadline, self.transact(cx, mail)).await {
                 Ok(carried) => carried,
                 Err(_) => {
-                    let effect = if cx.was_sent() {
-                        Effect::MaybeApplied
-                    } else {
-                        Effect::NotSent
-                    };
+                    let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
                     Err(Error::timeout("the mail was not delivered in time").with_effect(effect))
                 }
             },
@@ -143,9 +135,7 @@ fn died(error: &Error) -> bool {
 
 impl std::fmt::Debug for SmtpEmail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SmtpEmail")
-            .field("location", &self.info.location())
-            .finish_non_exhaustive()
+        f.debug_struct("SmtpEmail").field("location", &self.info.location()).finish_non_exhaustive()
     }
 }
 
@@ -182,11 +172,7 @@ impl EmailService for SmtpEmail {
         check_size(&self.info, rendered.bytes.len() as u64)?;
         let from = request.message.envelope_sender();
         let from: &EmailAddress = from.ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
-        let mail = Envelope {
-            from,
-            to: request.message.recipients(),
-            content: &rendered.bytes,
-        };
+        let mail = Envelope { from, to: request.message.recipients(), content: &rendered.bytes };
         self.deliver(cx, &mail, Some(rendered.message_id)).await
     }
 
@@ -199,13 +185,9 @@ impl EmailService for SmtpEmail {
 impl RawEmail for SmtpEmail {
     async fn send_raw(&self, cx: &CallContext, request: &RawRequest) -> Result<SendReceipt> {
         check_raw(&self.info, request)?;
-        let mail = Envelope {
-            from: &request.from,
-            to: request.recipients(),
-            content: request.content.bytes(),
-        };
-        self.deliver(cx, &mail, request.content.message_id().cloned())
-            .await
+        let mail =
+            Envelope { from: &request.from, to: request.recipients(), content: request.content.bytes() };
+        self.deliver(cx, &mail, request.content.message_id().cloned()).await
     }
 }
 

@@ -60,30 +60,16 @@ impl Pool {
             if rested > ASK_AFTER && connection.check().await.is_err() {
                 continue;
             }
-            return Ok(Loan {
-                connection,
-                reused: true,
-                _permit: permit,
-            });
+            return Ok(Loan { connection, reused: true, _permit: permit });
         }
-        Ok(Loan {
-            connection: self.endpoint.connect().await?,
-            reused: false,
-            _permit: permit,
-        })
+        Ok(Loan { connection: self.endpoint.connect().await?, reused: false, _permit: permit })
     }
 
     /// The same loan with a new connection.
     pub(super) async fn renew(&self, loan: Loan) -> Result<Loan> {
-        let Loan {
-            connection, _permit, ..
-        } = loan;
+        let Loan { connection, _permit, .. } = loan;
         drop(connection);
-        Ok(Loan {
-            connection: self.endpoint.connect().await?,
-            reused: false,
-            _permit,
-        })
+        Ok(Loan { connection: self.endpoint.connect().await?, reused: false, _permit })
     }
 
     /// Takes a connection back for the next mail, if it is fit for one.
@@ -111,10 +97,7 @@ impl Pool {
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
         let permits = self.permits.clone();
-        permits
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::closed("the mail provider was closed"))
+        permits.acquire_owned().await.map_err(|_| Error::closed("the mail provider was closed"))
     }
 
     /// The connection that rested least: those that are not needed grow old together.

@@ -63,10 +63,7 @@ impl Reply {
     pub(super) fn enhanced(&self) -> Option<Enhanced> {
         let status = self.status()?;
         let mut parts = status.split('.').skip(1).map(str::parse);
-        Some(Enhanced {
-            subject: parts.next()?.ok()?,
-            detail: parts.next()?.ok()?,
-        })
+        Some(Enhanced { subject: parts.next()?.ok()?, detail: parts.next()?.ok()? })
     }
 
     /// `550 5.1.1`, or `550`.
@@ -90,9 +87,7 @@ impl Reply {
     /// The words as an error may carry them: bounded, and without anything that could be an address.
     pub(super) fn safe_text(&self) -> String {
         let text = self.text();
-        let words = text
-            .split(' ')
-            .map(|word| if word.contains('@') { "<address>" } else { word });
+        let words = text.split(' ').map(|word| if word.contains('@') { "<address>" } else { word });
         let mut safe = words.collect::<Vec<_>>().join(" ");
         safe.truncate(safe.floor_char_boundary(200));
         safe
@@ -109,12 +104,8 @@ impl Reply {
 }
 
 fn split(line: &[u8]) -> Result<(u16, bool, String)> {
-    let digits = line
-        .get(..3)
-        .filter(|digits| digits.iter().all(u8::is_ascii_digit));
-    let code = digits
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|code| code.parse().ok());
+    let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
+    let code = digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|code| code.parse().ok());
     let code: u16 = code
         .filter(|code| (200..600).contains(code))
         .ok_or_else(|| corrupt("the answer does not begin with a code"))?;
@@ -124,10 +115,7 @@ fn split(line: &[u8]) -> Result<(u16, bool, String)> {
         Some(b'-') => (false, &line[4..]),
         Some(_) => return Err(corrupt("the answer's code does not end")),
     };
-    let text = String::from_utf8_lossy(text)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let text = String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Ok((code, last, text))
 }
 
@@ -154,13 +142,7 @@ mod tests {
         assert_eq!(refused.vendor_code(), "550 5.1.1");
         assert_eq!(refused.text(), "<ada@example.org>: no such user");
         assert_eq!(refused.safe_text(), "<address> no such user");
-        assert_eq!(
-            refused.enhanced().unwrap(),
-            Enhanced {
-                subject: 1,
-                detail: 1
-            }
-        );
+        assert_eq!(refused.enhanced().unwrap(), Enhanced { subject: 1, detail: 1 });
         let two = parse("550-5.7.1 one\n550 5.7.1 two\n");
         assert_eq!(two.text(), "one two");
         assert_eq!(parse("250\r\n").vendor_code(), "250");
@@ -170,15 +152,7 @@ mod tests {
 
     #[test]
     fn half_a_reply_waits_for_the_rest() {
-        for half in [
-            "",
-            "2",
-            "250",
-            "250 ok",
-            "250 ok\r",
-            "250-a\r\n",
-            "250-a\r\n250 b\r",
-        ] {
+        for half in ["", "2", "250", "250 ok", "250 ok\r", "250-a\r\n", "250-a\r\n250 b\r"] {
             assert!(Reply::parse(half.as_bytes()).unwrap().is_none(), "{half:?}");
         }
         let (_, used) = Reply::parse(b"250 a\r\n354 b\r\n").unwrap().unwrap();
@@ -189,16 +163,9 @@ mod tests {
     fn hostile_replies_are_errors() {
         let endless = "2".repeat(5000);
         let many = "250-x\r\n".repeat(300);
-        for text in [
-            "hello\r\n",
-            "99 x\r\n",
-            "999 x\r\n",
-            "250x\r\n",
-            "250-a\r\n550 b\r\n",
-            "\r\n",
-            &endless,
-            &many,
-        ] {
+        for text in
+            ["hello\r\n", "99 x\r\n", "999 x\r\n", "250x\r\n", "250-a\r\n550 b\r\n", "\r\n", &endless, &many]
+        {
             assert!(Reply::parse(text.as_bytes()).is_err(), "{text:?}");
         }
         let odd = Reply::parse(b"550 \xff\x00 x\r\n").unwrap().unwrap().0;

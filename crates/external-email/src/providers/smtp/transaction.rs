@@ -46,16 +46,7 @@ impl Connection {
         let commands: Vec<String> = mail
             .to
             .iter()
-            .map(|to| {
-                format!(
-                    "RCPT TO:<{}>\r\n",
-                    if utf8 {
-                        to.as_str().into()
-                    } else {
-                        header_address(to)
-                    }
-                )
-            })
+            .map(|to| format!("RCPT TO:<{}>\r\n", if utf8 { to.as_str().into() } else { header_address(to) }))
             .collect();
         let replies = if self.features().pipelining {
             self.pipelined(&mail_from, &commands).await?
@@ -90,12 +81,10 @@ impl Connection {
         if let Some(Some(limit)) = features.size
             && size > limit
         {
-            return Err(
-                Error::payload_too_large("the mail is larger than the server takes")
-                    .with_effect(Effect::NotSent)
-                    .with_context("bytes", size)
-                    .with_context("limit", limit),
-            );
+            return Err(Error::payload_too_large("the mail is larger than the server takes")
+                .with_effect(Effect::NotSent)
+                .with_context("bytes", size)
+                .with_context("limit", limit));
         }
         let mut addresses = mail.to.iter().copied().chain([mail.from]);
         let header_end = find_header_end(mail.content);
@@ -111,11 +100,7 @@ impl Connection {
                 "the mail holds 8-bit bytes and the server does not offer 8BITMIME",
             ));
         }
-        let from = if utf8 {
-            mail.from.as_str().into()
-        } else {
-            header_address(mail.from)
-        };
+        let from = if utf8 { mail.from.as_str().into() } else { header_address(mail.from) };
         let mut line = format!("MAIL FROM:<{from}>");
         if features.size.is_some() {
             line.push_str(&format!(" SIZE={size}"));
@@ -138,12 +123,7 @@ impl Connection {
         for (number, group) in groups.enumerate() {
             let first = if number == 0 { mail_from } else { "" };
             let end = if number == last { "DATA\r\n" } else { "" };
-            self.write(
-                Step::Sender,
-                [first, &group.concat(), end].concat().as_bytes(),
-                limit,
-            )
-            .await?;
+            self.write(Step::Sender, [first, &group.concat(), end].concat().as_bytes(), limit).await?;
             if number == 0 {
                 let sender = self.reply(Step::Sender, limit).await?;
                 if !sender.is_positive() {
@@ -157,10 +137,7 @@ impl Connection {
             }
         }
         let data = self.reply(Step::Data, limit).await?;
-        Ok(Replies {
-            recipients: replies,
-            data: Some(data),
-        })
+        Ok(Replies { recipients: replies, data: Some(data) })
     }
 
     async fn step_by_step(&mut self, mail_from: &str, recipients: &[String]) -> Result<Replies> {
@@ -179,10 +156,7 @@ impl Connection {
             true => Some(self.command(Step::Data, "DATA\r\n").await?),
             false => None,
         };
-        Ok(Replies {
-            recipients: replies,
-            data,
-        })
+        Ok(Replies { recipients: replies, data })
     }
 
     /// The mail and its end. From the moment the end may be on its way, only the server's answer tells what became of it.
@@ -217,9 +191,7 @@ impl Connection {
     /// What a server said before it hung up on a mail that was still being written: a refusal, if it said one.
     async fn last_words(&mut self) -> Option<Error> {
         let reply = self.reply(Step::Content, LAST_WORDS).await.ok()?;
-        (400..600)
-            .contains(&reply.code)
-            .then(|| refused(Step::Content, &reply))
+        (400..600).contains(&reply.code).then(|| refused(Step::Content, &reply))
     }
 
     /// Takes back a mail that nobody is to get, so that the connection can carry the next one.
@@ -254,10 +226,7 @@ fn outcome(reply: &Reply) -> Outcome {
 }
 
 fn find_header_end(content: &[u8]) -> usize {
-    content
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .unwrap_or(content.len())
+    content.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(content.len())
 }
 
 /// The content as it goes over the line: dots at the start of a line doubled, ended by a line with one dot.

@@ -33,20 +33,13 @@ struct OfContext(Arc<Allowance>);
 
 impl Allowance {
     fn new(bytes: u64) -> Arc<Self> {
-        let units = u32::try_from(bytes.div_ceil(UNIT))
-            .unwrap_or(u32::MAX)
-            .clamp(1, 1 << 29);
-        Arc::new(Self {
-            units,
-            free: Arc::new(Semaphore::new(units as usize)),
-        })
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, 1 << 29);
+        Arc::new(Self { units, free: Arc::new(Semaphore::new(units as usize)) })
     }
 
     /// Waits for `bytes`, or for all there is if that is less: a part larger than the allowance goes alone.
     async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT))
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.units);
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
         self.free.clone().acquire_many_owned(units).await.ok()
     }
 }
@@ -54,10 +47,7 @@ impl Allowance {
 impl Budget {
     pub(in crate::client) fn new(instance_bytes: u64, context: &BuildContext) -> Self {
         let shared = context.shared(|| OfContext(Allowance::new(context.upload_budget())));
-        Self {
-            instance: Allowance::new(instance_bytes),
-            shared: shared.0.clone(),
-        }
+        Self { instance: Allowance::new(instance_bytes), shared: shared.0.clone() }
     }
 
     /// Waits until `bytes` may be held. `None` never happens: the semaphores are never closed.
@@ -66,10 +56,7 @@ impl Budget {
         // give the shared one back.
         let instance = self.instance.take(bytes).await?;
         let shared = self.shared.take(bytes).await?;
-        Some(Held {
-            _instance: instance,
-            _shared: shared,
-        })
+        Some(Held { _instance: instance, _shared: shared })
     }
 }
 
@@ -86,12 +73,7 @@ mod tests {
         let wait = Duration::from_secs(1);
         assert!(tokio::time::timeout(wait, budget.take(1 << 40)).await.is_err());
         drop(small);
-        assert!(
-            tokio::time::timeout(wait, budget.take(1 << 40))
-                .await
-                .unwrap()
-                .is_some()
-        );
+        assert!(tokio::time::timeout(wait, budget.take(1 << 40)).await.unwrap().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -99,11 +81,7 @@ mod tests {
         let context = BuildContext::default().with_upload_budget(2048);
         let (one, other) = (Budget::new(1 << 20, &context), Budget::new(1 << 20, &context));
         let held = one.take(2048).await;
-        assert!(
-            tokio::time::timeout(Duration::from_secs(1), other.take(1))
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_secs(1), other.take(1)).await.is_err());
         drop(held);
         assert!(other.take(1).await.is_some());
     }

@@ -160,15 +160,8 @@ impl StorageClient {
         match tokio::time::timeout_at(deadline, upload).await {
             Ok(result) => result,
             Err(_) => {
-                let effect = if cx.was_sent() {
-                    Effect::MaybeApplied
-                } else {
-                    Effect::NotSent
-                };
-                self.locate(
-                    PUT,
-                    Err(Error::timeout("the upload took too long").with_effect(effect)),
-                )
+                let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
+                self.locate(PUT, Err(Error::timeout("the upload took too long").with_effect(effect)))
             }
         }
     }
@@ -186,11 +179,7 @@ impl StorageClient {
         self.locate(PUT, self.check_put(&probe))?;
 
         let parts = self.service().multipart().is_some();
-        let size = if parts {
-            sizes.next_size()?
-        } else {
-            self.largest_put()
-        };
+        let size = if parts { sizes.next_size()? } else { self.largest_put() };
         let held = self.inner.budget.take(size as u64).await;
         let first = self.locate(PUT, source.part(size).await)?;
         let mut hasher = kind.map(Hasher::new).transpose()?;
@@ -211,28 +200,13 @@ impl StorageClient {
                     .with_context("bytes_at_least", size);
             return self.locate(PUT, Err(error));
         }
-        self.upload_parts(
-            cx,
-            request,
-            source,
-            sizes,
-            multipart::First {
-                body: first,
-                held,
-                hasher,
-            },
-        )
-        .await
+        self.upload_parts(cx, request, source, sizes, multipart::First { body: first, held, hasher }).await
     }
 
     /// How much one put holds where there are no parts: the provider's limit, within the instance's budget.
     fn largest_put(&self) -> usize {
         let budget = self.inner.settings.upload_budget_bytes;
-        let limit = self
-            .info()
-            .capabilities()
-            .get_limit("put-bytes-max")
-            .unwrap_or(budget);
+        let limit = self.info().capabilities().get_limit("put-bytes-max").unwrap_or(budget);
         usize::try_from(limit.min(budget)).unwrap_or(usize::MAX)
     }
 
@@ -247,13 +221,7 @@ impl StorageClient {
 
     fn upload_checksum(&self, request: &UploadRequest) -> Option<ChecksumKind> {
         let given = request.checksum.map(|sum| sum.kind());
-        given.or_else(|| {
-            self.inner
-                .settings
-                .checksum
-                .kind()
-                .filter(|_| self.can("checksum"))
-        })
+        given.or_else(|| self.inner.settings.checksum.kind().filter(|_| self.can("checksum")))
     }
 
     /// The checksum of all the bytes; `Corrupt` if another one was given beforehand.

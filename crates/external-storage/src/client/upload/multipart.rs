@@ -38,9 +38,7 @@ struct Pending {
 
 impl Pending {
     fn upload(&self) -> Result<&MultipartUpload> {
-        self.upload
-            .as_ref()
-            .ok_or_else(|| Error::unexpected("the upload is over"))
+        self.upload.as_ref().ok_or_else(|| Error::unexpected("the upload is over"))
     }
 
     fn completed(mut self) {
@@ -52,11 +50,7 @@ impl Pending {
     async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
             let client = self.client.clone();
-            self.client
-                .pipeline()
-                .cleanup()
-                .complete(abort(client, upload))
-                .await;
+            self.client.pipeline().cleanup().complete(abort(client, upload)).await;
         }
     }
 }
@@ -64,20 +58,14 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(upload) = self.upload.take() {
-            self.client
-                .pipeline()
-                .cleanup()
-                .spawn(abort(self.client.clone(), upload));
+            self.client.pipeline().cleanup().spawn(abort(self.client.clone(), upload));
         }
     }
 }
 
 async fn abort(client: StorageClient, upload: MultipartUpload) {
     let request = AbortMultipartRequest::new(upload);
-    if let Err(error) = client
-        .abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request)
-        .await
-    {
+    if let Err(error) = client.abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request).await {
         let key = request.upload.key.as_str();
         tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
     }
@@ -122,10 +110,7 @@ impl StorageClient {
         let task = async move {
             let cx = managed.unwrap_or_else(|| CallContext::new(&begin.call));
             let upload = client.begin_call(&cx, &begin).await?;
-            Ok(Pending {
-                client,
-                upload: Some(upload),
-            })
+            Ok(Pending { client, upload: Some(upload) })
         };
         let begun = self.pipeline().cleanup().complete(task).await;
         begun
@@ -142,11 +127,7 @@ impl StorageClient {
         pending: &Pending,
     ) -> Result<UploadReceipt> {
         let upload = pending.upload()?;
-        let First {
-            body,
-            held,
-            mut hasher,
-        } = first;
+        let First { body, held, mut hasher } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
         let mut sending = FuturesUnordered::new();
         let mut total = body.len() as u64;

@@ -20,31 +20,17 @@ pub(super) struct PartSizes {
 impl PartSizes {
     pub(super) fn new(capabilities: &Capabilities, settings: &StorageSettings) -> Self {
         let limit = |id: &str| capabilities.get_limit(id);
-        let parts_max = u32::try_from(limit("parts-max").unwrap_or(10_000))
-            .unwrap_or(u32::MAX)
-            .max(1);
-        let most = limit("part-bytes-max")
-            .unwrap_or(u64::MAX)
-            .min(usize::MAX as u64 / 2)
-            .max(1);
+        let parts_max = u32::try_from(limit("parts-max").unwrap_or(10_000)).unwrap_or(u32::MAX).max(1);
+        let most = limit("part-bytes-max").unwrap_or(u64::MAX).min(usize::MAX as u64 / 2).max(1);
         // A store of very large objects and few parts needs larger ones from the beginning.
         let growth = (1_u64 << DOUBLINGS) - 1;
         let needed = limit("object-bytes-max").map_or(0, |bytes| {
             (bytes.saturating_mul(DOUBLINGS.into()) / growth).div_ceil(u64::from(parts_max))
         });
         let least = limit("part-bytes-min").unwrap_or(1).max(1);
-        let first = settings
-            .part_bytes
-            .max(needed)
-            .max(least)
-            .min(limit("put-bytes-max").unwrap_or(most))
-            .min(most);
-        Self {
-            next: 1,
-            first: first.max(1),
-            most,
-            parts_max,
-        }
+        let first =
+            settings.part_bytes.max(needed).max(least).min(limit("put-bytes-max").unwrap_or(most)).min(most);
+        Self { next: 1, first: first.max(1), most, parts_max }
     }
 
     /// The number that the next size is for.
@@ -55,10 +41,8 @@ impl PartSizes {
     /// The size of the next part.
     pub(super) fn next_size(&mut self) -> Result<usize> {
         if self.next > self.parts_max {
-            return Err(
-                Error::payload_too_large("the upload is larger than the provider's parts can hold")
-                    .with_context("parts", self.parts_max),
-            );
+            return Err(Error::payload_too_large("the upload is larger than the provider's parts can hold")
+                .with_context("parts", self.parts_max));
         }
         let doublings = u64::from(self.next - 1) * u64::from(DOUBLINGS) / u64::from(self.parts_max);
         let size = self.first.saturating_mul(1 << doublings).min(self.most);
@@ -74,9 +58,7 @@ mod tests {
     use super::*;
 
     fn sum(sizes: &mut PartSizes) -> u128 {
-        std::iter::from_fn(|| sizes.next_size().ok())
-            .map(|size| size as u128)
-            .sum()
+        std::iter::from_fn(|| sizes.next_size().ok()).map(|size| size as u128).sum()
     }
 
     #[test]

@@ -25,17 +25,11 @@ enum From<'a> {
 
 impl<'a> Source<'a> {
     pub(super) fn reader(reader: impl AsyncRead + Send + 'a) -> Self {
-        Self {
-            from: From::Reader(Box::pin(reader)),
-            rest: Bytes::new(),
-        }
+        Self { from: From::Reader(Box::pin(reader)), rest: Bytes::new() }
     }
 
     pub(in crate::client) fn stream(chunks: impl Stream<Item = Result<Bytes>> + Send + 'a) -> Self {
-        Self {
-            from: From::Stream(Box::pin(chunks)),
-            rest: Bytes::new(),
-        }
+        Self { from: From::Stream(Box::pin(chunks)), rest: Bytes::new() }
     }
 
     /// Whether there are no more bytes. Reads ahead to know.

@@ -127,12 +127,7 @@ impl ServeConfig {
     /// Listens on `bind` with a random key.
     #[must_use]
     pub fn new(bind: impl Into<String>) -> Self {
-        Self {
-            bind: bind.into(),
-            public_url: None,
-            key: None,
-            upload_bytes_max: five_gib(),
-        }
+        Self { bind: bind.into(), public_url: None, key: None, upload_bytes_max: five_gib() }
     }
 
     /// Sets what links begin with.

@@ -25,10 +25,7 @@ pub(super) fn from_errno(what: &'static str, errno: Errno) -> Error {
         Errno::IO | Errno::STALE => Error::unavailable("the file system cannot be read or written"),
         _ => Error::unexpected("the file system refused"),
     };
-    error
-        .with_effect(Effect::NotApplied)
-        .with_context("at", what)
-        .with_source(io::Error::from(errno))
+    error.with_effect(Effect::NotApplied).with_context("at", what).with_source(io::Error::from(errno))
 }
 
 /// As [`from_errno`], for what the standard library raised.
@@ -51,10 +48,7 @@ mod tests {
     #[test]
     fn a_full_disk_is_a_typed_error_without_effect() {
         let error = from_errno("write", Errno::NOSPC);
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::QuotaExhausted, Effect::NotApplied)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::QuotaExhausted, Effect::NotApplied));
         let error = from_io("write", io::Error::from_raw_os_error(Errno::ROFS.raw_os_error()));
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     }

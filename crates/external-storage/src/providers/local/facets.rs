@@ -51,9 +51,7 @@ impl MultipartStorage for LocalStorage {
             .await?;
         cx.mark_sent();
         let (upload, number, size) = (request.upload.clone(), request.number, request.body.len() as u64);
-        let receipt = self
-            .on_disk(move |store| store.commit_part(part, &upload, number, size))
-            .await?;
+        let receipt = self.on_disk(move |store| store.commit_part(part, &upload, number, size)).await?;
         Ok(receipt.with_checksum(sum))
     }
 
@@ -67,12 +65,9 @@ impl MultipartStorage for LocalStorage {
         let request = request.clone();
         cx.mark_sent();
         self.on_disk(move |store| match staged {
-            Some(staged) => store.commit(
-                staged,
-                &request.upload.key,
-                &request.precondition,
-                Some(&request.upload),
-            ),
+            Some(staged) => {
+                store.commit(staged, &request.upload.key, &request.precondition, Some(&request.upload))
+            }
             None => store.completed(&request.upload),
         })
         .await
@@ -99,37 +94,21 @@ struct StagedCopy {
 
 fn stage_copy(store: &Store, request: &CopyRequest) -> Result<StagedCopy> {
     let (file, known) = store.open(&request.from)?;
-    if request
-        .if_match
-        .as_ref()
-        .is_some_and(|token| *token != known.token)
-    {
+    if request.if_match.as_ref().is_some_and(|token| *token != known.token) {
         return Err(conflict(&request.from));
     }
-    let attributes = request
-        .replace_attributes
-        .clone()
-        .unwrap_or_else(|| known.attributes.clone());
-    let mut staged = store.stage(Recorded {
-        attributes,
-        checksum: known.checksum,
-        upload: None,
-    })?;
+    let attributes = request.replace_attributes.clone().unwrap_or_else(|| known.attributes.clone());
+    let mut staged = store.stage(Recorded { attributes, checksum: known.checksum, upload: None })?;
     staged.append(&file, None)?;
     if Stamp::of(&file)? != known.stamp {
-        return Err(
-            Error::unavailable("the source was written to while it was copied")
-                .with_effect(Effect::NotApplied),
-        );
+        return Err(Error::unavailable("the source was written to while it was copied")
+            .with_effect(Effect::NotApplied));
     }
     store.seal(&mut staged)?;
     // A copy onto itself must not undo a write that came in between.
     let onto_itself = request.from == request.to && request.precondition == Precondition::None;
-    let precondition = if onto_itself {
-        Precondition::Matches(known.token)
-    } else {
-        request.precondition.clone()
-    };
+    let precondition =
+        if onto_itself { Precondition::Matches(known.token) } else { request.precondition.clone() };
     Ok(StagedCopy { staged, precondition })
 }
 
@@ -164,8 +143,7 @@ impl TagStorage for LocalStorage {
     async fn get_tags(&self, cx: &CallContext, request: &GetTagsRequest) -> Result<BTreeMap<String, String>> {
         cx.mark_sent();
         let key = request.key.clone();
-        self.on_disk(move |store| Ok(store.open(&key)?.1.attributes.tags))
-            .await
+        self.on_disk(move |store| Ok(store.open(&key)?.1.attributes.tags)).await
     }
 
     async fn put_tags(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {

@@ -44,8 +44,7 @@ impl Store {
         let delimiter = request.delimiter.as_deref();
         // No key on a page contains the delimiter: a last entry that ends with it was a common prefix.
         let counted = delimiter.filter(|delimiter| {
-            last.strip_prefix(&request.prefix)
-                .is_some_and(|rest| rest.ends_with(delimiter))
+            last.strip_prefix(&request.prefix).is_some_and(|rest| rest.ends_with(delimiter))
         });
         let mut walk = Walk {
             prefix: &request.prefix,
@@ -118,18 +117,12 @@ impl Walk<'_> {
     fn may_hold(&self, base: &str) -> bool {
         let in_prefix = base.starts_with(self.prefix) || self.prefix.starts_with(base);
         let past = self.behind > base && !self.behind.starts_with(base);
-        let folded = self
-            .counted
-            .as_deref()
-            .is_some_and(|counted| base.starts_with(counted));
+        let folded = self.counted.as_deref().is_some_and(|counted| base.starts_with(counted));
         in_prefix && !past && !folded
     }
 
     fn wants(&self, key: &str) -> bool {
-        let folded = self
-            .counted
-            .as_deref()
-            .is_some_and(|counted| key.starts_with(counted));
+        let folded = self.counted.as_deref().is_some_and(|counted| key.starts_with(counted));
         key.starts_with(self.prefix) && (self.behind.is_empty() || key > self.behind) && !folded
     }
 
@@ -146,9 +139,7 @@ impl Walk<'_> {
             return Ok(true);
         }
         let rest = place.text.get(self.prefix.len()..).unwrap_or_default();
-        let cut = self
-            .delimiter
-            .and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
+        let cut = self.delimiter.and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
         match cut.and_then(|cut| place.text.get(..self.prefix.len() + cut)) {
             Some(common) => {
                 common.clone_into(&mut self.newest);
@@ -157,9 +148,7 @@ impl Walk<'_> {
             }
             None => {
                 self.newest.clone_from(&place.text);
-                self.page
-                    .objects
-                    .push(ListEntry::new(key, stamp.size).with_modified(modified(&stamp)));
+                self.page.objects.push(ListEntry::new(key, stamp.size).with_modified(modified(&stamp)));
             }
         }
         Ok(false)
@@ -183,12 +172,7 @@ fn places_in(folder: &Rc<OwnedFd>, base: &str, pieces: &[String], places: &mut V
         let Some(segment) = names::read(&names) else {
             continue;
         };
-        let place = |text: String, kind| Place {
-            text,
-            folder: folder.clone(),
-            name: name.clone(),
-            kind,
-        };
+        let place = |text: String, kind| Place { text, folder: folder.clone(), name: name.clone(), kind };
         let key = format!("{base}{segment}");
         match kind {
             FileType::RegularFile => places.push(place(key, Kind::File)),

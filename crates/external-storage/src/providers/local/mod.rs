@@ -145,11 +145,7 @@ impl LocalStorage {
     /// `Unsupported` if the configuration has no `serve`; what binding the address says; `Closed` after a close.
     #[cfg(feature = "serve")]
     pub async fn serve(&self) -> Result<std::net::SocketAddr> {
-        self.links
-            .as_ref()
-            .ok_or_else(|| Error::unsupported("presign-get"))?
-            .address()
-            .await
+        self.links.as_ref().ok_or_else(|| Error::unsupported("presign-get"))?.address().await
     }
 
     async fn on_disk<T: Send + 'static>(
@@ -162,11 +158,7 @@ impl LocalStorage {
 }
 
 fn no_versions(asked: bool) -> Result<()> {
-    if asked {
-        Err(Error::unsupported("versions"))
-    } else {
-        Ok(())
-    }
+    if asked { Err(Error::unsupported("versions")) } else { Ok(()) }
 }
 
 #[async_trait]
@@ -179,11 +171,7 @@ impl Provider for LocalStorage {
     async fn probe(&self, cx: &CallContext) -> Result<()> {
         cx.mark_sent();
         self.on_disk(|store| {
-            let nothing = Recorded {
-                attributes: Default::default(),
-                checksum: None,
-                upload: None,
-            };
+            let nothing = Recorded { attributes: Default::default(), checksum: None, upload: None };
             store.stage(nothing).map(drop)
         })
         .await
@@ -203,19 +191,13 @@ impl StorageService for LocalStorage {
     async fn put(&self, cx: &CallContext, request: &PutRequest) -> Result<PutReceipt> {
         request.attributes.validate()?;
         too_large(request.body.len() as u64)?;
-        let recorded = Recorded {
-            attributes: request.attributes.clone(),
-            checksum: request.checksum,
-            upload: None,
-        };
+        let recorded =
+            Recorded { attributes: request.attributes.clone(), checksum: request.checksum, upload: None };
         let body = request.body.clone();
-        let staged = self
-            .on_disk(move |store| store.stage_bytes(&body, recorded))
-            .await?;
+        let staged = self.on_disk(move |store| store.stage_bytes(&body, recorded)).await?;
         let (key, precondition) = (request.key.clone(), request.precondition.clone());
         cx.mark_sent();
-        self.on_disk(move |store| store.commit(staged, &key, &precondition, None))
-            .await
+        self.on_disk(move |store| store.commit(staged, &key, &precondition, None)).await
     }
 
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
@@ -239,16 +221,14 @@ impl StorageService for LocalStorage {
         no_versions(request.version.is_some())?;
         cx.mark_sent();
         let key = request.key.clone();
-        self.on_disk(move |store| Ok(store.open(&key)?.1.info(&key)))
-            .await
+        self.on_disk(move |store| Ok(store.open(&key)?.1.info(&key))).await
     }
 
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
         cx.mark_sent();
         let request = request.clone();
-        let existed = self
-            .on_disk(move |store| store.remove(&request.key, request.if_match.as_ref()))
-            .await?;
+        let existed =
+            self.on_disk(move |store| store.remove(&request.key, request.if_match.as_ref())).await?;
         Ok(Deleted::new((cx.attempt() <= 1).then_some(existed)))
     }
 
@@ -258,21 +238,15 @@ impl StorageService for LocalStorage {
         request: &DeleteBatchRequest,
     ) -> Result<Vec<Result<Deleted>>> {
         if request.keys.len() > DELETE_BATCH_MAX {
-            return Err(
-                Error::invalid_argument("more keys than the store deletes at once")
-                    .with_context("keys", request.keys.len())
-                    .with_context("limit", DELETE_BATCH_MAX),
-            );
+            return Err(Error::invalid_argument("more keys than the store deletes at once")
+                .with_context("keys", request.keys.len())
+                .with_context("limit", DELETE_BATCH_MAX));
         }
         cx.mark_sent();
         let keys = request.keys.clone();
         let first = cx.attempt() <= 1;
         self.on_disk(move |store| {
-            let delete = |key| {
-                store
-                    .remove(key, None)
-                    .map(|existed| Deleted::new(first.then_some(existed)))
-            };
+            let delete = |key| store.remove(key, None).map(|existed| Deleted::new(first.then_some(existed)));
             Ok(keys.iter().map(delete).collect())
         })
         .await
@@ -307,10 +281,8 @@ fn too_large(bytes: u64) -> Result<()> {
     if bytes <= PUT_BYTES_MAX {
         return Ok(());
     }
-    Err(
-        Error::payload_too_large("more bytes than the store takes at once")
-            .with_effect(Effect::NotApplied)
-            .with_context("bytes", bytes)
-            .with_context("limit", PUT_BYTES_MAX),
-    )
+    Err(Error::payload_too_large("more bytes than the store takes at once")
+        .with_effect(Effect::NotApplied)
+        .with_context("bytes", bytes)
+        .with_context("limit", PUT_BYTES_MAX))
 }

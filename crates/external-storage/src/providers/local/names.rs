@@ -72,11 +72,7 @@ pub(super) fn spell(segment: &str) -> Vec<String> {
 pub(super) fn read(names: &[String]) -> Option<String> {
     let mut segment = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let piece = if index + 1 < names.len() {
-            name.strip_suffix(CONTINUED)?
-        } else {
-            name
-        };
+        let piece = if index + 1 < names.len() { name.strip_suffix(CONTINUED)? } else { name };
         let mut bytes = piece.bytes();
         while let Some(byte) = bytes.next() {
             if byte == b'%' {
@@ -101,13 +97,7 @@ mod tests {
     #[test]
     fn plain_keys_are_plain_files() {
         let path = DiskPath::of(&ObjectKey::parse("portraits/Ada Lovelace.png").unwrap());
-        assert_eq!(
-            path,
-            DiskPath {
-                folders: vec!["portraits".into()],
-                file: "Ada Lovelace.png".into()
-            }
-        );
+        assert_eq!(path, DiskPath { folders: vec!["portraits".into()], file: "Ada Lovelace.png".into() });
         assert_eq!(spell(&"x".repeat(255)), ["x".repeat(255)]);
     }
 
@@ -125,18 +115,7 @@ mod tests {
 
     #[test]
     fn names_that_spell_nothing_are_no_objects() {
-        for name in [
-            "%self",
-            "100%",
-            "%zz",
-            "a%2Fb",
-            "%41",
-            "%0a",
-            "x%+",
-            "",
-            ".external",
-            "%+1",
-        ] {
+        for name in ["%self", "100%", "%zz", "a%2Fb", "%41", "%0a", "x%+", "", ".external", "%+1"] {
             assert_eq!(read(&[name.to_owned()]), None, "{name}");
         }
     }

@@ -41,9 +41,7 @@ impl Store {
                 _ => {}
             }
         }
-        Err(Error::unavailable(
-            "the object is replaced as often as it is looked at",
-        ))
+        Err(Error::unavailable("the object is replaced as often as it is looked at"))
     }
 
     /// The object as a body. Small ones are read at once.
@@ -56,11 +54,7 @@ impl Store {
         let info = known.info(key);
         let whole = 0..info.size;
         let range = range.map_or(Ok(whole.clone()), |range| range.resolve(info.size))?;
-        let reader = Reader {
-            file: Arc::new(file),
-            stamp: known.stamp,
-            left: range.clone(),
-        };
+        let reader = Reader { file: Arc::new(file), stamp: known.stamp, left: range.clone() };
         let mut body = if range.end - range.start <= CHUNK {
             ByteStream::from_bytes(reader.read_all()?)
         } else {
@@ -110,22 +104,16 @@ impl Reader {
     fn read(&self, range: Range<u64>) -> Result<Bytes> {
         let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length];
-        self.file
-            .read_exact_at(&mut bytes, range.start)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => changed(),
-                _ => from_io("read", error),
-            })?;
+        self.file.read_exact_at(&mut bytes, range.start).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => changed(),
+            _ => from_io("read", error),
+        })?;
         Ok(Bytes::from(bytes))
     }
 
     /// A write of ours never touches this file; another tool's may.
     fn unchanged(&self) -> Result<()> {
-        if Stamp::of(&self.file)? == self.stamp {
-            Ok(())
-        } else {
-            Err(changed())
-        }
+        if Stamp::of(&self.file)? == self.stamp { Ok(()) } else { Err(changed()) }
     }
 }
 

@@ -132,12 +132,7 @@ impl Known {
 pub(super) fn modified(stamp: &Stamp) -> SystemTime {
     let nanos = Duration::from_nanos(u64::try_from(stamp.modified_ns.unsigned_abs()).unwrap_or(u64::MAX));
     let (start, before) = (SystemTime::UNIX_EPOCH, stamp.modified_ns < 0);
-    if before {
-        start.checked_sub(nanos)
-    } else {
-        start.checked_add(nanos)
-    }
-    .unwrap_or(start)
+    if before { start.checked_sub(nanos) } else { start.checked_add(nanos) }.unwrap_or(start)
 }
 
 /// What a write records.
@@ -317,11 +312,7 @@ fn read_attribute(file: &File) -> Result<Option<Record>> {
 fn foreign(key: &ObjectKey, stamp: Stamp, sidecar: bool) -> Known {
     let mut attributes = ObjectAttributes::new();
     attributes.headers.content_type = content_type::guess(key.as_str()).map(str::to_owned);
-    let Stamp {
-        inode,
-        size,
-        modified_ns,
-    } = stamp;
+    let Stamp { inode, size, modified_ns } = stamp;
     Known {
         stamp,
         token: VersionToken::new(format!("file-{inode:x}-{size:x}-{modified_ns:x}")),

@@ -16,20 +16,11 @@ use super::error::{from_errno, from_io};
 use super::names::{DiskPath, RESERVED, SELF};
 use super::platform;
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Non-blocking, so that a named pipe somebody left is found out and not waited for.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
-const NEW: OFlags = OFlags::WRONLY
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What all operations of a store share.
 #[derive(Debug)]
@@ -74,9 +65,7 @@ impl From<&Metadata> for Stamp {
 
 impl Stamp {
     pub(super) fn of(file: &File) -> Result<Self> {
-        file.metadata()
-            .map(|metadata| Self::from(&metadata))
-            .map_err(|error| from_io("stat", error))
+        file.metadata().map(|metadata| Self::from(&metadata)).map_err(|error| from_io("stat", error))
     }
 }
 
@@ -116,9 +105,7 @@ impl Store {
                 continue;
             };
             let written = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
-            let age = now
-                .duration_since(SystemTime::UNIX_EPOCH + written)
-                .unwrap_or_default();
+            let age = now.duration_since(SystemTime::UNIX_EPOCH + written).unwrap_or_default();
             if age < LEFT_BEHIND {
                 continue;
             }
@@ -190,21 +177,9 @@ impl Store {
 
     pub(super) fn find_in(&self, folder: OwnedFd, name: &str) -> Result<Option<(Spot, File)>> {
         match open_file(&folder, name)? {
-            Opened::File(file) => Ok(Some((
-                Spot {
-                    folder,
-                    name: name.to_owned(),
-                },
-                file,
-            ))),
+            Opened::File(file) => Ok(Some((Spot { folder, name: name.to_owned() }, file))),
             Opened::Folder(inner) => match open_file(&inner, SELF)? {
-                Opened::File(file) => Ok(Some((
-                    Spot {
-                        folder: inner,
-                        name: SELF.to_owned(),
-                    },
-                    file,
-                ))),
+                Opened::File(file) => Ok(Some((Spot { folder: inner, name: SELF.to_owned() }, file))),
                 _ => Ok(None),
             },
             Opened::Nothing => Ok(None),
@@ -226,14 +201,8 @@ impl Store {
             };
         }
         Ok(match openat(&folder, &path.file, FOLDER, Mode::empty()) {
-            Ok(inner) => Spot {
-                folder: inner,
-                name: SELF.to_owned(),
-            },
-            Err(_) => Spot {
-                folder,
-                name: path.file.clone(),
-            },
+            Ok(inner) => Spot { folder: inner, name: SELF.to_owned() },
+            Err(_) => Spot { folder, name: path.file.clone() },
         })
     }
 
@@ -255,9 +224,9 @@ impl Store {
             let _ = unlinkat(&inner, SELF, AtFlags::empty());
             let _ = unlinkat(&scratch, &temporary, AtFlags::REMOVEDIR);
             return match errno {
-                Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM => Err(Error::unsupported(
-                    "a key below the key of an object, on this file system",
-                )),
+                Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM => {
+                    Err(Error::unsupported("a key below the key of an object, on this file system"))
+                }
                 errno => Err(from_errno("move an object into a folder", errno)),
             };
         }
@@ -297,10 +266,7 @@ impl Store {
             folders.push(path.file.clone());
         }
         while let Some(name) = folders.pop() {
-            let above = DiskPath {
-                folders: folders.clone(),
-                file: String::new(),
-            };
+            let above = DiskPath { folders: folders.clone(), file: String::new() };
             let Some(parent) = self.folder_of(self.open_root()?, &above)? else {
                 continue;
             };
@@ -340,9 +306,7 @@ pub(super) fn open_file(folder: &OwnedFd, name: &str) -> Result<Opened> {
 /// A new file that nobody else has.
 pub(super) fn new_file(folder: &OwnedFd, name: &str) -> Result<File> {
     let handle = openat(folder, name, NEW, Mode::from_raw_mode(0o666));
-    handle
-        .map(File::from)
-        .map_err(|errno| from_errno("make a file", errno))
+    handle.map(File::from).map_err(|errno| from_errno("make a file", errno))
 }
 
 pub(super) fn open_folder(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>> {

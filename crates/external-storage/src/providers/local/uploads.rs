@@ -58,9 +58,7 @@ impl Drop for StagedPart {
 }
 
 pub(super) fn no_upload(upload: &MultipartUpload) -> Error {
-    Error::not_found("no such upload")
-        .with_context("key", &upload.key)
-        .with_context("upload", &upload.id)
+    Error::not_found("no such upload").with_context("key", &upload.key).with_context("upload", &upload.id)
 }
 
 impl Store {
@@ -69,11 +67,7 @@ impl Store {
         let scratch = self.scratch(&root)?;
         let uploads = self.own_folder(&root, &["uploads"])?;
         let id = self.context.random_id();
-        let started = self
-            .context
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let started = self.context.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let about = About {
             key: key.clone(),
             attributes: Attributes::from(attributes),
@@ -113,11 +107,7 @@ impl Store {
         let Some(about) = read_about(&folder)? else {
             return Ok(None);
         };
-        Ok((about.key == upload.key).then_some(Found {
-            uploads,
-            folder,
-            about,
-        }))
+        Ok((about.key == upload.key).then_some(Found { uploads, folder, about }))
     }
 
     pub(super) fn stage_part(&self, upload: &MultipartUpload, bytes: &[u8]) -> Result<StagedPart> {
@@ -164,9 +154,7 @@ impl Store {
             return Ok(None);
         };
         if request.parts.is_empty() {
-            return Err(Error::invalid_argument(
-                "an upload is completed with at least one part",
-            ));
+            return Err(Error::invalid_argument("an upload is completed with at least one part"));
         }
         let mut staged = self.stage(Recorded {
             attributes: found.about.attributes.into(),
@@ -177,10 +165,7 @@ impl Store {
         let mut last = 0;
         for part in &request.parts {
             if part.number <= last {
-                return Err(wrong(
-                    "parts must be in ascending order of their numbers",
-                    part.number,
-                ));
+                return Err(wrong("parts must be in ascending order of their numbers", part.number));
             }
             last = part.number;
             let (file, size) = open_part(&found.folder, part)?;
@@ -250,11 +235,10 @@ impl Store {
         if found.len() > limit {
             page.next = found.get(limit - 1).map(|(place, ..)| token(place));
         }
-        page.uploads
-            .extend(found.into_iter().take(limit).map(|(_, about, id)| {
-                PendingUpload::new(MultipartUpload::new(about.key, UploadId::new(id)))
-                    .with_started(SystemTime::UNIX_EPOCH + Duration::from_millis(about.started_ms))
-            }));
+        page.uploads.extend(found.into_iter().take(limit).map(|(_, about, id)| {
+            PendingUpload::new(MultipartUpload::new(about.key, UploadId::new(id)))
+                .with_started(SystemTime::UNIX_EPOCH + Duration::from_millis(about.started_ms))
+        }));
         Ok(page)
     }
 }
@@ -264,9 +248,7 @@ fn read_about(folder: &OwnedFd) -> Result<Option<About>> {
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    file.take(1 << 20)
-        .read_to_end(&mut bytes)
-        .map_err(|error| from_io("read", error))?;
+    file.take(1 << 20).read_to_end(&mut bytes).map_err(|error| from_io("read", error))?;
     Ok(serde_json::from_slice(&bytes).ok())
 }
 
@@ -274,11 +256,7 @@ fn open_part(folder: &OwnedFd, part: &PartReceipt) -> Result<(File, u64)> {
     let Opened::File(mut file) = open_file(folder, &part.number.to_string())? else {
         return Err(wrong("the part never arrived", part.number));
     };
-    let size = file
-        .metadata()
-        .map_err(|error| from_io("stat", error))?
-        .len()
-        .saturating_sub(TOKEN_BYTES);
+    let size = file.metadata().map_err(|error| from_io("stat", error))?.len().saturating_sub(TOKEN_BYTES);
     let mut stored = String::new();
     file.seek(SeekFrom::Start(size))
         .and_then(|_| (&mut file).take(TOKEN_BYTES).read_to_string(&mut stored))

@@ -60,16 +60,7 @@ impl Store {
         let scratch = self.scratch(&root)?;
         let name = self.context.random_id();
         let file = new_file(&scratch, &name)?;
-        Ok(Staged {
-            root,
-            scratch,
-            name,
-            file,
-            recorded,
-            token: None,
-            sidecar: false,
-            done: false,
-        })
+        Ok(Staged { root, scratch, name, file, recorded, token: None, sidecar: false, done: false })
     }
 
     /// A staged file with these bytes, recorded and on the disk.
@@ -83,23 +74,13 @@ impl Store {
 
     /// The staged file is complete: its record is made, and both are brought onto the disk.
     pub(super) fn seal(&self, staged: &mut Staged) -> Result<()> {
-        let now = self
-            .context
-            .now()
-            .duration_since(std::time::SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = self.context.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = Timespec {
             tv_sec: i64::try_from(now.as_secs()).unwrap_or(0),
             tv_nsec: now.subsec_nanos().into(),
         };
-        futimens(
-            &staged.file,
-            &Timestamps {
-                last_access: now,
-                last_modification: now,
-            },
-        )
-        .map_err(|errno| from_errno("set the time", errno))?;
+        futimens(&staged.file, &Timestamps { last_access: now, last_modification: now })
+            .map_err(|errno| from_errno("set the time", errno))?;
         let (token, sidecar) = self.record(&staged.root, &staged.file, &staged.recorded)?;
         staged.token = Some(token);
         staged.sidecar = sidecar;
@@ -146,9 +127,7 @@ impl Store {
             }
             staged.done = true;
             // From here on the object is the new one, whatever fails.
-            let synced = self
-                .sync(&spot.folder)
-                .map_err(|error| error.with_effect(Effect::MaybeApplied));
+            let synced = self.sync(&spot.folder).map_err(|error| error.with_effect(Effect::MaybeApplied));
             if let Some((_old, known)) = &current
                 && known.sidecar
             {
@@ -169,10 +148,7 @@ impl Store {
     }
 
     fn install(&self, staged: &mut Staged, spot: &Spot, create_only: bool) -> Result<(), Errno> {
-        let (from, to) = (
-            (&staged.scratch, staged.name.as_str()),
-            (&spot.folder, spot.name.as_str()),
-        );
+        let (from, to) = ((&staged.scratch, staged.name.as_str()), (&spot.folder, spot.name.as_str()));
         if create_only {
             // A link refuses an existing name by itself, so that not even a tool without our lock is overwritten.
             match linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
@@ -222,9 +198,7 @@ impl Store {
                 Err(Errno::NOENT | Errno::ISDIR) => continue,
                 Err(errno) => return Err(from_errno("unlink", errno).with_context("key", key)),
             }
-            let synced = self
-                .sync(&spot.folder)
-                .map_err(|error| error.with_effect(Effect::MaybeApplied));
+            let synced = self.sync(&spot.folder).map_err(|error| error.with_effect(Effect::MaybeApplied));
             if known.sidecar {
                 self.drop_sidecar(&self.open_root()?, known.stamp.inode);
             }
@@ -233,18 +207,14 @@ impl Store {
             self.prune(&path, &spot)?;
             return Ok(true);
         }
-        Err(
-            Error::unavailable("the object moves as often as it is looked for")
-                .with_effect(Effect::NotApplied),
-        )
+        Err(Error::unavailable("the object moves as often as it is looked for")
+            .with_effect(Effect::NotApplied))
     }
 }
 
 impl Staged {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all(bytes)
-            .map_err(|error| from_io("write", error))
+        self.file.write_all(bytes).map_err(|error| from_io("write", error))
     }
 
     /// Appends all that `from` has, and what it hashes to.

@@ -24,9 +24,7 @@ impl MultipartStorage for MemoryStorage {
     ) -> Result<MultipartUpload> {
         request.attributes.validate()?;
         cx.mark_sent();
-        Ok(self
-            .state()
-            .begin(&request.key, request.attributes.clone(), self.context.now()))
+        Ok(self.state().begin(&request.key, request.attributes.clone(), self.context.now()))
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
@@ -38,13 +36,8 @@ impl MultipartStorage for MemoryStorage {
         too_large(request.body.len(), self.config.part_bytes_max)?;
         checksum::verify_write(request.checksum, &request.body)?;
         cx.mark_sent();
-        let token = self
-            .state()
-            .put_part(&request.upload, request.number, request.body.clone())?;
-        Ok(
-            PartReceipt::new(request.number, request.body.len() as u64, token)
-                .with_checksum(request.checksum),
-        )
+        let token = self.state().put_part(&request.upload, request.number, request.body.clone())?;
+        Ok(PartReceipt::new(request.number, request.body.len() as u64, token).with_checksum(request.checksum))
     }
 
     async fn complete_multipart(
@@ -111,10 +104,8 @@ impl TagStorage for MemoryStorage {
         validate_tags(&request.tags)?;
         cx.mark_sent();
         let mut state = self.state();
-        let current = state
-            .objects
-            .get_mut(&request.key)
-            .and_then(|versions| versions.last_mut()?.content.as_mut());
+        let current =
+            state.objects.get_mut(&request.key).and_then(|versions| versions.last_mut()?.content.as_mut());
         let Some(content) = current else {
             return Err(Error::not_found("no such object").with_context("key", &request.key));
         };

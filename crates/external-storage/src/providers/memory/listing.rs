@@ -17,9 +17,7 @@ fn token(last: &str) -> PageToken {
 
 /// The last entry of the page before.
 fn after(token: Option<&PageToken>) -> Result<&str> {
-    token.map_or(Ok(""), |token| {
-        token.as_str().strip_prefix("after:").ok_or_else(foreign)
-    })
+    token.map_or(Ok(""), |token| token.as_str().strip_prefix("after:").ok_or_else(foreign))
 }
 
 fn foreign() -> Error {
@@ -40,8 +38,7 @@ pub(super) fn page(state: &State, request: &ListRequest, max: usize) -> Result<L
     // A token that ends with the delimiter is a common prefix, since no key of a page contains the delimiter: what
     // lies under it was counted.
     let counted = request.delimiter.as_deref().filter(|delimiter| {
-        last.strip_prefix(request.prefix.as_str())
-            .is_some_and(|rest| rest.ends_with(delimiter))
+        last.strip_prefix(request.prefix.as_str()).is_some_and(|rest| rest.ends_with(delimiter))
     });
     let mut counted = counted.map(|_| last.to_owned());
     let mut page = ListPage::default();
@@ -63,24 +60,17 @@ pub(super) fn page(state: &State, request: &ListRequest, max: usize) -> Result<L
             page.next = Some(token(&newest));
             break;
         }
-        let cut = request
-            .delimiter
-            .as_deref()
-            .and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
+        let cut =
+            request.delimiter.as_deref().and_then(|delimiter| Some(rest.find(delimiter)? + delimiter.len()));
         if let Some(cut) = cut {
             newest = text.get(..request.prefix.len() + cut).unwrap_or(text).to_owned();
             page.prefixes.push(newest.clone());
             counted = Some(newest.clone());
         } else {
             newest = text.to_owned();
-            let size = stored
-                .content
-                .as_ref()
-                .map_or(0, |content| content.body.len() as u64);
+            let size = stored.content.as_ref().map_or(0, |content| content.body.len() as u64);
             page.objects.push(
-                ListEntry::new(key.clone(), size)
-                    .with_token(stored.token())
-                    .with_modified(stored.modified),
+                ListEntry::new(key.clone(), size).with_token(stored.token()).with_modified(stored.modified),
             );
         }
     }
@@ -129,10 +119,7 @@ pub(super) fn versions(state: &State, request: &ListVersionsRequest, max: usize)
                 page.next = Some(token(&newest));
                 return Ok(page);
             }
-            let size = stored
-                .content
-                .as_ref()
-                .map_or(0, |content| content.body.len() as u64);
+            let size = stored.content.as_ref().map_or(0, |content| content.body.len() as u64);
             page.versions.push(
                 ObjectVersion::new(key.clone(), stored.id(), size)
                     .with_modified(stored.modified)

@@ -129,11 +129,7 @@ impl MemoryStorage {
     }
 
     fn require_versions(&self, asked: bool) -> Result<()> {
-        if asked && !self.config.versioned {
-            Err(Error::unsupported("versions"))
-        } else {
-            Ok(())
-        }
+        if asked && !self.config.versioned { Err(Error::unsupported("versions")) } else { Ok(()) }
     }
 }
 
@@ -141,11 +137,9 @@ fn too_large(bytes: usize, limit: u64) -> Result<()> {
     if bytes as u64 <= limit {
         return Ok(());
     }
-    Err(
-        Error::payload_too_large("more bytes than the store takes at once")
-            .with_context("bytes", bytes)
-            .with_context("limit", limit),
-    )
+    Err(Error::payload_too_large("more bytes than the store takes at once")
+        .with_context("bytes", bytes)
+        .with_context("limit", limit))
 }
 
 #[async_trait]
@@ -186,11 +180,7 @@ impl StorageService for MemoryStorage {
             if let Some(sum) = content.checksum {
                 body = checksum::verify_read(body, sum)?;
             }
-            return Ok(GetResult::Object(ObjectBody::new(
-                info.clone(),
-                0..info.size,
-                body,
-            )));
+            return Ok(GetResult::Object(ObjectBody::new(info.clone(), 0..info.size, body)));
         };
         let range = range.resolve(info.size)?;
         // A body in memory has a length that fits `usize`, and the range lies within it.
@@ -212,10 +202,7 @@ impl StorageService for MemoryStorage {
         cx.mark_sent();
         let mut state = self.state();
         if let Some(token) = &request.if_match {
-            state.check(
-                &request.key,
-                &external_core::storage::Precondition::Matches(token.clone()),
-            )?;
+            state.check(&request.key, &external_core::storage::Precondition::Matches(token.clone()))?;
         }
         let existed = state.delete(&request.key, self.context.now())?;
         Ok(Deleted::new((cx.attempt() <= 1).then_some(existed)))
@@ -227,21 +214,15 @@ impl StorageService for MemoryStorage {
         request: &DeleteBatchRequest,
     ) -> Result<Vec<Result<Deleted>>> {
         if request.keys.len() > self.config.delete_batch_max {
-            return Err(
-                Error::invalid_argument("more keys than the store deletes at once")
-                    .with_context("keys", request.keys.len())
-                    .with_context("limit", self.config.delete_batch_max),
-            );
+            return Err(Error::invalid_argument("more keys than the store deletes at once")
+                .with_context("keys", request.keys.len())
+                .with_context("limit", self.config.delete_batch_max));
         }
         cx.mark_sent();
         let mut state = self.state();
         let now = self.context.now();
         let first = cx.attempt() <= 1;
-        let delete = |key| {
-            state
-                .delete(key, now)
-                .map(|existed| Deleted::new(first.then_some(existed)))
-        };
+        let delete = |key| state.delete(key, now).map(|existed| Deleted::new(first.then_some(existed)));
         Ok(request.keys.iter().map(delete).collect())
     }
 

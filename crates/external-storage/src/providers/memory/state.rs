@@ -59,19 +59,13 @@ impl Stored {
     }
 
     fn bytes(&self) -> u64 {
-        self.content
-            .as_ref()
-            .map_or(0, |content| content.body.len() as u64)
+        self.content.as_ref().map_or(0, |content| content.body.len() as u64)
     }
 }
 
 impl State {
     pub(super) fn new(versioned: bool, capacity: u64) -> Self {
-        Self {
-            versioned,
-            capacity,
-            ..Self::default()
-        }
+        Self { versioned, capacity, ..Self::default() }
     }
 
     /// The current version of `key`, or the one asked for.
@@ -133,17 +127,9 @@ impl State {
         let added = content.as_ref().map_or(0, |content| content.body.len() as u64);
         self.account(added, replaced)?;
         self.counter += 1;
-        let stored = Stored {
-            number: self.counter,
-            modified: now,
-            content,
-        };
+        let stored = Stored { number: self.counter, modified: now, content };
         let receipt = PutReceipt::new(stored.token());
-        let receipt = if self.versioned {
-            receipt.with_version(stored.id())
-        } else {
-            receipt
-        };
+        let receipt = if self.versioned { receipt.with_version(stored.id()) } else { receipt };
         let versions = self.objects.entry(key.clone()).or_default();
         if !self.versioned {
             versions.clear();
@@ -189,21 +175,13 @@ impl State {
     ) -> MultipartUpload {
         self.counter += 1;
         let id = UploadId::new(format!("u{}", self.counter));
-        self.uploads.insert(
-            (key.clone(), id.clone()),
-            Upload {
-                attributes,
-                started,
-                parts: BTreeMap::new(),
-            },
-        );
+        self.uploads
+            .insert((key.clone(), id.clone()), Upload { attributes, started, parts: BTreeMap::new() });
         MultipartUpload::new(key.clone(), id)
     }
 
     pub(super) fn upload(&self, upload: &MultipartUpload) -> Result<&Upload> {
-        self.uploads
-            .get(&(upload.key.clone(), upload.id.clone()))
-            .ok_or_else(|| no_upload(upload))
+        self.uploads.get(&(upload.key.clone(), upload.id.clone())).ok_or_else(|| no_upload(upload))
     }
 
     pub(super) fn put_part(
@@ -212,11 +190,7 @@ impl State {
         number: u32,
         body: Bytes,
     ) -> Result<PartToken> {
-        let replaced = self
-            .upload(upload)?
-            .parts
-            .get(&number)
-            .map_or(0, |(_, body)| body.len() as u64);
+        let replaced = self.upload(upload)?.parts.get(&number).map_or(0, |(_, body)| body.len() as u64);
         self.account(body.len() as u64, replaced)?;
         self.counter += 1;
         let token = PartToken::new(format!("p{}", self.counter));
@@ -242,10 +216,7 @@ impl State {
         let mut whole = BytesMut::new();
         for (index, part) in parts.iter().enumerate() {
             if part.number <= last {
-                return Err(wrong(
-                    "parts must be in ascending order of their numbers",
-                    part.number,
-                ));
+                return Err(wrong("parts must be in ascending order of their numbers", part.number));
             }
             last = part.number;
             let body = match known.parts.get(&part.number) {
@@ -259,9 +230,7 @@ impl State {
             whole.extend_from_slice(body);
         }
         if parts.is_empty() {
-            return Err(Error::invalid_argument(
-                "an upload is completed with at least one part",
-            ));
+            return Err(Error::invalid_argument("an upload is completed with at least one part"));
         }
         Ok(whole.freeze())
     }
@@ -269,11 +238,7 @@ impl State {
     /// Forgets an upload and its parts.
     pub(super) fn forget(&mut self, upload: &MultipartUpload) {
         if let Some(upload) = self.uploads.remove(&(upload.key.clone(), upload.id.clone())) {
-            self.used -= upload
-                .parts
-                .values()
-                .map(|(_, body)| body.len() as u64)
-                .sum::<u64>();
+            self.used -= upload.parts.values().map(|(_, body)| body.len() as u64).sum::<u64>();
         }
     }
 
@@ -282,20 +247,14 @@ impl State {
         match self.find(&upload.key, None) {
             Ok((stored, content)) if content.upload.as_ref() == Some(&upload.id) => {
                 let receipt = PutReceipt::new(stored.token());
-                Ok(if self.versioned {
-                    receipt.with_version(stored.id())
-                } else {
-                    receipt
-                })
+                Ok(if self.versioned { receipt.with_version(stored.id()) } else { receipt })
             }
             _ => Err(no_upload(upload)),
         }
     }
 
     fn bytes_of(&self, key: &ObjectKey) -> u64 {
-        self.objects
-            .get(key)
-            .map_or(0, |versions| versions.iter().map(Stored::bytes).sum())
+        self.objects.get(key).map_or(0, |versions| versions.iter().map(Stored::bytes).sum())
     }
 
     fn account(&mut self, added: u64, removed: u64) -> Result<()> {
@@ -313,12 +272,7 @@ impl State {
 /// What a write is made of, checked.
 pub(super) fn content(body: Bytes, attributes: &ObjectAttributes, sum: Option<Checksum>) -> Result<Content> {
     checksum::verify_write(sum, &body)?;
-    Ok(Content {
-        body,
-        attributes: attributes.clone(),
-        checksum: sum,
-        upload: None,
-    })
+    Ok(Content { body, attributes: attributes.clone(), checksum: sum, upload: None })
 }
 
 fn conflict(key: &ObjectKey) -> Error {
@@ -326,7 +280,5 @@ fn conflict(key: &ObjectKey) -> Error {
 }
 
 fn no_upload(upload: &MultipartUpload) -> Error {
-    Error::not_found("no such upload")
-        .with_context("key", &upload.key)
-        .with_context("upload", &upload.id)
+    Error::not_found("no such upload").with_context("key", &upload.key).with_context("upload", &upload.id)
 }

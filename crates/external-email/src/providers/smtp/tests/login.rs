@@ -13,10 +13,7 @@ fn insecure(server: &Server) -> SmtpConfig {
 }
 
 async fn probe(config: SmtpConfig) -> Result<()> {
-    config
-        .build(&BuildContext::default())?
-        .probe(&CallContext::default())
-        .await
+    config.build(&BuildContext::default())?.probe(&CallContext::default()).await
 }
 
 #[tokio::test]
@@ -28,29 +25,15 @@ async fn each_mechanism_speaks_its_own_words() {
         _ => Answer::Usual,
     })
     .await;
-    probe(insecure(&server).with_password(Secret::new("s3cret")))
+    probe(insecure(&server).with_password(Secret::new("s3cret"))).await.unwrap();
+    probe(insecure(&server).with_password(Secret::new("s3cret")).with_mechanism(Mechanism::Login))
         .await
         .unwrap();
-    probe(
-        insecure(&server)
-            .with_password(Secret::new("s3cret"))
-            .with_mechanism(Mechanism::Login),
-    )
-    .await
-    .unwrap();
-    probe(insecure(&server).with_token(Secret::new("tok")))
-        .await
-        .unwrap();
+    probe(insecure(&server).with_token(Secret::new("tok"))).await.unwrap();
     let lines = server.lines();
-    assert!(
-        lines.contains(&"AUTH PLAIN AGFwcABzM2NyZXQ=".to_owned()),
-        "{lines:?}"
-    );
+    assert!(lines.contains(&"AUTH PLAIN AGFwcABzM2NyZXQ=".to_owned()), "{lines:?}");
     assert!(lines.contains(&"czNjcmV0".to_owned()));
-    assert!(
-        lines.contains(&"AUTH XOAUTH2 dXNlcj1hcHABYXV0aD1CZWFyZXIgdG9rAQE=".to_owned()),
-        "{lines:?}"
-    );
+    assert!(lines.contains(&"AUTH XOAUTH2 dXNlcj1hcHABYXV0aD1CZWFyZXIgdG9rAQE=".to_owned()), "{lines:?}");
     let error = probe(
         SmtpConfig::new(server.url().replace("//", "//app:s3cret@"))
             .with_security(Security::None)
@@ -67,18 +50,10 @@ async fn wrong_credentials_are_told_without_repeating_them() {
         _ => Answer::Usual,
     })
     .await;
-    let error = probe(insecure(&server).with_password(Secret::new("hunter2")))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unauthenticated, Effect::NotApplied)
-    );
+    let error = probe(insecure(&server).with_password(Secret::new("hunter2"))).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unauthenticated, Effect::NotApplied));
     let told = format!("{error} {error:?} {}", error.report());
-    assert!(
-        !told.contains("hunter2") && !told.contains("AGFwcABodW50ZXIy"),
-        "{told}"
-    );
+    assert!(!told.contains("hunter2") && !told.contains("AGFwcABodW50ZXIy"), "{told}");
     assert_eq!(server.heard("AUTH"), 1, "no second try with the same password");
 }
 
@@ -100,42 +75,29 @@ async fn a_refused_token_is_replaced_once() {
     };
     let server = Server::start(ALL, script).await;
     let tokens = Arc::new(Tokens(Mutex::new(Vec::new())));
-    probe(insecure(&server).with_access_tokens(tokens.clone()))
-        .await
-        .unwrap();
+    probe(insecure(&server).with_access_tokens(tokens.clone())).await.unwrap();
     assert_eq!(*tokens.0.lock().unwrap(), [false, true]);
     // The same from a file that was replaced between the two reads is the file's business: here it stays the same.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     std::fs::write(&path, "old\n").unwrap();
-    let error = probe(insecure(&server).with_token(Secret::from_file(&path)))
-        .await
-        .unwrap_err();
+    let error = probe(insecure(&server).with_token(Secret::from_file(&path))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     std::fs::write(&path, "new\n").unwrap();
-    probe(insecure(&server).with_token(Secret::from_file(&path)))
-        .await
-        .unwrap();
+    probe(insecure(&server).with_token(Secret::from_file(&path))).await.unwrap();
 }
 
 #[tokio::test]
 async fn no_credentials_without_protection() {
     let server = Server::start(ALL, |_, _| Answer::Usual).await;
-    let open = config(&server)
-        .with_username("app")
-        .with_password(Secret::new("s3cret"));
+    let open = config(&server).with_username("app").with_password(Secret::new("s3cret"));
     let error = probe(open).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
     assert!(error.to_string().contains("insecure_plaintext_auth"), "{error}");
     // STARTTLS that is not offered: the attacker's favourite.
-    let starttls = SmtpConfig::new(server.url())
-        .with_username("app")
-        .with_password(Secret::new("s3cret"));
+    let starttls = SmtpConfig::new(server.url()).with_username("app").with_password(Secret::new("s3cret"));
     let error = probe(starttls).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Configuration, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Configuration, Effect::NotSent));
     assert_eq!(server.heard("AUTH"), 0);
 }
 
@@ -146,14 +108,9 @@ async fn words_before_tls_are_not_believed() {
         _ => Answer::Usual,
     })
     .await;
-    let injected = SmtpConfig::new(server.url())
-        .with_username("app")
-        .with_password(Secret::new("s3cret"));
+    let injected = SmtpConfig::new(server.url()).with_username("app").with_password(Secret::new("s3cret"));
     let error = probe(injected).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Corrupt, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::NotSent));
     assert_eq!(server.heard("AUTH"), 0);
 }
 
@@ -161,24 +118,12 @@ async fn words_before_tls_are_not_believed() {
 fn configuration_that_makes_no_sense_is_told() {
     let base = || SmtpConfig::new("smtp://mail.example.org");
     for (config, word) in [
-        (
-            SmtpConfig::new("smtps://mail.example.org").with_security(Security::StartTls),
-            "security",
-        ),
+        (SmtpConfig::new("smtps://mail.example.org").with_security(Security::StartTls), "security"),
         (base().with_username("app"), "password"),
         (base().with_password(Secret::new("x")), "username"),
+        (base().with_username("app").with_password(Secret::new("x")).with_token(Secret::new("y")), "token"),
         (
-            base()
-                .with_username("app")
-                .with_password(Secret::new("x"))
-                .with_token(Secret::new("y")),
-            "token",
-        ),
-        (
-            base()
-                .with_username("app")
-                .with_password(Secret::new("x"))
-                .with_mechanism(Mechanism::Xoauth2),
+            base().with_username("app").with_password(Secret::new("x")).with_mechanism(Mechanism::Xoauth2),
             "mechanism",
         ),
         (base().with_max_connections(0), "max_connections"),
@@ -191,9 +136,7 @@ fn configuration_that_makes_no_sense_is_told() {
         assert_eq!(error.kind(), ErrorKind::Configuration);
         assert!(error.to_string().contains(word), "{error}");
     }
-    let shown = format!(
-        "{:?}",
-        SmtpConfig::new("smtp://app:hunter2@h").with_password(Secret::new("hunter2"))
-    );
+    let shown =
+        format!("{:?}", SmtpConfig::new("smtp://app:hunter2@h").with_password(Secret::new("hunter2")));
     assert!(!shown.contains("hunter2"), "{shown}");
 }

@@ -14,9 +14,7 @@ use server::{Answer, Server};
 const PIPELINING: &[&str] = &["PIPELINING", "SIZE 100000", "8BITMIME", "SMTPUTF8"];
 
 fn config(server: &Server) -> SmtpConfig {
-    SmtpConfig::new(server.url())
-        .with_security(Security::None)
-        .with_hello("client.example.org")
+    SmtpConfig::new(server.url()).with_security(Security::None).with_hello("client.example.org")
 }
 
 fn provider(server: &Server) -> SmtpEmail {
@@ -52,18 +50,11 @@ fn by_recipient(line: &str, _: usize) -> Answer {
 async fn each_phase_is_one_write_and_each_recipient_one_outcome() {
     let server = Server::start(PIPELINING, by_recipient).await;
     let email = provider(&server);
-    let to = [
-        "refuse@example.org",
-        "ada@example.org",
-        "defer@example.org",
-        "bob@example.org",
-    ];
+    let to = ["refuse@example.org", "ada@example.org", "defer@example.org", "bob@example.org"];
     let (receipt, sent) = send(&email, &to).await;
     let receipt = receipt.unwrap();
     assert!(sent);
-    let Outcome::Refused(refusal) = &receipt.recipients[0].outcome else {
-        panic!("{receipt:?}")
-    };
+    let Outcome::Refused(refusal) = &receipt.recipients[0].outcome else { panic!("{receipt:?}") };
     assert_eq!(refusal.code.as_deref(), Some("550 5.1.1"));
     assert_eq!(refusal.message, "<refuse@example.org> unknown");
     assert!(matches!(receipt.recipients[2].outcome, Outcome::Deferred(_)));
@@ -75,10 +66,7 @@ async fn each_phase_is_one_write_and_each_recipient_one_outcome() {
         reads[1].starts_with("MAIL FROM:<shop@example.org> SIZE=") && reads[1].ends_with("DATA\r\n"),
         "{reads:?}"
     );
-    assert!(
-        reads[2].contains("\r\n..hello\r\nworld\r\n") && reads[2].ends_with("\r\n.\r\n"),
-        "{reads:?}"
-    );
+    assert!(reads[2].contains("\r\n..hello\r\nworld\r\n") && reads[2].ends_with("\r\n.\r\n"), "{reads:?}");
     assert_eq!(reads.len(), 3);
     assert!(server.mails()[0].ends_with("\r\n\r\n.hello\r\nworld\r\n"));
     // The next mail needs no greeting: two round trips in all.
@@ -95,10 +83,7 @@ async fn without_pipelining_each_command_waits() {
     let (receipt, sent) = send(&email, &["refuse@example.org", "defer@example.org"]).await;
     assert_eq!(receipt.unwrap().accepted().count(), 0);
     assert!(!sent, "nobody was to get it");
-    assert_eq!(
-        (server.heard("DATA"), server.heard("RSET"), server.connections()),
-        (1, 1, 1)
-    );
+    assert_eq!((server.heard("DATA"), server.heard("RSET"), server.connections()), (1, 1, 1));
     send(&email, &["ada@example.org"]).await.0.unwrap();
     assert_eq!((server.mails().len(), server.connections()), (2, 1));
 }
@@ -116,21 +101,13 @@ async fn a_server_that_goes_on_without_recipients_gets_no_mail() {
 
 #[tokio::test]
 async fn a_reply_lost_after_the_mail_leaves_its_fate_unknown() {
-    let server = Server::start(PIPELINING, |line, _| {
-        if line == "<end>" {
-            Answer::Close
-        } else {
-            Answer::Usual
-        }
-    })
-    .await;
+    let server =
+        Server::start(PIPELINING, |line, _| if line == "<end>" { Answer::Close } else { Answer::Usual })
+            .await;
     let email: Arc<dyn EmailService> = Arc::new(provider(&server));
     let cx = CallContext::default();
     let error = email.send(&cx, &request(&["ada@example.org"])).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unavailable, Effect::MaybeApplied)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::MaybeApplied));
     assert!(cx.was_sent());
     // With retries, and with a key that SMTP does not honour: still one mail a call.
     let client = crate::EmailClient::from(email);
@@ -150,16 +127,10 @@ async fn a_connection_lost_before_the_mail_is_tried_again_by_the_client() {
     let email: Arc<dyn EmailService> = Arc::new(provider(&server));
     let cx = CallContext::default();
     let error = email.send(&cx, &request(&["ada@example.org"])).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unavailable, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
     assert!(!cx.was_sent());
     assert_eq!(server.connections(), 1, "no retry of its own");
-    crate::EmailClient::from(email)
-        .send(request(&["ada@example.org"]))
-        .await
-        .unwrap();
+    crate::EmailClient::from(email).send(request(&["ada@example.org"])).await.unwrap();
     assert_eq!((server.mails().len(), server.connections()), (1, 3));
 }
 
@@ -200,10 +171,7 @@ async fn a_refused_mail_says_so_and_the_connection_goes_on() {
     let email = provider(&server);
     for _ in 0..2 {
         let error = send(&email, &["ada@example.org"]).await.0.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::PermissionDenied, Effect::NotApplied)
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::PermissionDenied, Effect::NotApplied));
         assert_eq!(error.vendor_code(), Some("554 5.6.0"));
     }
     assert_eq!(server.connections(), 1);
@@ -229,46 +197,24 @@ async fn a_refused_sender_is_an_error() {
 
 #[tokio::test]
 async fn silence_is_a_timeout_with_the_right_effect() {
-    for (silent, effect) in [
-        ("<hello>", Effect::NotSent),
-        ("MAIL", Effect::NotSent),
-        ("<end>", Effect::MaybeApplied),
-    ] {
+    for (silent, effect) in
+        [("<hello>", Effect::NotSent), ("MAIL", Effect::NotSent), ("<end>", Effect::MaybeApplied)]
+    {
         let script = move |line: &str, _| {
-            if line.starts_with(silent) {
-                Answer::Silence
-            } else {
-                Answer::Usual
-            }
+            if line.starts_with(silent) { Answer::Silence } else { Answer::Usual }
         };
         let server = Server::start(PIPELINING, script).await;
         let short = Duration::from_millis(50);
-        let by_phase = config(&server)
-            .with_greeting_timeout(short)
-            .with_command_timeout(short)
-            .with_data_timeout(short);
-        let error = send(
-            &by_phase.build(&BuildContext::default()).unwrap(),
-            &["ada@example.org"],
-        )
-        .await
-        .0
-        .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Timeout, effect),
-            "{silent}"
-        );
-        let cx = CallContext::new(&CallOptions::new().with_timeout(short));
-        let error = provider(&server)
-            .send(&cx, &request(&["ada@example.org"]))
+        let by_phase =
+            config(&server).with_greeting_timeout(short).with_command_timeout(short).with_data_timeout(short);
+        let error = send(&by_phase.build(&BuildContext::default()).unwrap(), &["ada@example.org"])
             .await
+            .0
             .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Timeout, effect),
-            "{silent}, by deadline"
-        );
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, effect), "{silent}");
+        let cx = CallContext::new(&CallOptions::new().with_timeout(short));
+        let error = provider(&server).send(&cx, &request(&["ada@example.org"])).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, effect), "{silent}, by deadline");
     }
 }
 
@@ -279,10 +225,7 @@ async fn a_dropped_call_takes_its_connection_along_and_gives_its_place_back() {
         _ => Answer::Usual,
     })
     .await;
-    let email = config(&server)
-        .with_max_connections(1)
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = config(&server).with_max_connections(1).build(&BuildContext::default()).unwrap();
     let dropped = tokio::time::timeout(Duration::from_millis(100), send(&email, &["ada@example.org"])).await;
     assert!(dropped.is_err());
     assert_eq!(email.resting_connections(), 0);
@@ -307,18 +250,10 @@ async fn connections_are_bounded_and_replaced_after_their_share() {
     tasks.join_all().await;
     assert_eq!(server.mails().len(), 20);
     // Those that were replaced may still be open for a moment on the other side.
-    assert!(
-        server.peak() <= 4 && server.connections() >= 4,
-        "{} {}",
-        server.peak(),
-        server.connections()
-    );
+    assert!(server.peak() <= 4 && server.connections() >= 4, "{} {}", server.peak(), server.connections());
     email.close().await.unwrap();
     let error = send(&email, &["ada@example.org"]).await.0.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Closed, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Closed, Effect::NotSent));
 }
 
 #[tokio::test]
@@ -328,23 +263,14 @@ async fn what_the_server_does_not_offer_is_refused_before_the_mail() {
     let mut large = request(&["ada@example.org"]);
     large.message.text = Some("x".repeat(400));
     let error = email.send(&CallContext::default(), &large).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::PayloadTooLarge, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::PayloadTooLarge, Effect::NotSent));
     let (result, _) = send(&email, &["用户@example.org"]).await;
     assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
     let bytes = RawMessage::parse("From: a@example.org\r\n\r\nGrüße\r\n").unwrap();
-    let raw = RawRequest::new(
-        "a@example.org".parse().unwrap(),
-        vec!["b@example.org".parse().unwrap()],
-        bytes,
-    );
+    let raw =
+        RawRequest::new("a@example.org".parse().unwrap(), vec!["b@example.org".parse().unwrap()], bytes);
     let error = email.send_raw(&CallContext::default(), &raw).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::InvalidArgument, Effect::NotSent)
-    );
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidArgument, Effect::NotSent));
     assert_eq!(server.heard("MAIL"), 0);
 }
 
@@ -357,12 +283,7 @@ async fn addresses_in_other_scripts_travel() {
     assert!(!server.lines().iter().any(|line| line.contains("SMTPUTF8")));
     send(&email, &["用户@bücher.example"]).await.0.unwrap();
     assert_eq!(server.heard("RCPT TO:<用户@bücher.example>"), 1);
-    assert!(
-        server
-            .lines()
-            .iter()
-            .any(|line| line.ends_with("BODY=8BITMIME SMTPUTF8"))
-    );
+    assert!(server.lines().iter().any(|line| line.ends_with("BODY=8BITMIME SMTPUTF8")));
 }
 
 #[tokio::test]
@@ -375,48 +296,28 @@ async fn hostile_answers_are_errors() {
         ("MAIL", "250-a\r\n550 b\r\n"),
     ] {
         let script = move |seen: &str, _| {
-            if seen.starts_with(line) {
-                Answer::Say(answer)
-            } else {
-                Answer::Usual
-            }
+            if seen.starts_with(line) { Answer::Say(answer) } else { Answer::Usual }
         };
         let server = Server::start(PIPELINING, script).await;
-        let error = send(&provider(&server), &["ada@example.org"])
-            .await
-            .0
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.effect()),
-            (ErrorKind::Corrupt, Effect::NotSent),
-            "{line}"
-        );
+        let error = send(&provider(&server), &["ada@example.org"]).await.0.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::NotSent), "{line}");
     }
-    let server = Server::start(PIPELINING, |line, _| {
-        if line == "<end>" {
-            Answer::Say("what?\r\n")
-        } else {
-            Answer::Usual
-        }
-    })
-    .await;
-    let error = send(&provider(&server), &["ada@example.org"])
-        .await
-        .0
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Corrupt, Effect::MaybeApplied)
-    );
+    let server =
+        Server::start(
+            PIPELINING,
+            |line, _| {
+                if line == "<end>" { Answer::Say("what?\r\n") } else { Answer::Usual }
+            },
+        )
+        .await;
+    let error = send(&provider(&server), &["ada@example.org"]).await.0.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::MaybeApplied));
 }
 
 #[tokio::test]
 async fn large_mails_and_many_recipients_pass_in_blocks() {
     let server = Server::start(&["PIPELINING"], |_, _| Answer::Usual).await;
-    let email = config(&server)
-        .with_max_recipients(1000)
-        .build(&BuildContext::default())
-        .unwrap();
+    let email = config(&server).with_max_recipients(1000).build(&BuildContext::default()).unwrap();
     let to: Vec<String> = (0..250).map(|n| format!("user{n}@example.org")).collect();
     let mut request = request(&to.iter().map(String::as_str).collect::<Vec<_>>());
     request.message.text = Some(".line\n".repeat(200_000));
@@ -434,14 +335,7 @@ async fn a_probe_says_nothing_but_noop() {
     }
     assert_eq!(server.lines(), ["EHLO client.example.org", "NOOP", "NOOP"]);
     let nobody = SmtpConfig::new("smtp://127.0.0.1:1").with_security(Security::None);
-    let error = nobody
-        .build(&BuildContext::default())
-        .unwrap()
-        .probe(&CallContext::default())
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.effect()),
-        (ErrorKind::Unavailable, Effect::NotSent)
-    );
+    let error =
+        nobody.build(&BuildContext::default()).unwrap().probe(&CallContext::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
 }

@@ -79,10 +79,7 @@ impl Server {
 
     /// How often a command with this beginning was heard.
     pub(super) fn heard(&self, beginning: &str) -> usize {
-        self.lines()
-            .iter()
-            .filter(|line| line.starts_with(beginning))
-            .count()
+        self.lines().iter().filter(|line| line.starts_with(beginning)).count()
     }
 
     /// What each read brought.

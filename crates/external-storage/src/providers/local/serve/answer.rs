@@ -36,11 +36,7 @@ pub(super) struct Answers {
 
 impl Answers {
     pub(super) fn new(store: Arc<Store>, signer: Arc<Signer>, upload_bytes_max: u64) -> Self {
-        Self {
-            store,
-            signer,
-            upload_bytes_max,
-        }
+        Self { store, signer, upload_bytes_max }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
@@ -61,12 +57,7 @@ impl Answers {
         let Some(link) = self.signer.read(uri.path(), uri.query().unwrap_or_default())? else {
             return Ok(None);
         };
-        let now = self
-            .store
-            .context
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = self.store.context.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let allowed = match link.method {
             PresignMethod::Get => matches!(*request.method(), Method::GET | Method::HEAD),
             PresignMethod::Put => request.method() == Method::PUT,
@@ -77,9 +68,7 @@ impl Answers {
 
     async fn get(&self, link: Link, request: &Request<Incoming>) -> Result<Response<Body>> {
         let headers = request.headers();
-        let range = headers
-            .get(header::RANGE)
-            .and_then(|value| read_range(value.to_str().ok()?));
+        let range = headers.get(header::RANGE).and_then(|value| read_range(value.to_str().ok()?));
         let unless = headers.get(header::IF_NONE_MATCH).cloned();
         let (store, head) = (self.store.clone(), request.method() == Method::HEAD);
         let result = blocking(move || {
@@ -95,21 +84,14 @@ impl Answers {
             Ok(GetResult::Object(object)) => object,
             Ok(_) => return Ok(plain(StatusCode::NOT_MODIFIED, "")),
             Err(error) if range.is_some() && error.kind() == ErrorKind::InvalidArgument => {
-                return Ok(plain(
-                    StatusCode::RANGE_NOT_SATISFIABLE,
-                    "the range selects no byte\n",
-                ));
+                return Ok(plain(StatusCode::RANGE_NOT_SATISFIABLE, "the range selects no byte\n"));
             }
             Err(error) => return Err(error),
         };
         let length = object.range.end - object.range.start;
         let mut response = Response::new(if head { empty() } else { stream(object.body) });
         describe(response.headers_mut(), &object.info);
-        set(
-            response.headers_mut(),
-            header::CONTENT_LENGTH,
-            &length.to_string(),
-        );
+        set(response.headers_mut(), header::CONTENT_LENGTH, &length.to_string());
         if range.is_some() {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let (start, end) = (object.range.start, object.range.end - 1);
@@ -123,18 +105,13 @@ impl Answers {
     }
 
     async fn put(&self, link: Link, request: Request<Incoming>) -> Result<Response<Body>> {
-        let stated = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .map(|value| value.to_str().map(str::to_owned));
+        let stated =
+            request.headers().get(header::CONTENT_TYPE).map(|value| value.to_str().map(str::to_owned));
         let Ok(stated) = stated.transpose() else {
             return Ok(plain(StatusCode::BAD_REQUEST, "the content type is not text\n"));
         };
         if link.content_type.is_some() && link.content_type != stated {
-            return Ok(plain(
-                StatusCode::FORBIDDEN,
-                "the link is for another content type\n",
-            ));
+            return Ok(plain(StatusCode::FORBIDDEN, "the link is for another content type\n"));
         }
         let announced = request
             .headers()
@@ -149,11 +126,7 @@ impl Answers {
         attributes.validate()?;
         let receipt = self.store_body(link, attributes, request.into_body()).await?;
         let mut response = plain(StatusCode::OK, "");
-        set(
-            response.headers_mut(),
-            header::ETAG,
-            &format!("\"{}\"", receipt.token),
-        );
+        set(response.headers_mut(), header::ETAG, &format!("\"{}\"", receipt.token));
         Ok(response)
     }
 
@@ -164,11 +137,7 @@ impl Answers {
         mut body: Incoming,
     ) -> Result<PutReceipt> {
         let store = self.store.clone();
-        let recorded = Recorded {
-            attributes,
-            checksum: None,
-            upload: None,
-        };
+        let recorded = Recorded { attributes, checksum: None, upload: None };
         let mut staged = blocking(move || store.stage(recorded)).await?;
         let mut total = 0_u64;
         loop {
@@ -198,13 +167,7 @@ impl Answers {
 fn describe(headers: &mut HeaderMap, info: &ObjectInfo) {
     let stored = &info.headers;
     for (name, value) in [
-        (
-            header::CONTENT_TYPE,
-            stored
-                .content_type
-                .as_deref()
-                .or(Some("application/octet-stream")),
-        ),
+        (header::CONTENT_TYPE, stored.content_type.as_deref().or(Some("application/octet-stream"))),
         (header::CACHE_CONTROL, stored.cache_control.as_deref()),
         (header::CONTENT_DISPOSITION, stored.content_disposition.as_deref()),
         (header::CONTENT_ENCODING, stored.content_encoding.as_deref()),
@@ -249,10 +212,7 @@ fn refuse(error: &Error) -> Response<Body> {
         ErrorKind::Timeout => plain(StatusCode::REQUEST_TIMEOUT, "the upload stalled\n"),
         _ => {
             tracing::warn!(target: "external", %error, "a link could not be answered");
-            plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the object cannot be had now\n",
-            )
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "the object cannot be had now\n")
         }
     }
 }
@@ -261,11 +221,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let body = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {});
     let mut response = Response::new(UnsyncBoxBody::new(body));
     *response.status_mut() = status;
-    set(
-        response.headers_mut(),
-        header::CONTENT_TYPE,
-        "text/plain; charset=utf-8",
-    );
+    set(response.headers_mut(), header::CONTENT_TYPE, "text/plain; charset=utf-8");
     response
 }
 

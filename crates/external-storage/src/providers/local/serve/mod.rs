@@ -27,9 +27,7 @@ const LIFETIME_MAX: u64 = 7 * 24 * 3600;
 const KEY_MIN: usize = 16;
 
 pub(super) fn declare(capabilities: Capabilities) -> Capabilities {
-    capabilities
-        .all_native(&["presign-get", "presign-put"])
-        .limit("presign-seconds-max", LIFETIME_MAX)
+    capabilities.all_native(&["presign-get", "presign-put"]).limit("presign-seconds-max", LIFETIME_MAX)
 }
 
 /// Makes links, and owns the server that answers them.
@@ -63,23 +61,14 @@ impl Links {
         }
         let key = match &config.key {
             Some(key) => store.context.secret(key)?,
-            None => Secret::new(format!(
-                "{}{}",
-                store.context.random_id(),
-                store.context.random_id()
-            )),
+            None => Secret::new(format!("{}{}", store.context.random_id(), store.context.random_id())),
         };
         // A key in a file is not read while the store is built; the signer looks at it again.
         let given = config.key.as_ref().and_then(|key| key.expose().ok());
         if given.is_some_and(|key| key.len() < KEY_MIN) {
             return Err(wrong("serve.key", "must have at least 16 bytes"));
         }
-        Ok(Self {
-            config,
-            signer: Arc::new(Signer::new(key)),
-            store,
-            server: Mutex::new(State::NotBound),
-        })
+        Ok(Self { config, signer: Arc::new(Signer::new(key)), store, server: Mutex::new(State::NotBound) })
     }
 
     /// The address the server listens on; it is bound if it was not.
@@ -116,16 +105,12 @@ impl PresignStorage for Links {
     async fn presign(&self, cx: &CallContext, request: &PresignRequest) -> Result<PresignedUrl> {
         let seconds = request.expires_in.as_secs();
         if !(1..=LIFETIME_MAX).contains(&seconds) {
-            return Err(
-                Error::invalid_argument("a link is valid for one second to seven days")
-                    .with_context("seconds", request.expires_in.as_secs_f64()),
-            );
+            return Err(Error::invalid_argument("a link is valid for one second to seven days")
+                .with_context("seconds", request.expires_in.as_secs_f64()));
         }
         if let Some(content_type) = &request.content_type {
             if request.method != PresignMethod::Put {
-                return Err(Error::invalid_argument(
-                    "only a link that stores can state a content type",
-                ));
+                return Err(Error::invalid_argument("only a link that stores can state a content type"));
             }
             if content_type.is_empty() || content_type.chars().any(char::is_control) {
                 return Err(Error::invalid_argument(
@@ -141,12 +126,7 @@ impl PresignStorage for Links {
             }
             None => format!("http://{}", self.address().await?),
         };
-        let now = self
-            .store
-            .context
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = self.store.context.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let link = Link {
             method: request.method,
             key: request.key.clone(),

@@ -53,12 +53,7 @@ impl Server {
         let running = Arc::new(Semaphore::new(CONNECTIONS));
         let answers = Arc::new(Answers::new(store, signer, upload_bytes_max));
         let accepting = tokio::spawn(accept(listener, answers, running.clone(), stopped));
-        Ok(Self {
-            address,
-            stop,
-            running,
-            accepting,
-        })
+        Ok(Self { address, stop, running, accepting })
     }
 
     pub(super) fn address(&self) -> SocketAddr {

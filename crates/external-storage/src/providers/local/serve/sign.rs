@@ -8,11 +8,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 /// What a URL carries as it is; everything else is percent-encoded.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What a link allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +40,7 @@ impl Signer {
             .map(|segment| utf8_percent_encode(segment, ESCAPED).to_string())
             .collect();
         let signature = hex(&self.signature(link)?);
-        Ok(format!(
-            "/{}?{}&signature={signature}",
-            path.join("/"),
-            query(link)
-        ))
+        Ok(format!("/{}?{}&signature={signature}", path.join("/"), query(link)))
     }
 
     /// The link that a request's path and query spell; `None` unless this signer made it, letter for letter.
@@ -68,21 +60,15 @@ impl Signer {
     fn signature(&self, link: &Link) -> Result<Vec<u8>> {
         let key = self.key.expose()?;
         if key.len() < super::KEY_MIN {
-            return Err(Error::configuration(
-                "the key that links are signed with has less than 16 bytes",
-            ));
+            return Err(Error::configuration("the key that links are signed with has less than 16 bytes"));
         }
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
             .map_err(|_| Error::configuration("the key that links are signed with cannot be used"))?;
         // No field but the last can contain a line break.
         let content_type = link.content_type.as_deref().unwrap_or_default();
         mac.update(
-            format!(
-                "external-local-1\n{}\n{}\n{content_type}\n",
-                link.method.as_str(),
-                link.expires
-            )
-            .as_bytes(),
+            format!("external-local-1\n{}\n{}\n{content_type}\n", link.method.as_str(), link.expires)
+                .as_bytes(),
         );
         mac.update(link.key.as_str().as_bytes());
         Ok(mac.finalize().into_bytes().to_vec())
@@ -99,18 +85,9 @@ fn query(link: &Link) -> String {
 }
 
 fn parse(path: &str, query: &str) -> Option<Link> {
-    let decode = |text: &str| {
-        percent_decode_str(text)
-            .decode_utf8()
-            .ok()
-            .map(std::borrow::Cow::into_owned)
-    };
+    let decode = |text: &str| percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned);
     // Decoded segment by segment: an escaped slash stays part of none, since no key has one in a segment.
-    let segments = path
-        .strip_prefix('/')?
-        .split('/')
-        .map(decode)
-        .collect::<Option<Vec<_>>>()?;
+    let segments = path.strip_prefix('/')?.split('/').map(decode).collect::<Option<Vec<_>>>()?;
     if segments.iter().any(|segment| segment.contains('/')) {
         return None;
     }
@@ -126,12 +103,7 @@ fn parse(path: &str, query: &str) -> Option<Link> {
             _ => return None,
         }
     }
-    Some(Link {
-        method: method?,
-        key,
-        expires: expires?,
-        content_type,
-    })
+    Some(Link { method: method?, key, expires: expires?, content_type })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -165,10 +137,7 @@ mod tests {
             (path, query.replace("PUT", "GET")),
             (path, query.replace("18000", "28000")),
             (path, query.replace("plain", "html")),
-            (
-                path,
-                query.replace("&content-type=text%2Fplain%3B%20charset%3Dutf-8", ""),
-            ),
+            (path, query.replace("&content-type=text%2Fplain%3B%20charset%3Dutf-8", "")),
             (path, query.replace("method=", "method=GET&method=")),
             (path, format!("{query}0")),
             (path, format!("{query}&more=1")),
