@@ -79,6 +79,42 @@
 //! run(suite, harnesses(env!("CARGO_MANIFEST_DIR"), registry().entries(), behind))
 //! ```
 //!
+//! # A contract of your own
+//!
+//! Suites are not bound to the contracts of this workspace: any trait that is a
+//! [`Provider`](external_core::Provider) can have one. [`verify`] runs it within a program.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use external_contract::{Harness, Suite, clause, ensure_eq, verify};
+//! use external_core::{CallContext, Capabilities, Provider, ProviderInfo, Result, async_trait};
+//!
+//! struct Greeter(ProviderInfo);
+//!
+//! #[async_trait]
+//! impl Provider for Greeter {
+//!     fn info(&self) -> &ProviderInfo {
+//!         &self.0
+//!     }
+//!     async fn probe(&self, _: &CallContext) -> Result<()> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let suite = Suite::<dyn Provider>::of_contract("greeting", &[], |_, _| external_core::Capability::Unsupported, vec![])
+//!     .only(&[])
+//!     .with(clause!("greeting.info.1", "A greeter says where it is.", |case| {
+//!         ensure_eq("the location", case.service().info().location(), "here:")?;
+//!     }));
+//! let make = || {
+//!     let info = ProviderInfo::new("greeter", "greeting", "here:", Capabilities::new());
+//!     Ok(Arc::new(Greeter(info)) as Arc<dyn Provider>)
+//! };
+//! let tally = verify(suite, vec![Harness::embedded("greeter", make)]);
+//! assert_eq!(tally.to_string(), "1 passed, 0 failed, 0 unsupported, 0 not run");
+//! ```
+//!
 //! # What the runner listens to
 //!
 //! libtest's flags (`--list`, a filter, `--exact`, `--skip`, `--format`, `--test-threads`), `--capabilities` (prints

@@ -143,19 +143,20 @@ where
     }
 }
 
-/// Polls a future `polls` times and then drops it: a caller that goes away. `Some` if it was done before.
+/// Polls a future `polls` times and then drops it: a caller that goes away. `Some` if it was done before. A future
+/// that nothing wakes for two seconds is dropped as well.
 pub async fn abandon<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut polled = 0;
-    poll_fn(|cx| {
+    let polling = poll_fn(|cx| {
         polled += 1;
         match future.as_mut().poll(cx) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
             Poll::Pending if polled >= polls => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }
-    })
-    .await
+    });
+    tokio::time::timeout(Duration::from_secs(2), polling).await.unwrap_or_default()
 }
 
 fn described(error: &Error) -> String {

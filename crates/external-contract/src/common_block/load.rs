@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::{any_call, marker};
 use crate::{Clause, Finding, clause, ensure, ensure_eq, ensure_error, within};
 
-const LONG: Duration = Duration::from_secs(15);
+const LONG: Duration = Duration::from_secs(10);
 
 pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     vec![

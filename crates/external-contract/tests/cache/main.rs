@@ -18,7 +18,8 @@ fn tested(flaw: Flaw, clauses: &[&str]) -> Tally {
 fn a_correct_model_passes_every_clause() {
     let tally = tested(Flaw::None, &[]);
     assert!(tally.failed.is_empty(), "{:#?}", tally.failed);
-    assert!(tally.not_run.is_empty(), "{:#?}", tally.not_run);
+    // Made by code, without a client: what concerns a client alone is told as not run.
+    assert!(tally.not_run.iter().all(|(_, why)| why.contains("no client")), "{:#?}", tally.not_run);
     assert!(tally.passed > 60, "{tally}");
     assert!(!tally.unsupported.is_empty(), "the model has no invalidation");
 }

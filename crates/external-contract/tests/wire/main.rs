@@ -1,0 +1,127 @@
+//! The common block is tested where it counts bytes: a provider that talks to a server over TCP, right and wrong.
+
+mod echo;
+
+use external_contract::{Harness, Resilience, Suite, Tally, check, clause, refuses, verify};
+use external_core::{Capability, ErrorKind};
+
+use echo::{Echo, Flaw};
+
+type S = dyn Echo;
+
+fn suite() -> Suite<S> {
+    let supports = |service: &S, id: &str| -> Capability { service.info().capabilities().grade(id) };
+    Suite::of_contract("echo", &[("shout", "in capitals")], supports, echo::calls()).with(
+        clause!("echo.shout.1", "It shouts.", |case: S| {
+            case.service().say(&case.cx(), "a", true).await?;
+        })
+        .capability(
+            "shout",
+            check!(|case| {
+                refuses(case, "a shout", ErrorKind::Unsupported, |case, service| {
+                    Box::pin(async move { service.say(&case.cx(), "a", true).await.map(drop) })
+                })
+                .await?;
+            }),
+        ),
+    )
+}
+
+fn tested(flaw: Flaw, clauses: &[&str]) -> Tally {
+    let text = format!(
+        "[[target]]\nname = \"plain\"\nlane = \"embedded\"\nproxy = \"address\"\n\
+         config = {{ address = \"{}\", flaw = \"{flaw:?}\" }}\nmissing = {{ address = \"127.0.0.1:1\" }}\n",
+        echo::server(),
+    );
+    let suite = if clauses.is_empty() { suite() } else { suite().only(clauses) };
+    let behind = |service, _: Resilience| service;
+    let harnesses = Harness::from_toml(&echo::ENTRY, &text);
+    verify(suite, harnesses.into_iter().map(|harness| harness.behind(behind)).collect())
+}
+
+#[track_caller]
+fn is_caught(flaw: Flaw, clause: &str) {
+    let tally = tested(flaw, &[clause]);
+    assert!(tally.has_failed(clause), "{flaw:?} passed {clause}: {tally} {:?}", tally.not_run);
+}
+
+#[test]
+fn a_correct_provider_passes_the_whole_common_block() {
+    let tally = tested(Flaw::None, &[]);
+    // The client that stands before it here is none: it does not refuse calls after `close`.
+    let failed: Vec<_> = tally.failed.iter().filter(|(id, _)| id != "common.9.4").collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(tally.not_run.is_empty(), "{:#?}", tally.not_run);
+    assert_eq!(tally.unsupported, ["echo.shout.1", "echo.shout.1"]);
+    assert!(tally.passed > 40, "{tally}");
+}
+
+#[test]
+fn a_client_that_answers_after_close_is_caught() {
+    is_caught(Flaw::None, "common.9.4");
+}
+
+#[test]
+fn hidden_retries_are_caught() {
+    is_caught(Flaw::RetriesHidden, "common.3.2");
+    is_caught(Flaw::RetriesHidden, "common.3.3");
+}
+
+#[test]
+fn asking_twice_is_caught() {
+    is_caught(Flaw::AsksTwice, "common.3.1");
+}
+
+#[test]
+fn never_dialling_again_is_caught() {
+    is_caught(Flaw::NeverRedials, "common.3.4");
+}
+
+#[test]
+fn an_effect_that_denies_what_was_sent_is_caught() {
+    is_caught(Flaw::DeniesSending, "common.2.1");
+}
+
+#[test]
+fn refusing_after_sending_is_caught() {
+    is_caught(Flaw::RefusesAfterSending, "echo.shout.1");
+    is_caught(Flaw::IgnoresShout, "echo.shout.1");
+}
+
+#[test]
+fn anothers_answer_is_caught() {
+    is_caught(Flaw::KeepsDirtyConnection, "common.5.4");
+}
+
+#[test]
+fn dialling_while_built_is_caught() {
+    is_caught(Flaw::DialsInBuild, "common.10.4");
+    is_caught(Flaw::DialsInBuild, "common.10.5");
+}
+
+#[test]
+fn swallowing_an_unknown_field_is_caught() {
+    is_caught(Flaw::TakesAnyField, "common.10.1");
+}
+
+#[test]
+fn a_description_that_cannot_be_used_is_a_failure() {
+    for text in ["", "[[target]]\nname = \"x\"\nlane = \"embedded\"\nconfig = {}\n", "[[target]]\nlane = 1\n"]
+    {
+        let tally = verify(suite(), Harness::from_toml(&echo::ENTRY, text));
+        assert!(tally.has_failed("common.0.1"), "{text}: {tally}");
+    }
+}
+
+#[test]
+fn a_target_whose_variables_are_not_set_is_told_as_not_run() {
+    let text = "[[target]]\nname = \"plain\"\nlane = \"server\"\nneeds = [\"EXTERNAL_TEST_NO_SUCH\"]\nproxy = \"address\"\n";
+    let tally = verify(suite(), Harness::from_toml(&echo::ENTRY, text));
+    assert_eq!((tally.passed, tally.failed.len()), (0, 0));
+    assert!(
+        tally.not_run.iter().all(|(_, why)| why.contains("EXTERNAL_TEST_NO_SUCH not set")),
+        "{:?}",
+        tally.not_run
+    );
+    assert!(!tally.not_run.is_empty());
+}
