@@ -41,7 +41,7 @@ fn format(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 }
 
 fn clippy(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let mut command = ci.graph(&["clippy", "--all-targets"]);
+    let mut command = ci.graph(&["clippy", "--all-targets", "--keep-going"]);
     command.args(["--", "-D", "warnings"]);
     run(ci, log, command)
 }

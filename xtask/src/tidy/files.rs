@@ -11,6 +11,11 @@ const LIMIT: usize = 800;
 const FEATURE_GATES: &[(&str, &str, &str)] = &[
     ("crates/external-core/src/secret.rs", "schema", "the impl stands beside the type that it describes"),
     ("crates/external-core/src/build/tls.rs", "schema", "the derive stands on the type that it describes"),
+    (
+        "crates/external-storage/src/providers/local/mod.rs",
+        "serve",
+        "it chooses between links and what stands for them",
+    ),
 ];
 
 /// Every file opens with `//!`.
