@@ -11,7 +11,7 @@ use external_storage::{BuildContext, LocalConfig, Result, ServeConfig, StorageCl
 async fn main() -> Result<()> {
     let root = std::env::temp_dir().join("external-storage-example");
     let config = LocalConfig::new(&root).with_serve(ServeConfig::new("127.0.0.1:0"));
-    let storage = StorageClient::from_provider(config.build(&BuildContext::default())?);
+    let storage = StorageClient::over(config.build(&BuildContext::default())?);
 
     // Any reader of any length; this one is larger than a part, so it goes in several.
     let source = tokio::io::AsyncReadExt::take(tokio::io::repeat(b'.'), 20 << 20);

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let storage = StorageClient::from_provider(MemoryStorage::default());
+    let storage = StorageClient::over(MemoryStorage::default());
 
     // The short forms.
     let location = storage.upload(&b"a small picture"[..], "portraits/ada.png", "image/png").await?;

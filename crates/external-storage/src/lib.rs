@@ -7,7 +7,7 @@
 //! use external_storage::{MemoryStorage, StorageClient};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-//! let storage = StorageClient::from_provider(MemoryStorage::default());
+//! let storage = StorageClient::over(MemoryStorage::default());
 //! storage.put("portraits/ada.png", vec![0x89, b'P', b'N', b'G']).await?;
 //! assert_eq!(storage.head("portraits/ada.png").await?.headers.content_type.as_deref(), Some("image/png"));
 //! # Ok::<(), external_storage::Error>(()) }).unwrap();
@@ -34,10 +34,8 @@ pub use content_type::guess as guess_content_type;
 pub use external_core::storage::*;
 pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
 pub use external_resilience::{Domain, Policy};
-#[cfg(feature = "serve")]
-pub use providers::local::ServeConfig;
 #[cfg(feature = "local")]
-pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace};
+pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
 
 use external_resilience::{KnownProvider, Registry};

@@ -24,5 +24,5 @@ fn store_of(config: LocalConfig) -> LocalStorage {
 }
 
 fn client(root: &Path) -> StorageClient {
-    StorageClient::from_provider(store(root))
+    StorageClient::over(store(root))
 }

@@ -38,7 +38,7 @@ pub use upload::{UploadReceipt, UploadRequest};
 /// use external_storage::{MemoryStorage, StorageClient};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let storage = StorageClient::from_provider(MemoryStorage::default());
+/// let storage = StorageClient::over(MemoryStorage::default());
 /// let location = storage.upload(&b"hello"[..], "notes/a.txt", "text/plain").await?;
 /// assert_eq!(location, "memory://memory/notes/a.txt");
 /// assert_eq!(storage.download("notes/a.txt").await?, "hello");
@@ -68,7 +68,7 @@ const COPY_CAVEAT: &str = "the bytes pass through the client: one read, then one
 impl StorageClient {
     /// A client of `provider` with the default policy and settings.
     #[must_use]
-    pub fn from_provider(provider: impl StorageService) -> Self {
+    pub fn over(provider: impl StorageService) -> Self {
         Self::from(Arc::new(provider) as Arc<dyn StorageService>)
     }
 

@@ -39,7 +39,7 @@ fn key() -> ObjectKey {
 async fn in_a_process_of_its_own() {
     let world = BuildContext::default();
     let (Some(role), Some(root)) = (world.env(ROLE), world.env(ROOT)) else { return };
-    let storage = StorageClient::from_provider(LocalConfig::new(root).build(&world).unwrap());
+    let storage = StorageClient::over(LocalConfig::new(root).build(&world).unwrap());
     match role.as_str() {
         "write" => {
             for number in 0_usize.. {

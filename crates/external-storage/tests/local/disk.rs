@@ -92,8 +92,7 @@ async fn a_file_of_another_tool_is_an_object() {
 async fn an_edit_by_another_tool_is_another_content() {
     for place in [MetadataPlace::WithFile, MetadataPlace::Sidecar] {
         let root = tempfile::tempdir().unwrap();
-        let storage =
-            StorageClient::from_provider(store_of(LocalConfig::new(root.path()).with_metadata_place(place)));
+        let storage = StorageClient::over(store_of(LocalConfig::new(root.path()).with_metadata_place(place)));
         let put =
             PutRequest::new(ObjectKey::parse("note.txt").unwrap(), "first").with_content_type("text/x-own");
         let receipt = storage.put_with(put).await.unwrap();
@@ -190,7 +189,7 @@ async fn what_a_crash_left_is_invisible_and_swept_after_a_day() {
     let tomorrow = || BuildContext::default().now() + Duration::from_secs(25 * 3600);
     let context = BuildContext::default().with_clock(tomorrow);
     let later = LocalConfig::new(root.path()).without_durability().build(&context).unwrap();
-    StorageClient::from_provider(later).put("k3", "later").await.unwrap();
+    StorageClient::over(later).put("k3", "later").await.unwrap();
     assert_eq!(own_files(root.path()), Vec::<String>::new());
 }
 
@@ -198,7 +197,7 @@ async fn what_a_crash_left_is_invisible_and_swept_after_a_day() {
 async fn a_root_that_is_not_there_is_an_error_where_it_is_not_made() {
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("nothing");
-    let storage = StorageClient::from_provider(store_of(LocalConfig::new(&root).without_create()));
+    let storage = StorageClient::over(store_of(LocalConfig::new(&root).without_create()));
     assert_eq!(
         storage.list_page(&external_storage::ListRequest::new("")).await.unwrap_err().kind(),
         ErrorKind::Configuration

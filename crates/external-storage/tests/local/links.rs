@@ -54,7 +54,7 @@ fn world(serve: ServeConfig) -> World {
     };
     let config = LocalConfig::new(root.path()).without_durability().with_serve(serve);
     let store = config.build(&BuildContext::default().with_clock(clock)).unwrap();
-    World { storage: StorageClient::from_provider(store), ahead, _root: root }
+    World { storage: StorageClient::over(store), ahead, _root: root }
 }
 
 fn key(text: &str) -> ObjectKey {

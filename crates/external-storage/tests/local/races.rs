@@ -118,7 +118,7 @@ async fn a_reader_sees_one_write_whole_with_its_own_metadata() {
             let config = external_storage::LocalConfig::new(root.path())
                 .without_durability()
                 .with_metadata_place(place);
-            StorageClient::from_provider(super::store_of(config))
+            StorageClient::over(super::store_of(config))
         };
         let put = |storage: StorageClient, number: usize| async move {
             let body = vec![u8::try_from(number % 250).unwrap(); 1000 + number];

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-#[cfg(feature = "serve")]
-use external_core::Secret;
 use serde::Deserialize;
+
+use super::serve::ServeConfig;
 
 /// Configuration of [`LocalStorage`](super::LocalStorage).
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -24,7 +24,7 @@ pub struct LocalConfig {
     #[serde(default)]
     pub metadata: MetadataPlace,
     /// Signed links to the objects, answered by an HTTP server in this process. Without it links are unsupported.
-    #[cfg(feature = "serve")]
+    /// Needs the feature `serve`.
     #[serde(default)]
     pub serve: Option<ServeConfig>,
 }
@@ -42,40 +42,8 @@ pub enum MetadataPlace {
     Sidecar,
 }
 
-/// The HTTP server that answers signed links.
-#[cfg(feature = "serve")]
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ServeConfig {
-    /// The address to listen on, bound when the first link is made. Port 0 takes a free one.
-    /// Default: `127.0.0.1:0`.
-    #[serde(default = "loopback")]
-    pub bind: String,
-    /// What links begin with, if clients reach the server under another name: `https://files.example.org`. Default:
-    /// `http://` and the bound address.
-    #[serde(default)]
-    pub public_url: Option<String>,
-    /// The key that links are signed with, at least 16 bytes. Default: a random one, so that links end with the process.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// The most bytes in one upload through a link. Default: 5 GiB.
-    #[serde(default = "five_gib")]
-    pub upload_bytes_max: u64,
-}
-
 fn yes() -> bool {
     true
-}
-
-#[cfg(feature = "serve")]
-fn loopback() -> String {
-    "127.0.0.1:0".to_owned()
-}
-
-#[cfg(feature = "serve")]
-fn five_gib() -> u64 {
-    5 << 30
 }
 
 impl LocalConfig {
@@ -87,7 +55,6 @@ impl LocalConfig {
             create: true,
             durable: true,
             metadata: MetadataPlace::default(),
-            #[cfg(feature = "serve")]
             serve: None,
         }
     }
@@ -114,33 +81,9 @@ impl LocalConfig {
     }
 
     /// Makes links.
-    #[cfg(feature = "serve")]
     #[must_use]
     pub fn with_serve(mut self, serve: ServeConfig) -> Self {
         self.serve = Some(serve);
-        self
-    }
-}
-
-#[cfg(feature = "serve")]
-impl ServeConfig {
-    /// Listens on `bind` with a random key.
-    #[must_use]
-    pub fn new(bind: impl Into<String>) -> Self {
-        Self { bind: bind.into(), public_url: None, key: None, upload_bytes_max: five_gib() }
-    }
-
-    /// Sets what links begin with.
-    #[must_use]
-    pub fn with_public_url(mut self, url: impl Into<String>) -> Self {
-        self.public_url = Some(url.into());
-        self
-    }
-
-    /// Sets the key that links are signed with.
-    #[must_use]
-    pub fn with_key(mut self, key: Secret) -> Self {
-        self.key = Some(key);
         self
     }
 }

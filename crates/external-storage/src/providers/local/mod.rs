@@ -13,6 +13,9 @@ mod names;
 mod platform;
 mod read;
 mod record;
+#[cfg(not(feature = "serve"))]
+#[path = "without_serve.rs"]
+mod serve;
 #[cfg(feature = "serve")]
 mod serve;
 mod tree;
@@ -32,10 +35,9 @@ use external_core::{
     ProviderKind, Result,
 };
 
-#[cfg(feature = "serve")]
-pub use config::ServeConfig;
 pub use config::{LocalConfig, MetadataPlace};
 use record::Recorded;
+pub use serve::ServeConfig;
 use tree::Store;
 
 /// The row of the provider table.
@@ -58,7 +60,6 @@ const PUT_BYTES_MAX: u64 = 5 << 30;
 pub struct LocalStorage {
     info: ProviderInfo,
     store: Arc<Store>,
-    #[cfg(feature = "serve")]
     links: Option<serve::Links>,
 }
 
@@ -72,7 +73,6 @@ impl LocalConfig {
         if self.root.as_os_str().is_empty() {
             return Err(Error::configuration("the root folder must be named").with_context("key", "root"));
         }
-        #[allow(unused_mut, reason = "changed where links can be made")]
         let mut capabilities = Capabilities::new()
             .all_native(&[
                 "range",
@@ -112,7 +112,6 @@ impl LocalConfig {
             context: context.clone(),
             swept: AtomicBool::new(false),
         });
-        #[cfg(feature = "serve")]
         let links = match self.serve {
             Some(serve) => {
                 capabilities = serve::declare(capabilities);
@@ -120,12 +119,7 @@ impl LocalConfig {
             }
             None => None,
         };
-        Ok(LocalStorage {
-            info: ProviderInfo::new("local", "storage", location, capabilities),
-            store,
-            #[cfg(feature = "serve")]
-            links,
-        })
+        Ok(LocalStorage { info: ProviderInfo::new("local", "storage", location, capabilities), store, links })
     }
 }
 
@@ -142,8 +136,7 @@ impl LocalStorage {
     ///
     /// # Errors
     ///
-    /// `Unsupported` if the configuration has no `serve`; what binding the address says; `Closed` after a close.
-    #[cfg(feature = "serve")]
+    /// `Unsupported` if the configuration has no `serve`, which needs the feature of that name; what binding the address says; `Closed` after a close.
     pub async fn serve(&self) -> Result<std::net::SocketAddr> {
         self.links.as_ref().ok_or_else(|| Error::unsupported("presign-get"))?.address().await
     }
@@ -178,7 +171,6 @@ impl Provider for LocalStorage {
     }
 
     async fn close(&self) -> Result<()> {
-        #[cfg(feature = "serve")]
         if let Some(links) = &self.links {
             links.close().await;
         }
@@ -263,7 +255,6 @@ impl StorageService for LocalStorage {
         Some(self)
     }
 
-    #[cfg(feature = "serve")]
     fn presigner(&self) -> Option<&dyn external_core::storage::PresignStorage> {
         self.links.as_ref().map(|links| links as _)
     }

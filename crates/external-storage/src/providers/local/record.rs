@@ -29,8 +29,8 @@ const RECORD_MAX: usize = 64 << 10;
 /// The record of one file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// Stands for the content: 128 random bits, made anew by each write.
-    token: String,
+    /// Stands for the content, as its version token: 128 random bits, made anew by each write.
+    version: String,
     size: u64,
     modified_ns: i128,
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
@@ -154,7 +154,7 @@ impl Store {
         let token = self.context.random_id();
         let stamp = Stamp::of(file)?;
         let record = Record {
-            token: token.clone(),
+            version: token.clone(),
             size: stamp.size,
             modified_ns: stamp.modified_ns,
             attributes: Attributes::from(&recorded.attributes),
@@ -233,7 +233,7 @@ impl Store {
         Ok(match record {
             Some(record) => Known {
                 stamp,
-                token: VersionToken::new(record.token),
+                token: VersionToken::new(record.version),
                 attributes: record.attributes.into(),
                 checksum: record.checksum.and_then(|text| text.parse().ok()),
                 upload: record.upload.map(UploadId::new),
@@ -255,7 +255,7 @@ impl Store {
         let mut attributes = Attributes::from(&known.attributes);
         attributes.tags.clone_from(tags);
         let record = Record {
-            token: known.token.as_str().to_owned(),
+            version: known.token.as_str().to_owned(),
             size: known.stamp.size,
             modified_ns: known.stamp.modified_ns,
             attributes,

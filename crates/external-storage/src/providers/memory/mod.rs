@@ -39,7 +39,7 @@ pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
 /// use external_storage::{MemoryStorage, StorageClient};
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// let storage = StorageClient::from_provider(MemoryStorage::default());
+/// let storage = StorageClient::over(MemoryStorage::default());
 /// storage.put("notes/a.txt", "hello").await?;
 /// assert_eq!(storage.download("notes/a.txt").await?, "hello");
 /// # Ok::<(), external_storage::Error>(()) }).unwrap();

@@ -4,6 +4,7 @@
 //! with the store. It answers nothing but valid links.
 
 mod answer;
+mod config;
 mod server;
 mod sign;
 
@@ -16,8 +17,8 @@ use external_core::storage::{PresignMethod, PresignRequest, PresignStorage, Pres
 use external_core::{CallContext, Capabilities, Error, Result, Secret};
 use tokio::sync::Mutex;
 
-use super::config::ServeConfig;
 use super::tree::Store;
+pub use config::ServeConfig;
 use server::Server;
 use sign::{Link, Signer};
 
