@@ -185,7 +185,7 @@ where
     L: Future<Output = std::result::Result<Option<T>, E>> + Send + 'static,
     E: Into<LoadError> + 'static,
 {
-    let plan = Plan::new(&options, &typed)?;
+    let plan = Plan::new(&options)?;
     let core = typed.core.clone();
     let seen = core.flights.landed();
     let (place, found) = typed.look(&scope).await?;
@@ -229,22 +229,30 @@ where
     Ok(value)
 }
 
-/// What was checked and drawn before anything is loaded.
+/// How long a value is kept: checked before anything is read or loaded.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
-    pub(super) fresh: Duration,
-    pub(super) keep: Ttl,
+    ttl: Duration,
+    stale_window: Duration,
     pub(super) absent: Option<Ttl>,
 }
 
 impl Plan {
-    pub(super) fn new<C>(options: &LoadOptions, typed: &Typed<C>) -> Result<Self> {
-        let fresh = Ttl::new(options.ttl)?.get().mul_f64(1.0 - typed.core.jitter());
+    pub(super) fn new(options: &LoadOptions) -> Result<Self> {
+        let stale_window = options.stale_window();
+        Ttl::new(options.ttl.saturating_add(stale_window))?;
         Ok(Self {
-            fresh,
-            keep: Ttl::new((fresh + options.stale_window()).max(Duration::from_millis(1)))?,
+            ttl: Ttl::new(options.ttl)?.get(),
+            stale_window,
             absent: options.negative_ttl.map(Ttl::new).transpose()?,
         })
+    }
+
+    /// For how long one value is fresh, by chance a little less than planned, and for how long it is kept.
+    pub(super) fn draw(&self, core: &super::Core) -> Result<(Duration, Ttl)> {
+        let fresh = self.ttl.mul_f64(1.0 - core.jitter());
+        let keep = Ttl::new((fresh + self.stale_window).max(Duration::from_millis(1)))?;
+        Ok((fresh, keep))
     }
 }
 
@@ -276,7 +284,7 @@ where
     let value = run_loader(core, options.hard_timeout, loader).await?;
     // Without the tags' generations the value could not be invalidated, so it is not kept.
     if let (Place::At(key), Some(stamps)) = (place, stamps) {
-        typed.keep(key, value.as_ref(), plan, options.stale_window(), stamps).await;
+        core.forgiving(typed.keep(key, value.as_ref(), plan, stamps).await);
     }
     Ok(Arc::new(value))
 }
@@ -350,35 +358,26 @@ impl<C> Typed<C> {
         Ok((Place::At(key), found))
     }
 
-    /// Stores what was loaded. A cache that fails only costs the next caller another load.
+    /// Stores what was loaded.
     async fn keep<T>(
         &self,
         key: CacheKey,
         value: Option<&T>,
         plan: Plan,
-        stale_window: Duration,
         stamps: Vec<super::envelope::Stamp>,
-    ) where
+    ) -> Result<()>
+    where
         C: Codec<T>,
     {
-        let ttl = match value {
-            Some(_) => plan.keep,
-            None => match plan.absent {
-                Some(ttl) => ttl,
-                None => return,
-            },
+        let (fresh, keep) = plan.draw(&self.core)?;
+        let (ttl, fresh_until) = match (value, plan.absent) {
+            (Some(_), _) if plan.stale_window.is_zero() => (keep, None),
+            (Some(_), _) => (keep, Some(self.core.context.now() + fresh)),
+            (None, Some(ttl)) => (ttl, None),
+            (None, None) => return Ok(()),
         };
-        let fresh_until =
-            (value.is_some() && !stale_window.is_zero()).then(|| self.core.context.now() + plan.fresh);
-        match self.seal(value, fresh_until, stamps) {
-            Ok(sealed) => {
-                let request = SetRequest::new(key, sealed).with_ttl(ttl);
-                self.core.forgiving(self.core.send(&request).await);
-            }
-            Err(error) => {
-                self.core.forgiving::<()>(Err(error));
-            }
-        }
+        let sealed = self.seal(value, fresh_until, stamps)?;
+        self.core.send(&SetRequest::new(key, sealed).with_ttl(ttl)).await.map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use external_core::Result;
 use external_core::cache::{CacheKey, GetManyRequest, SetEntry, SetManyRequest};
@@ -41,13 +42,15 @@ impl<C> CacheClient<C> {
         L: Future<Output = std::result::Result<HashMap<String, T>, E>> + Send + 'static,
         E: Into<LoadError> + 'static,
     {
-        let options = options.into();
+        let mut options = options.into();
+        options.stale_while_revalidate = Duration::ZERO;
+        options.stale_if_error = Duration::ZERO;
+        let plan = Plan::new(&options)?;
         let typed = self.typed();
-        let plan = Plan::new(&options, &typed)?;
         let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
         let mut known: HashMap<CacheKey, Option<T>> = HashMap::new();
         for (key, found) in typed.look_at(&keys).await {
-            if let Found::Usable { value, stale_for: std::time::Duration::ZERO } = found {
+            if let Found::Usable { value, stale_for: Duration::ZERO } = found {
                 self.core.counters.hits.add();
                 known.insert(key, value);
             } else {
@@ -150,7 +153,8 @@ impl<C> Typed<C> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             let value = loaded.remove(key.as_str());
-            let ttl = if value.is_some() { Some(plan.keep) } else { plan.absent };
+            // Each draws its own, so that what is loaded together does not expire together.
+            let ttl = if value.is_some() { Some(plan.draw(&self.core)?.1) } else { plan.absent };
             if let (Some(ttl), Some(stamps)) = (ttl, &stamps) {
                 let sealed = self.core.forgiving(self.seal(value.as_ref(), None, stamps.clone()));
                 entries.extend(sealed.map(|sealed| SetEntry::new(key.clone(), sealed).with_ttl(ttl)));

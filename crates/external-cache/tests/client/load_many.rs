@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use external_cache::{CacheClient, LoadOptions};
-use external_contract::{Clause, clause, ensure_eq, ensure_error};
+use external_contract::{Clause, clause, ensure, ensure_eq, ensure_error};
 use external_core::ErrorKind;
+use external_core::cache::TimeToLive;
 
 use super::S;
 
@@ -80,6 +81,30 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 loaded.sort();
                 loaded.dedup();
                 ensure_eq("keys loaded twice", &(all - loaded.len()), &0)?;
+            }
+        )
+        .of_client(),
+        clause!(
+            "cache.load_many.4",
+            "What is loaded together expires apart, and never later than asked, stale windows or not.",
+            |case: S| {
+                let cache = CacheClient::from(case.bare()?);
+                let keys: Vec<String> = (0..40).map(|n| case.name(&format!("k{n}"))).collect();
+                let options = LoadOptions::new(MINUTE * 10).with_stale_if_error(MINUTE * 60);
+                let asked = Asked::default();
+                cache.get_or_load_many(&keys, options, move |keys| lengths(keys, asked)).await?;
+                let mut lives = Vec::new();
+                for key in &keys {
+                    match cache.ttl(key).await? {
+                        TimeToLive::Remaining(left) => lives.push(left),
+                        other => ensure(false, "a TTL", format!("{other:?}"))?,
+                    }
+                }
+                let (least, most) = (lives.iter().min().copied(), lives.iter().max().copied());
+                let (least, most) = (least.unwrap_or_default(), most.unwrap_or_default());
+                let seen = format!("{least:?} to {most:?}");
+                ensure(least > MINUTE * 8 && most <= MINUTE * 10, "9 to 10 minutes", &seen)?;
+                ensure(most - least > Duration::from_secs(10), "they differ", &seen)?;
             }
         )
         .of_client(),
