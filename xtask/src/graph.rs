@@ -39,6 +39,16 @@ pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Co
     command
 }
 
+/// Adds a small test target of `package`. With a test among its targets cargo resolves features as it does for the suites,
+/// so that a program shares every dependency with them; without one some are compiled twice.
+pub fn with_a_test<'a>(command: &'a mut Command, workspace: &Workspace, package: &str) -> &'a mut Command {
+    let package = workspace.packages.iter().find(|known| known.name == package);
+    if let Some(test) = package.and_then(|package| package.targets_of("test").next()) {
+        command.args(["--test", test]);
+    }
+    command
+}
+
 /// The names among [`SUITES`] that some member has.
 pub fn suites(workspace: &Workspace) -> Vec<&'static str> {
     let has =

@@ -299,7 +299,7 @@ fn every_reference_leads_somewhere(schema: &serde_json::Value, root: &serde_json
             object.values().for_each(|inner| every_reference_leads_somewhere(inner, root));
         }
         serde_json::Value::Array(items) => {
-            items.iter().for_each(|item| every_reference_leads_somewhere(item, root))
+            items.iter().for_each(|item| every_reference_leads_somewhere(item, root));
         }
         _ => {}
     }

@@ -95,6 +95,7 @@ impl Demo {
         if self.servers || self.config.is_some() {
             eprintln!("building the demo with every provider …");
             graph::select(&mut command, tool.workspace());
+            graph::with_a_test(&mut command, tool.workspace(), "external-demo");
         } else {
             eprintln!("building the demo with the embedded providers …");
             command.args(["--package", "external-demo"]);

@@ -2,7 +2,8 @@
 //!
 //! A file is there whole or not at all: it is written under a temporary name, synchronised, and renamed. Its name sorts by
 //! time and holds the Message-ID. The envelope stands before the mail as `X-Envelope-From` and one `X-Envelope-To` for
-//! each recipient; mail programs open the file as it is.
+//! each recipient; mail programs open the file as it is. There is no
+//! `error.rs`: what the file system says is told apart in `folder.rs`, where it is met.
 
 mod config;
 mod eml;
