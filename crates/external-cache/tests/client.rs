@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {
     match resilience {
-        Resilience::Off => CacheClient::with_policy(service, Policy::off()).into(),
+        Resilience::Off => CacheClient::from(service).with_policy(Policy::off()).into(),
         Resilience::On => CacheClient::from(service).into(),
     }
 }

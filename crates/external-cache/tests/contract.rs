@@ -20,5 +20,5 @@ fn behind(service: Arc<dyn CacheService>, resilience: Resilience) -> Arc<dyn Cac
         Resilience::Off => Policy::off(),
         Resilience::On => CacheClient::policy(),
     };
-    CacheClient::with_policy(service, policy).into()
+    CacheClient::from(service).with_policy(policy).into()
 }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 
 fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {
     match resilience {
-        Resilience::Off => EmailClient::with_policy(service, Policy::off()).into(),
+        Resilience::Off => EmailClient::from(service).with_policy(Policy::off()).into(),
         Resilience::On => EmailClient::from(service).into(),
     }
 }

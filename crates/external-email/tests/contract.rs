@@ -20,5 +20,5 @@ fn behind(service: Arc<dyn EmailService>, resilience: Resilience) -> Arc<dyn Ema
         Resilience::Off => Policy::off(),
         Resilience::On => EmailClient::policy(),
     };
-    EmailClient::with_policy(service, policy).into()
+    EmailClient::from(service).with_policy(policy).into()
 }

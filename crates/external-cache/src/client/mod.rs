@@ -28,7 +28,7 @@ use external_core::cache::{
 use external_core::{
     BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderInfo, Result,
 };
-use external_resilience::{CloseReport, Domain, Pipeline, Policy};
+use external_resilience::{CallObserver, CloseReport, Domain, Pipeline, Policy};
 
 pub use codec::{Codec, Json, Raw};
 use flight::Flights;
@@ -93,13 +93,6 @@ impl CacheClient {
         Self::from(Arc::new(provider) as Arc<dyn CacheService>)
     }
 
-    /// A client over a provider, with this policy.
-    #[must_use]
-    pub fn with_policy(service: Arc<dyn CacheService>, policy: Policy) -> Self {
-        let pipeline = Pipeline::new("default", service.info(), policy);
-        Self::assemble(service, pipeline, CacheSettings::default(), BuildContext::default())
-    }
-
     fn assemble(
         service: Arc<dyn CacheService>,
         pipeline: Pipeline,
@@ -107,19 +100,41 @@ impl CacheClient {
         context: BuildContext,
     ) -> Self {
         let schema = settings.schema_version;
-        let core = Core {
-            service,
-            pipeline,
-            context,
-            settings,
-            counters: Counters::default(),
-            flights: Arc::default(),
-        };
-        Self { core: Arc::new(core), codec: Json, schema }
+        Self { core: Core::new(service, pipeline, settings, context), codec: Json, schema }
+    }
+}
+
+impl Core {
+    fn new(
+        service: Arc<dyn CacheService>,
+        pipeline: Pipeline,
+        settings: CacheSettings,
+        context: BuildContext,
+    ) -> Arc<Self> {
+        let (counters, flights) = (Counters::default(), Arc::default());
+        Arc::new(Self { service, pipeline, context, settings, counters, flights })
     }
 }
 
 impl<C> CacheClient<C> {
+    /// The same cache under another policy. Breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        let Core { service, pipeline, context, settings, .. } = &*self.core;
+        let pipeline = pipeline.clone().with_policy(policy);
+        let core = Core::new(service.clone(), pipeline, settings.clone(), context.clone());
+        Self { core, ..self }
+    }
+
+    /// The same cache, heard by one more observer. Breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
+        let Core { service, pipeline, context, settings, .. } = &*self.core;
+        let pipeline = pipeline.clone().with_observer(observer);
+        let core = Core::new(service.clone(), pipeline, settings.clone(), context.clone());
+        Self { core, ..self }
+    }
+
     /// The same cache with another codec for typed values.
     #[must_use]
     pub fn with_codec<D>(self, codec: D) -> CacheClient<D> {
@@ -323,7 +338,8 @@ fn time_to_live(ttl: impl Into<Option<Duration>>) -> Result<Option<Ttl>> {
 
 impl From<Arc<dyn CacheService>> for CacheClient {
     fn from(service: Arc<dyn CacheService>) -> Self {
-        Self::with_policy(service, <Self as Domain>::policy())
+        let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
+        Self::assemble(service, pipeline, CacheSettings::default(), BuildContext::default())
     }
 }
 

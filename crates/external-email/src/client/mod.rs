@@ -26,7 +26,7 @@ use external_core::email::{
 use external_core::{
     BuildContext, CallContext, CallOptions, Capability, Error, Operation, Provider, ProviderInfo, Result,
 };
-use external_resilience::{CloseReport, Domain, Pipeline, Policy};
+use external_resilience::{CallObserver, CloseReport, Domain, Pipeline, Policy};
 use serde::Serialize;
 
 pub use settings::EmailSettings;
@@ -102,12 +102,16 @@ impl EmailClient {
         Self::from(service)
     }
 
-    /// A client of its own for this service, with this policy, no defaults, and the shipped templates.
+    /// The same client under another policy. Breaker, clean-up and counts start anew.
     #[must_use]
-    pub fn with_policy(service: Arc<dyn EmailService>, policy: Policy) -> Self {
-        let pipeline = Pipeline::new("default", service.info(), policy);
-        let context = BuildContext::default();
-        Self::with_parts(service, pipeline, EmailSettings::default(), &context, Templates::shipped())
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { pipeline: self.pipeline.with_policy(policy), ..self }
+    }
+
+    /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
+        Self { pipeline: self.pipeline.with_observer(observer), ..self }
     }
 
     /// Replaces the sender of mails that name none.
@@ -326,7 +330,9 @@ impl std::fmt::Debug for EmailClient {
 /// With the domain's policy, no defaults, and the shipped templates.
 impl From<Arc<dyn EmailService>> for EmailClient {
     fn from(service: Arc<dyn EmailService>) -> Self {
-        Self::with_policy(service, Self::policy())
+        let pipeline = Pipeline::new("default", service.info(), Self::policy());
+        let context = BuildContext::default();
+        Self::with_parts(service, pipeline, EmailSettings::default(), &context, Templates::shipped())
     }
 }
 

@@ -128,6 +128,13 @@ impl Pipeline {
         Self::assemble(inner.instance.clone(), inner.provider, inner.domain, inner.policy.clone(), observers)
     }
 
+    /// The same instance and observers under another policy; breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        let inner = &self.inner;
+        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, inner.observers.clone())
+    }
+
     fn assemble(
         instance: Arc<str>,
         provider: &'static str,

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use external_core::storage::{self, StorageService};
-use external_core::{BuildContext, CallContext, Capabilities, Capability, Provider, ProviderInfo, Result};
+use external_core::{
+    BuildContext, CallContext, CallOptions, Capabilities, Capability, Provider, ProviderInfo, Result,
+};
 use external_resilience::{CallObserver, CloseReport, Domain, OperationPolicy, Pipeline, Policy};
 
 pub use copy::RenameReceipt;
@@ -86,7 +88,7 @@ impl StorageClient {
     /// The same client with another policy. Breaker, clean-up and counts start anew.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        let pipeline = Pipeline::new(self.inner.pipeline.instance(), &self.inner.info, policy);
+        let pipeline = self.inner.pipeline.clone().with_policy(policy);
         Self::assemble(
             self.inner.service.clone(),
             pipeline,
@@ -150,8 +152,8 @@ impl StorageClient {
     /// # Errors
     ///
     /// What the provider says; `Unsupported` where the vendor has no harmless call.
-    pub async fn probe(&self) -> Result<()> {
-        self.inner.pipeline.probe(&*self.inner.service, &CallContext::default()).await
+    pub async fn probe(&self, options: &CallOptions) -> Result<()> {
+        self.inner.pipeline.probe(&*self.inner.service, &CallContext::new(options)).await
     }
 
     /// Refuses new calls, waits for running ones and for clean-ups, closes the provider; all within `within`.
