@@ -36,6 +36,12 @@ pub use client::{
     LoadOptions, LockGuard, LockOptions, Raw,
 };
 pub use external_core::cache::*;
+pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
+pub use external_resilience::{Domain, Policy};
+pub use providers::memory::{MemoryCache, MemoryConfig};
+#[cfg(feature = "redis")]
+pub use providers::redis::{RedisCache, RedisConfig};
+
 use external_resilience::Registry;
 
 /// Every provider of this crate that is compiled in; `.with(ENTRY)` adds one from outside.

@@ -21,6 +21,13 @@ mod templates;
 
 pub use client::{EmailClient, EmailSettings, MemorySuppressionList, SuppressionList};
 pub use external_core::email::*;
+pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
+pub use external_resilience::{Domain, Policy};
+#[cfg(feature = "file")]
+pub use providers::file::{FileConfig, FileEmail};
+pub use providers::memory::{MemoryConfig, MemoryEmail};
+#[cfg(feature = "smtp")]
+pub use providers::smtp::{SmtpConfig, SmtpEmail};
 pub use rehearsal::Rehearsal;
 pub use templates::{RenderedTemplate, Templates, text_of_html};
 

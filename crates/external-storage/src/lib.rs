@@ -24,7 +24,7 @@
 pub mod checksum;
 mod client;
 mod content_type;
-mod providers;
+pub mod providers;
 
 pub use client::{
     ChecksumSetting, DownloadRequest, ListItem, RenameReceipt, StorageClient, StorageSettings, UploadReceipt,
@@ -38,14 +38,10 @@ pub use external_resilience::{Domain, Policy};
 pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
 
-use external_resilience::{KnownProvider, Registry};
-
-/// Every provider of this crate, compiled in or not.
-const KNOWN: &[KnownProvider] =
-    &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "local", feature: "local" }];
+use external_resilience::Registry;
 
 /// The provider table: what this build can make. `.with(ENTRY)` adds a provider from outside.
 #[must_use]
 pub fn registry() -> Registry<StorageClient> {
-    Registry::new("external-storage", providers::TABLE.to_vec(), KNOWN)
+    Registry::new("external-storage", providers::TABLE.to_vec(), providers::KNOWN)
 }

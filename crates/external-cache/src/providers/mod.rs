@@ -5,26 +5,14 @@ pub mod memory;
 pub mod redis;
 
 use external_core::cache::CacheService;
-use external_core::{Effect, Error, ProviderEntry, ProviderKind, Result};
+use external_core::{Effect, Error, ProviderEntry, Result};
 use external_resilience::KnownProvider;
 
 /// Every provider that is compiled in.
 pub(crate) const TABLE: &[ProviderEntry<dyn CacheService>] = &[
-    ProviderEntry {
-        id: "memory",
-        feature: "",
-        kind: ProviderKind::Embedded,
-        build: memory::build,
-        schema: || crate::schema_of::<memory::MemoryConfig>(),
-    },
+    memory::ENTRY,
     #[cfg(feature = "redis")]
-    ProviderEntry {
-        id: "redis",
-        feature: "redis",
-        kind: ProviderKind::Remote,
-        build: redis::build,
-        schema: || crate::schema_of::<redis::RedisConfig>(),
-    },
+    redis::ENTRY,
 ];
 
 /// Every provider there is, so that a missing one can name its feature.

@@ -1,8 +1,7 @@
 //! Configuration of the memory provider.
 
-use std::sync::Arc;
 
-use external_core::{BuildContext, Error, Result, Section, cache::CacheService};
+use external_core::{BuildContext, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -94,13 +93,6 @@ impl MemoryConfig {
         }
         Ok(Sizes { max_bytes: self.max_bytes, max_value_bytes, max_entries: self.max_entries })
     }
-}
-
-pub(in crate::providers) fn build(
-    section: &Section,
-    context: &BuildContext,
-) -> Result<Arc<dyn CacheService>> {
-    Ok(Arc::new(section.parse::<MemoryConfig>()?.build(context)?))
 }
 
 #[cfg(test)]

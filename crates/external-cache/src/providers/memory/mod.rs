@@ -10,6 +10,7 @@ mod locks;
 mod store;
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,14 +21,24 @@ use external_core::cache::{
     SetCondition, SetManyRequest, SetReceipt, SetRequest, SubscribeRequest, SwapOutcome, TimeToLive,
     TtlRequest,
 };
-use external_core::{CallContext, Capabilities, Error, Provider, ProviderInfo, Result};
+use external_core::{
+    CallContext, Capabilities, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+};
 
 pub use config::MemoryConfig;
 use config::Sizes;
-pub(in crate::providers) use config::build;
 use feed::Feed;
 use locks::Locks;
 use store::{Change, Store, Stored, end_of};
+
+/// The row of the provider table.
+pub(crate) const ENTRY: ProviderEntry<dyn CacheService> = ProviderEntry {
+    id: "memory",
+    feature: "",
+    kind: ProviderKind::Embedded,
+    build: |section, context| Ok(Arc::new(section.parse::<MemoryConfig>()?.build(context)?)),
+    schema: crate::schema_of::<MemoryConfig>,
+};
 
 /// The most keys in one batch.
 const BATCH_KEYS: usize = 1000;

@@ -1,11 +1,10 @@
 //! Configuration of the Redis provider.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use external_core::build::TlsSettings;
-use external_core::cache::{CacheKey, CacheService};
-use external_core::{BuildContext, Error, Result, Secret, Section};
+use external_core::cache::CacheKey;
+use external_core::{BuildContext, Error, Result, Secret};
 use external_net::Tls;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -159,13 +158,6 @@ impl RedisConfig {
         };
         Ok(RedisCache::new(endpoint, prefix, self.max_value_bytes))
     }
-}
-
-pub(in crate::providers) fn build(
-    section: &Section,
-    context: &BuildContext,
-) -> Result<Arc<dyn CacheService>> {
-    Ok(Arc::new(section.parse::<RedisConfig>()?.build(context)?))
 }
 
 #[cfg(test)]

@@ -31,12 +31,22 @@ use external_core::cache::{
     InvalidationStream, LockAttempt, LockCache, ReleaseOutcome, ReleaseRequest, RenewOutcome, RenewRequest,
     SetManyRequest, SetReceipt, SetRequest, SubscribeRequest, SwapOutcome, TimeToLive, TtlRequest,
 };
-use external_core::{CallContext, Capabilities, Error, Provider, ProviderInfo, Result};
+use external_core::{
+    CallContext, Capabilities, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+};
 
 use commands::Names;
 pub use config::RedisConfig;
-pub(in crate::providers) use config::build;
 use connection::{Connector, Endpoint};
+
+/// The row of the provider table.
+pub(crate) const ENTRY: ProviderEntry<dyn CacheService> = ProviderEntry {
+    id: "redis",
+    feature: "redis",
+    kind: ProviderKind::Remote,
+    build: |section, context| Ok(Arc::new(section.parse::<RedisConfig>()?.build(context)?)),
+    schema: crate::schema_of::<RedisConfig>,
+};
 
 /// The most keys in one batch: the server does nothing else meanwhile.
 const BATCH_KEYS: usize = 1000;
