@@ -1,6 +1,5 @@
 //! Configuration of the memory provider.
 
-
 use external_core::{BuildContext, Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
