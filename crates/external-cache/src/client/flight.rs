@@ -38,7 +38,26 @@ impl Flights {
         key: FlightKey,
         make: impl FnOnce() -> BoxFuture<'static, Landed>,
     ) -> Flight {
+        self.seat(&mut self.lock(), key, make)
+    }
+
+    /// The same for many keys at once: nobody meets the first of them before the last has begun, so what they share
+    /// runs only once it is whole.
+    pub(super) fn join_or_begin_all(
+        self: &Arc<Self>,
+        keys: impl IntoIterator<Item = FlightKey>,
+        mut make: impl FnMut(&FlightKey) -> BoxFuture<'static, Landed>,
+    ) -> Vec<Flight> {
         let mut table = self.lock();
+        keys.into_iter().map(|key| self.seat(&mut table, key.clone(), || make(&key))).collect()
+    }
+
+    fn seat(
+        self: &Arc<Self>,
+        table: &mut Table,
+        key: FlightKey,
+        make: impl FnOnce() -> BoxFuture<'static, Landed>,
+    ) -> Flight {
         if let Some(flight) = table.get(&key).and_then(|(_, flight)| flight.upgrade()) {
             return flight;
         }
@@ -102,6 +121,25 @@ mod tests {
         assert_eq!(flights.lock().len(), 1);
         drop(never);
         assert_eq!((flights.lock().len(), flights.landed()), (0, 1));
+    }
+
+    #[test]
+    fn many_begin_together() {
+        let flights = Arc::new(Flights::default());
+        let keys = (0..1000).map(|n| (CacheKey::parse(format!("k{n}")).unwrap(), TypeId::of::<u32>()));
+        let seen = std::thread::scope(|scope| {
+            let first_seen = scope.spawn(|| {
+                loop {
+                    let seen = flights.lock().len();
+                    if seen > 0 {
+                        return seen;
+                    }
+                }
+            });
+            let all = flights.join_or_begin_all(keys, |_| futures_util::future::pending().boxed());
+            (first_seen.join().unwrap(), all.len())
+        });
+        assert_eq!(seen, (1000, 1000));
     }
 
     #[tokio::test]

@@ -32,6 +32,18 @@ fn tag_key(tag: &str) -> Result<CacheKey> {
     CacheKey::parse(format!("~tag:{tag}"))
 }
 
+/// The keys of a value's tags.
+///
+/// # Errors
+///
+/// `InvalidArgument` for more tags than a value may bear, or one that cannot be a tag.
+pub(super) fn tag_keys(tags: &[String]) -> Result<Vec<CacheKey>> {
+    if tags.len() > MAX_TAGS {
+        return Err(Error::invalid_argument("a value bears at most 16 tags").with_context("tags", tags.len()));
+    }
+    tags.iter().map(|tag| tag_key(tag)).collect()
+}
+
 impl Core {
     pub(super) fn random_number(&self) -> u64 {
         let mut bytes = [0; 8];
@@ -75,12 +87,7 @@ impl Core {
         if tags.is_empty() {
             return Ok(Vec::new());
         }
-        if tags.len() > MAX_TAGS {
-            return Err(
-                Error::invalid_argument("a value bears at most 16 tags").with_context("tags", tags.len())
-            );
-        }
-        let keys = tags.iter().map(|tag| tag_key(tag)).collect::<Result<Vec<_>>>()?;
+        let keys = tag_keys(tags)?;
         let found = self.send(&GetManyRequest::new(keys.clone())).await?;
         let mut stamps = Vec::with_capacity(tags.len());
         for (at, (tag, key)) in tags.iter().zip(&keys).enumerate() {

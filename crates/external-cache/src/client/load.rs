@@ -229,7 +229,7 @@ where
     Ok(value)
 }
 
-/// How long a value is kept: checked before anything is read or loaded.
+/// How long a value is kept: checked, with its tags, before anything is read or loaded.
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
     ttl: Duration,
@@ -240,6 +240,8 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(options: &LoadOptions) -> Result<Self> {
         let stale_window = options.stale_window();
+        // Later a tag that cannot be used would look like a cache that fails, and nothing would ever be stored.
+        super::generations::tag_keys(&options.tags)?;
         Ttl::new(options.ttl.saturating_add(stale_window))?;
         Ok(Self {
             ttl: Ttl::new(options.ttl)?.get(),
@@ -408,5 +410,22 @@ impl super::Core {
         }
         .boxed();
         self.pipeline.cleanup().spawn(flight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use external_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn tags_that_no_value_can_bear_are_refused_before_anything_is_read() {
+        let options = || LoadOptions::new(Duration::from_secs(1));
+        let many = |count| (0..count).fold(options(), |options, n| options.with_tag(format!("t{n}")));
+        assert!(Plan::new(&many(16)).is_ok());
+        for wrong in [many(17), options().with_tag("")] {
+            assert_eq!(Plan::new(&wrong).err().map(|error| error.kind()), Some(ErrorKind::InvalidArgument));
+        }
     }
 }

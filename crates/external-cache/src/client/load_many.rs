@@ -101,7 +101,7 @@ impl<C> Typed<C> {
         L: Future<Output = std::result::Result<HashMap<String, T>, E>> + Send + 'static,
         E: Into<LoadError> + 'static,
     {
-        // Filled while flights begin, emptied when the batch runs: the batch loads exactly the keys it got.
+        // Filled while flights begin, all of them at once; emptied when the batch runs, which is after that.
         let ours: Arc<Mutex<Vec<CacheKey>>> = Arc::default();
         let batch: Batch<T> = {
             let (typed, ours) = (self.clone(), ours.clone());
@@ -112,21 +112,18 @@ impl<C> Typed<C> {
             .boxed()
             .shared()
         };
-        let mut flights = Vec::with_capacity(missing.len());
-        for key in missing {
-            let flight = self.core.flights.join_or_begin((key.clone(), TypeId::of::<(T, C)>()), || {
-                ours.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
-                let (batch, key) = (batch.clone(), key.clone());
-                async move {
-                    let loaded = batch.await?;
-                    Ok(Arc::new(loaded.get(&key).cloned()) as Arc<dyn Any + Send + Sync>)
-                }
-                .boxed()
-            });
-            flights.push((key, flight));
-        }
+        let keys = missing.iter().map(|key| (key.clone(), TypeId::of::<(T, C)>()));
+        let flights = self.core.flights.join_or_begin_all(keys, |(key, _)| {
+            ours.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+            let (batch, key) = (batch.clone(), key.clone());
+            async move {
+                let loaded = batch.await?;
+                Ok(Arc::new(loaded.get(&key).cloned()) as Arc<dyn Any + Send + Sync>)
+            }
+            .boxed()
+        });
         let mut outcomes = Vec::with_capacity(flights.len());
-        for (key, flight) in flights {
+        for (key, flight) in missing.into_iter().zip(flights) {
             outcomes.push((key, flight.await));
         }
         outcomes
