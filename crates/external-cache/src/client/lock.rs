@@ -8,7 +8,7 @@ use external_core::cache::{
     AcquireRequest, CacheKey, LockAttempt, LockOwner, ReleaseOutcome, ReleaseRequest, RenewOutcome,
     RenewRequest, Ttl,
 };
-use external_core::{CallContext, CallOptions, Effect, Error, Result};
+use external_core::{CallContext, Effect, Error, Result};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -220,8 +220,8 @@ impl LockGuard {
         };
         let core = held.core.clone();
         let release = async move {
-            let cx = CallContext::new(&CallOptions::new().with_timeout(RELEASE_WITHIN));
-            held.release(&cx).await
+            // As a clean-up, so that it passes while the client is closing, as that of a dropped guard does.
+            held.release(&CallContext::for_cleanup(RELEASE_WITHIN)).await
         };
         // It goes on if the caller is dropped here.
         match core.pipeline.cleanup().complete(release).await {
@@ -281,5 +281,19 @@ async fn renewed(held: &Held, mut until: Instant) -> Instant {
             }
             Err(_) => return until,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::memory::MemoryCache;
+
+    #[tokio::test]
+    async fn a_closing_client_still_takes_a_lock_back() {
+        let cache = CacheClient::over(MemoryCache::new());
+        let guard = cache.lock("l", Duration::from_secs(60)).await.unwrap().unwrap();
+        cache.close(Duration::from_secs(1)).await;
+        assert!(guard.release().await.unwrap());
     }
 }

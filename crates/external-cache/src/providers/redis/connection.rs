@@ -249,7 +249,12 @@ impl Connector {
                 return Err(Error::closed("the cache was closed"));
             }
             let link = Arc::new(self.endpoint.connect().await?);
-            *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
+            let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+            // A close in between has emptied the place already: nobody would end what is put there now.
+            if self.is_closed() {
+                return Err(Error::closed("the cache was closed"));
+            }
+            *live = Some(link.clone());
             Ok(link)
         };
         self.endpoint.within(cx, connecting).await
