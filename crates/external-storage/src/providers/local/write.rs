@@ -105,6 +105,10 @@ impl Store {
                 Err(error) => return Err(error.with_context("key", key)),
             };
             let lock = self.lock(&spot)?;
+            // The object may have moved into a folder of its name while the lock was waited for; that is no conflict.
+            if open_folder(&spot.folder, &spot.name)?.is_some() {
+                continue;
+            }
             let current = self.current(&spot, key)?;
             if let Some(upload) = upload {
                 match &current {
