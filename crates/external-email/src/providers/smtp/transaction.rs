@@ -39,10 +39,11 @@ const GROUP: usize = 100;
 impl Connection {
     /// Carries one mail. Whether the connection can carry another one is [`Connection::clean`] afterwards.
     pub(super) async fn carry(&mut self, cx: &CallContext, mail: &Envelope<'_>) -> Result<Carried> {
+        // What the server cannot take is found before it hears of it: the connection stays fit for the next mail.
+        let mail_from = self.mail_from(mail)?;
         self.mails += 1;
         self.clean = false;
-        let mail_from = self.mail_from(mail)?;
-        let utf8 = mail_from.contains(" SMTPUTF8");
+        let utf8 = mail_from.ends_with(" SMTPUTF8\r\n");
         let commands: Vec<String> = mail
             .to
             .iter()

@@ -100,6 +100,17 @@ async fn a_server_that_goes_on_without_recipients_gets_no_mail() {
 }
 
 #[tokio::test]
+async fn a_mail_that_the_server_cannot_take_costs_no_connection() {
+    let server = Server::start(&["PIPELINING"], by_recipient).await;
+    let email = provider(&server);
+    let (error, sent) = send(&email, &["jürgen@example.org"]).await;
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), error.effect(), sent), (ErrorKind::Unsupported, Effect::NotSent, false));
+    send(&email, &["ada@example.org"]).await.0.unwrap();
+    assert_eq!((server.heard("MAIL"), server.connections()), (1, 1));
+}
+
+#[tokio::test]
 async fn a_reply_lost_after_the_mail_leaves_its_fate_unknown() {
     let server =
         Server::start(PIPELINING, |line, _| if line == "<end>" { Answer::Close } else { Answer::Usual })
