@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use external_contract::{Clause, clause, ensure, ensure_eq, ensure_error};
 use external_core::ErrorKind;
-use external_storage::{DownloadRequest, GetRequest};
+use external_storage::{DownloadRequest, GetRequest, Policy};
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client, key, pattern, settings};
@@ -95,7 +95,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 _ => Fault::None,
             };
             let faulty = Faulty::new(case.bare()?).with_plan(uneven).shared();
-            let storage = client(&faulty)?.with_settings(settings().with_ranged_download(1000, 4))?;
+            // Faults are counted over all ranges side by side: one of them may meet several in a row.
+            let policy = Policy::default().with_max_attempts(20).with_backoff(Duration::from_millis(1), Duration::from_millis(5));
+            let storage = client(&faulty)?.with_policy(policy).with_settings(settings().with_ranged_download(1000, 4))?;
             for length in [0, 1, 1000, 1001, 20_500] {
                 let body = pattern(length);
                 storage.put(case.name("k"), body.clone()).await?;
