@@ -17,7 +17,7 @@ use crate::tool::Tool;
 #[derive(Debug, Args)]
 #[command(
     after_help = "A step that fails does not stop the others. Each step's output is in ci/ under the target \
-    directory's xtask folder;\nthe first failure's is shown at the end. About 30 minutes on two cores with nothing \
+    directory's xtask folder;\nthe first failure's is shown at the end. About 20 minutes on two cores with nothing \
     cached, a few when all is built."
 )]
 pub struct Ci {
