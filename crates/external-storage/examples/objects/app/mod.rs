@@ -1,0 +1,144 @@
+//! The program: its command line, its end by itself, by an error or by Ctrl-C.
+#![allow(clippy::print_stderr, reason = "a program for the terminal")]
+
+mod address;
+mod copy;
+mod failure;
+mod files;
+mod link;
+mod objects;
+mod progress;
+mod stores;
+mod transfer;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use failure::{Failure, Outcome};
+use progress::Progress;
+use stores::Stores;
+
+/// What a shell answers for a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// How long clean-ups may take: each abort of an upload has half a minute itself.
+const CLEAN_UP: Duration = Duration::from_secs(30);
+
+/// Copies, lists, removes and links objects of any store that external-storage knows.
+#[derive(Debug, Parser)]
+#[command(name = "objects", version, max_term_width = 110, after_long_help = ADDRESSES)]
+struct Cli {
+    /// The configuration whose storage instances may be named in addresses; its other tables are left alone.
+    #[arg(long, short, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Prints results and errors only: no line for each object, no progress.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const ADDRESSES: &str = "\
+Addresses:
+  avatars:users/ada.png      the key `users/ada.png` of [storage.avatars]
+                             in the file that --config names
+  local:/srv/store//a/b.png  the key `a/b.png` of the folder /srv/store: the
+                             key begins after `//`, or after the last slash
+  memory:a/b.png             a store that ends with this program, for trying
+                             things out
+  ./photos/ada.png           a file; ./ is needed if its name has a colon
+  -                          standard input or standard output (cp only)
+
+Configuration (the same file that a service of yours has):
+  [storage.avatars]
+  provider = \"local\"
+  root = \"/var/lib/accounts/avatars\"
+
+Examples:
+  objects cp ada.png local:/srv/store//users/ada.png
+  objects ls local:/srv/store/
+  objects -c external.toml cp --recursive avatars:users/ backup/
+  objects -c external.toml cp --recursive avatars: archive:2026/
+  objects -c external.toml presign avatars:users/ada.png --expires 10m
+  pg_dump accounts | objects -c external.toml cp - archive:dumps/accounts.sql
+
+Ctrl-C cleans up: unfinished uploads are aborted and temporary files removed.
+What was copied before stays. A second Ctrl-C does not wait for that.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Cp(copy::Cp),
+    Ls(objects::Ls),
+    Rm(objects::Rm),
+    Presign(link::Presign),
+}
+
+/// Runs the program with these arguments, the first of which is its name; answers its exit code.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return 1;
+        }
+    };
+    let code = runtime.block_on(supervise(cli));
+    // A thread may still wait for standard input: nobody waits for it.
+    runtime.shutdown_background();
+    code
+}
+
+async fn supervise(cli: Cli) -> u8 {
+    let progress = Progress::new(cli.quiet);
+    let mut stores = match Stores::new(cli.config.as_deref()) {
+        Ok(stores) => stores,
+        Err(failure) => return fail(&failure),
+    };
+    // At the end of the select the work is dropped: guards remove files and hand uploads over to be aborted.
+    let outcome = tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => None,
+        outcome = execute(cli.command, &mut stores, &progress) => Some(outcome),
+    };
+    if outcome.is_none() {
+        eprintln!("interrupted: cleaning up");
+    }
+    let is_clean = tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => return INTERRUPTED,
+        is_clean = stores.close(CLEAN_UP) => is_clean,
+    };
+    if !is_clean {
+        eprintln!("warning: not everything was cleaned up in time; a store may hold an unfinished upload");
+    }
+    match outcome {
+        None => INTERRUPTED,
+        Some(Ok(())) => 0,
+        Some(Err(failure)) => fail(&failure),
+    }
+}
+
+fn fail(failure: &Failure) -> u8 {
+    eprintln!("error: {failure}");
+    1
+}
+
+async fn execute(command: Command, stores: &mut Stores, progress: &Progress) -> Outcome {
+    match command {
+        Command::Cp(command) => command.run(stores, progress).await,
+        Command::Ls(command) => command.run(stores, progress).await,
+        Command::Rm(command) => command.run(stores, progress).await,
+        Command::Presign(command) => command.run(stores, progress).await,
+    }
+}

@@ -1,0 +1,130 @@
+//! From the name in an address to a client: instances of the configuration, made by the container, and providers that a
+//! place is enough for.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use external_container::Container;
+use external_core::config::{Origin, Value};
+use external_core::{ProviderKind, Section};
+use external_storage::{BuildContext, StorageClient};
+
+use super::address::split_local;
+use super::failure::{Failure, Outcome};
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It must be there.
+    Read,
+    /// It is made if it is not there.
+    Write,
+    /// It must be there, and makes links.
+    Link,
+}
+
+/// A store, and the key or prefix that an address names in it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) client: StorageClient,
+    /// What tells this store from others.
+    pub(super) store: String,
+    pub(super) key: String,
+}
+
+/// Every store that the command uses.
+pub(super) struct Stores {
+    instances: Vec<String>,
+    container: Option<Container>,
+    opened: BTreeMap<String, StorageClient>,
+}
+
+impl Stores {
+    /// Reads the configuration; opens nothing.
+    pub(super) fn new(config: Option<&Path>) -> Outcome<Self> {
+        let Some(path) = config else {
+            return Ok(Self { instances: Vec::new(), container: None, opened: BTreeMap::new() });
+        };
+        let text = fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+        // What is not TOML is refused by the container, with its place.
+        let document: toml::Table = text.parse().unwrap_or_default();
+        let mut builder = Container::builder().domain(external_storage::registry());
+        // The file may be a whole service's: cache, e-mail and its own tables are none of this program's business.
+        for table in document.keys().filter(|table| !["storage", "mode", "tls"].contains(&table.as_str())) {
+            builder = builder.ignore(table);
+        }
+        let container = builder.from_str(&path.display().to_string(), &text)?;
+        let storage = document.get("storage").and_then(toml::Value::as_table);
+        let instances = storage.map(|storage| storage.keys().cloned().collect()).unwrap_or_default();
+        Ok(Self { instances, container: Some(container), opened: BTreeMap::new() })
+    }
+
+    /// The client of `store`, and the key.
+    pub(super) fn open(&mut self, store: &str, rest: &str, purpose: Use) -> Outcome<Place> {
+        if let Some(container) = self.container.as_ref().filter(|_| self.instances.iter().any(|i| i == store))
+        {
+            let client = container.get(store)?;
+            return Ok(Place { client, store: store.to_owned(), key: rest.to_owned() });
+        }
+        let (place, key) = match store {
+            "local" => split_local(rest),
+            "memory" => ("", rest),
+            _ => return Err(self.unknown(store)),
+        };
+        let name = format!("{store}:{place}");
+        if let Some(client) = self.opened.get(&format!("{name} {purpose:?}")) {
+            return Ok(Place { client: client.clone(), store: name, key: key.to_owned() });
+        }
+        let mut value = Value::default();
+        if let (Some(table), "local") = (value.as_table_mut(), store) {
+            table.insert("root", Origin::Code, place.into());
+            table.insert("create", Origin::Code, (purpose == Use::Write).into());
+            if purpose == Use::Link {
+                table.insert("serve", Origin::Code, Value::default());
+            }
+        }
+        let registry = external_storage::registry();
+        let context = BuildContext::default();
+        let provider = (registry.find(store)?.build)(&Section::new(name.as_str(), value), &context)?;
+        let client = StorageClient::from(provider).with_context(&context);
+        // One process has one memory, whatever it is used for.
+        let purposes: &[Use] =
+            if store == "memory" { &[Use::Read, Use::Write, Use::Link] } else { &[purpose] };
+        for purpose in purposes {
+            self.opened.insert(format!("{name} {purpose:?}"), client.clone());
+        }
+        Ok(Place { client, store: name, key: key.to_owned() })
+    }
+
+    fn unknown(&self, store: &str) -> Failure {
+        let known = match (&self.container, self.instances.as_slice()) {
+            (None, _) => "name a configuration with --config".to_owned(),
+            (Some(_), []) => "the configuration has no table [storage.…]".to_owned(),
+            (Some(_), instances) => format!("the configuration has {}", instances.join(", ")),
+        };
+        Failure::new(format!(
+            "no store is called `{store}`: {known}. `local:FOLDER//KEY` and `memory:KEY` need none, and a file \
+             whose name has a colon is `./{store}:…`"
+        ))
+    }
+
+    /// Waits for clean-ups and closes everything; whether that was all done in time.
+    pub(super) async fn close(&self, within: Duration) -> bool {
+        let mut is_clean = true;
+        if let Some(container) = &self.container {
+            is_clean &= container.shutdown(within).await.is_clean();
+        }
+        for client in self.opened.values() {
+            is_clean &= client.close(within).await.is_clean();
+        }
+        is_clean
+    }
+}
+
+/// Whether the store lives in this process, and so do its links.
+pub(super) fn is_embedded(client: &StorageClient) -> bool {
+    let registry = external_storage::registry();
+    registry.find(client.info().id()).is_ok_and(|entry| entry.kind == ProviderKind::Embedded)
+}

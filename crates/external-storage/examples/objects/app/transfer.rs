@@ -1,0 +1,138 @@
+//! One object from here to there: by the store itself where both ends are in it, else as a stream.
+
+use std::fs;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use external_storage::{
+    Checksum, DownloadRequest, ObjectAttributes, ObjectBody, ObjectKey, Result, StorageClient, UploadRequest,
+};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+use tokio::io::AsyncWriteExt;
+
+use super::failure::{Failure, Outcome};
+use super::files::{self, Unfinished};
+use super::progress::{Moving, Progress};
+use super::stores::Place;
+
+/// One end of a transfer.
+#[derive(Debug, Clone)]
+pub(super) enum End {
+    /// Standard input or output.
+    Standard,
+    /// A file.
+    File(PathBuf),
+    /// An object.
+    Object(Place),
+}
+
+/// What moves.
+struct Load<'a> {
+    bytes: Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'a>>,
+    size: Option<u64>,
+    attributes: ObjectAttributes,
+    checksum: Option<Checksum>,
+}
+
+/// Moves one object. Answers its size, where the bytes passed through here.
+pub(super) async fn transfer(
+    source: &End,
+    target: &End,
+    content_type: Option<&str>,
+    progress: &Progress,
+) -> Outcome<Option<u64>> {
+    if let (End::Object(from), End::Object(to), None) = (source, target, content_type)
+        && from.store == to.store
+    {
+        to.client.copy(&*from.key, &*to.key).await?;
+        return Ok(None);
+    }
+    let mut load = open(source, target).await?;
+    if let Some(content_type) = content_type {
+        load.attributes = load.attributes.with_content_type(content_type);
+    }
+    let moving = progress.begin(&name(target), load.size);
+    match target {
+        End::Object(place) => upload(load, place, &moving).await?,
+        End::File(path) => {
+            let mut file = Unfinished::create(path)?;
+            while let Some(chunk) = load.bytes.try_next().await? {
+                moving.add(chunk.len());
+                file.write(&chunk).await?;
+            }
+            file.finish().await?;
+        }
+        End::Standard => {
+            let unwritable = |error| Failure::new(format!("cannot write to the standard output: {error}"));
+            let mut out = tokio::io::stdout();
+            while let Some(chunk) = load.bytes.try_next().await? {
+                moving.add(chunk.len());
+                out.write_all(&chunk).await.map_err(unwritable)?;
+            }
+            out.flush().await.map_err(unwritable)?;
+        }
+    }
+    Ok(Some(moving.bytes()))
+}
+
+async fn upload(load: Load<'_>, place: &Place, moving: &Moving) -> Outcome {
+    let mut request = UploadRequest::new(ObjectKey::parse(&place.key)?).with_attributes(load.attributes);
+    request.checksum = load.checksum.filter(|_| place.client.supports("checksum").is_supported());
+    let bytes = load.bytes.inspect_ok(|chunk| moving.add(chunk.len()));
+    place.client.upload_stream(bytes, request).await?;
+    Ok(())
+}
+
+async fn open<'a>(source: &End, target: &End) -> Outcome<Load<'a>> {
+    let plain = |bytes, size| Load { bytes, size, attributes: ObjectAttributes::new(), checksum: None };
+    match source {
+        End::Standard => Ok(plain(files::chunks(tokio::io::stdin()).boxed(), None)),
+        End::File(path) => {
+            let unreadable = |error| Failure::file("read", path, &error);
+            let file = fs::File::open(path).map_err(unreadable)?;
+            let size = file.metadata().map_err(unreadable)?.len();
+            Ok(plain(files::chunks(tokio::fs::File::from_std(file)).boxed(), Some(size)))
+        }
+        End::Object(place) => {
+            let request = DownloadRequest::new(ObjectKey::parse(&place.key)?);
+            let object = place.client.download_stream(&request).await?;
+            let attributes = match target {
+                End::Object(target) => attributes(&place.client, &object, &target.client).await?,
+                _ => ObjectAttributes::new(),
+            };
+            let checksum = object.info.checksum;
+            Ok(Load { size: Some(object.info.size), bytes: object.body.boxed(), attributes, checksum })
+        }
+    }
+}
+
+/// What the source says of its object and the target can keep.
+async fn attributes(
+    from: &StorageClient,
+    object: &ObjectBody,
+    to: &StorageClient,
+) -> Result<ObjectAttributes> {
+    let can = |client: &StorageClient, capability| client.supports(capability).is_supported();
+    let mut attributes = ObjectAttributes::new();
+    if can(to, "content-headers") {
+        attributes.headers = object.info.headers.clone();
+    }
+    if can(to, "metadata") {
+        attributes.metadata = object.info.metadata.clone();
+    }
+    if can(from, "tags") && can(to, "tags") {
+        attributes.tags = from.get_tags(object.info.key.clone()).await?;
+    }
+    Ok(attributes)
+}
+
+/// What an end is called in a line for people.
+pub(super) fn name(end: &End) -> String {
+    match end {
+        End::Standard => "-".to_owned(),
+        End::File(path) => path.display().to_string(),
+        End::Object(Place { store, key, .. }) if store.starts_with("local:") => format!("{store}//{key}"),
+        End::Object(Place { store, key, .. }) => format!("{}:{key}", store.trim_end_matches(':')),
+    }
+}
