@@ -182,7 +182,7 @@ impl Tls {
         let name = rustls_pki_types::ServerName::try_from(name).map_err(|error| {
             Error::configuration("not a host name that a certificate can bear").with_source(error)
         })?;
-        let connector = tokio_rustls::TlsConnector::from(self.client_config()?);
+        let connector = tokio_rustls::TlsConnector::from(self.client_config().await?);
         connector.connect(name, tcp).await.map_err(|error| {
             // A certificate that is not trusted now will not be in a moment.
             let distrusted = error

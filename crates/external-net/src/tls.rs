@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use external_core::build::TlsSettings;
-use external_core::{Error, Result};
+use external_core::{Effect, Error, Result};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,6 +23,12 @@ pub fn ensure_provider() {
 /// TLS settings in use: the configuration is made at the first connection and again when a file changes.
 #[derive(Debug)]
 pub struct Tls {
+    shared: Arc<Shared>,
+}
+
+/// What a loading on another thread needs.
+#[derive(Debug)]
+struct Shared {
     settings: TlsSettings,
     made: Mutex<Option<Made>>,
 }
@@ -37,23 +43,37 @@ impl Tls {
     /// No file is read yet. A client key by reference must have been bound by the build context.
     #[must_use]
     pub fn new(settings: TlsSettings) -> Self {
-        Self { settings, made: Mutex::new(None) }
+        Self { shared: Arc::new(Shared { settings, made: Mutex::new(None) }) }
     }
 
     /// The settings.
     #[must_use]
     pub fn settings(&self) -> &TlsSettings {
-        &self.settings
+        &self.shared.settings
     }
 
-    /// Rustls' configuration. Reads the certificate files if they changed since the last time.
+    /// Rustls' configuration. Reads the certificate files if they changed since the last time, on a thread that may
+    /// block; connections that wait for the same files share what is read.
     ///
     /// # Errors
     ///
     /// `Configuration` naming the file that cannot be read or holds no certificate, or a key that does not fit.
-    pub fn client_config(&self) -> Result<Arc<ClientConfig>> {
-        let stamps = self.stamps();
+    pub async fn client_config(&self) -> Result<Arc<ClientConfig>> {
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || shared.load()).await {
+            Ok(loaded) => loaded,
+            Err(error) => Err(Error::unexpected("loading the TLS settings did not end")
+                .with_effect(Effect::NotSent)
+                .with_source(error)),
+        }
+    }
+}
+
+impl Shared {
+    /// Blocks on the files, and on whoever reads them already.
+    fn load(&self) -> Result<Arc<ClientConfig>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = self.stamps();
         if let Some(made) = made.as_ref().filter(|made| made.stamps == stamps) {
             return Ok(made.config.clone());
         }
@@ -122,19 +142,38 @@ fn unusable(reason: &'static str, path: &Path) -> Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_missing_or_empty_authority_file_is_named() {
-        let missing =
-            Tls::new(TlsSettings::new().with_ca_file("/nowhere/ca.pem")).client_config().unwrap_err();
-        assert!(missing.to_string().contains("/nowhere/ca.pem"));
-        let empty = Tls::new(TlsSettings::new().with_only_ca_file("/dev/null")).client_config().unwrap_err();
-        assert!(empty.to_string().contains("holds no certificate"));
+    #[tokio::test]
+    async fn a_missing_or_empty_authority_file_is_named() {
+        let missing = Tls::new(TlsSettings::new().with_ca_file("/nowhere/ca.pem"));
+        assert!(missing.client_config().await.unwrap_err().to_string().contains("/nowhere/ca.pem"));
+        let empty = Tls::new(TlsSettings::new().with_only_ca_file("/dev/null"));
+        assert!(empty.client_config().await.unwrap_err().to_string().contains("holds no certificate"));
     }
 
-    #[test]
-    fn half_a_client_identity_is_refused() {
+    #[tokio::test]
+    async fn half_a_client_identity_is_refused() {
         let mut settings = TlsSettings::new();
         settings.client_key = Some("x".into());
-        assert!(Tls::new(settings).client_config().is_err());
+        assert!(Tls::new(settings).client_config().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn connections_share_one_configuration() {
+        let tls = Tls::new(TlsSettings::new());
+        let (one, other) = tokio::join!(tls.client_config(), tls.client_config());
+        assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+    }
+
+    /// The pipe has no content until this thread writes it: read by this thread, it would never come.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_slow_file_does_not_hold_up_the_runtime() {
+        let pipe = std::env::temp_dir().join(format!("external-net-{}.pem", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let tls = Tls::new(TlsSettings::new().with_only_ca_file(&pipe));
+        let (loaded, written) = tokio::join!(tls.client_config(), async { fs::write(&pipe, "") });
+        written.unwrap();
+        assert!(loaded.unwrap_err().to_string().contains("holds no certificate"));
+        fs::remove_file(&pipe).unwrap();
     }
 }
