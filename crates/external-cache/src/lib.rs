@@ -54,8 +54,3 @@ pub fn registry() -> Registry<CacheClient> {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The JSON Schema of a configuration type.
-fn schema_of<T: schemars::JsonSchema>() -> String {
-    schemars::schema_for!(T).as_value().to_string()
-}

@@ -36,15 +36,10 @@ use external_resilience::Registry;
 /// The providers that are compiled in.
 #[must_use]
 pub fn registry() -> Registry<EmailClient> {
-    Registry::new("external-email", providers::TABLE.to_vec(), providers::KNOWN)
+    Registry::new(env!("CARGO_PKG_NAME"), providers::TABLE.to_vec(), providers::KNOWN)
 }
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The JSON Schema of a provider's configuration.
-fn schema_of<T: schemars::JsonSchema>() -> String {
-    schemars::schema_for!(T).as_value().to_string()
-}

@@ -43,5 +43,10 @@ use external_resilience::Registry;
 /// The provider table: what this build can make. `.with(ENTRY)` adds a provider from outside.
 #[must_use]
 pub fn registry() -> Registry<StorageClient> {
-    Registry::new("external-storage", providers::TABLE.to_vec(), providers::KNOWN)
+    Registry::new(env!("CARGO_PKG_NAME"), providers::TABLE.to_vec(), providers::KNOWN)
 }
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -399,6 +399,6 @@ impl Domain for CacheClient {
     }
 
     fn settings_schema() -> String {
-        crate::schema_of::<CacheSettings>()
+        crate::providers::schema::<CacheSettings>()
     }
 }

@@ -19,6 +19,11 @@ pub(crate) const TABLE: &[ProviderEntry<dyn CacheService>] = &[
 pub(crate) const KNOWN: &[KnownProvider] =
     &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "redis", feature: "redis" }];
 
+/// The JSON Schema of a configuration.
+pub(crate) fn schema<T: schemars::JsonSchema>() -> String {
+    schemars::schema_for!(T).to_value().to_string()
+}
+
 /// Refuses a value beyond the limit before anything is sent.
 fn check_value(bytes: usize, limit: u64) -> Result<()> {
     if bytes as u64 <= limit {

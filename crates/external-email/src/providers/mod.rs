@@ -25,3 +25,8 @@ pub(crate) const KNOWN: &[KnownProvider] = &[
     KnownProvider { id: "file", feature: "file" },
     KnownProvider { id: "smtp", feature: "smtp" },
 ];
+
+/// The JSON Schema of a configuration.
+pub(crate) fn schema<T: schemars::JsonSchema>() -> String {
+    schemars::schema_for!(T).to_value().to_string()
+}

@@ -37,7 +37,7 @@ pub(crate) const ENTRY: ProviderEntry<dyn CacheService> = ProviderEntry {
     feature: "",
     kind: ProviderKind::Embedded,
     build: |section, context| Ok(Arc::new(section.parse::<MemoryConfig>()?.build(context)?)),
-    schema: crate::schema_of::<MemoryConfig>,
+    schema: super::schema::<MemoryConfig>,
 };
 
 /// The most keys in one batch.

@@ -45,7 +45,7 @@ pub(crate) const ENTRY: ProviderEntry<dyn CacheService> = ProviderEntry {
     feature: "redis",
     kind: ProviderKind::Remote,
     build: |section, context| Ok(Arc::new(section.parse::<RedisConfig>()?.build(context)?)),
-    schema: crate::schema_of::<RedisConfig>,
+    schema: super::schema::<RedisConfig>,
 };
 
 /// The most keys in one batch: the server does nothing else meanwhile.

@@ -31,12 +31,12 @@ use crate::mime::render;
 use crate::rehearsal::{Rehearsal, lost_reply};
 
 /// The row of this provider.
-pub const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
+pub(crate) const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
     id: "file",
     feature: "file",
     kind: ProviderKind::Embedded,
     build: |section, context| Ok(Arc::new(section.parse::<FileConfig>()?.build(context)?)),
-    schema: crate::schema_of::<FileConfig>,
+    schema: super::schema::<FileConfig>,
 };
 
 /// Writes each mail to a file.

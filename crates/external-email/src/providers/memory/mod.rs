@@ -26,12 +26,12 @@ use crate::mime::render;
 use crate::rehearsal::{Rehearsal, lost_reply};
 
 /// The row of this provider.
-pub const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
+pub(crate) const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
     id: "memory",
     feature: "",
     kind: ProviderKind::Embedded,
     build: |section, context| section.parse::<MemoryConfig>()?.build_service(context),
-    schema: crate::schema_of::<MemoryConfig>,
+    schema: super::schema::<MemoryConfig>,
 };
 
 /// How far ahead a mail may be scheduled: a year.

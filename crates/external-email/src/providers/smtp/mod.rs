@@ -41,12 +41,12 @@ use transaction::{Carried, Envelope};
 use crate::mime::render;
 
 /// The row of this provider.
-pub const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
+pub(crate) const ENTRY: ProviderEntry<dyn EmailService> = ProviderEntry {
     id: "smtp",
     feature: "smtp",
     kind: ProviderKind::Remote,
     build: |section, context| Ok(Arc::new(section.parse::<SmtpConfig>()?.build(context)?)),
-    schema: crate::schema_of::<SmtpConfig>,
+    schema: super::schema::<SmtpConfig>,
 };
 
 /// Hands mail to an SMTP server.

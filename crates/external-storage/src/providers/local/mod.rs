@@ -3,7 +3,7 @@
 //! A write is staged in a file of its own below `.external/tmp`, brought onto the disk with its metadata, and made the
 //! object by one rename: a crash leaves the old object or the new one. Writers of one key, in this process and in
 //! others, are kept apart by a lock below `.external/locks`. How keys are spelled on disk is the rule in
-//! [`names`]; nothing ever follows a symbolic link.
+//! `names`; nothing ever follows a symbolic link.
 
 mod config;
 mod error;
