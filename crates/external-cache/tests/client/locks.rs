@@ -13,7 +13,7 @@ use super::faulty::{Fault, Faulty};
 
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(60);
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(10);
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
