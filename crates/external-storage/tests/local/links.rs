@@ -10,6 +10,7 @@ use external_storage::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 struct Answer {
     status: u16,
@@ -131,6 +132,45 @@ async fn an_upload_beyond_the_limit_leaves_nothing() {
     assert_eq!(send(&link.url, "PUT", &chunked, b"").await.status, 413);
     assert!(!storage.exists("k").await.unwrap());
     assert_eq!(send(&link.url, "PUT", "", &[0; 1000]).await.status, 200);
+}
+
+/// Time passes whenever all wait.
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_only_trickles_is_ended() {
+    let World { storage, .. } = world(ServeConfig::new("127.0.0.1:0"));
+    let link = storage.presign(&PresignRequest::put(key("k"))).await.unwrap();
+    let (host, path) = link.url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
+    let (mut reader, mut writer) = TcpStream::connect(host).await.unwrap().into_split();
+    let head = format!("PUT /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 1000\r\n\r\n");
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let begun = Instant::now();
+    let trickle = tokio::spawn(async move {
+        while writer.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    reader.read_exact(&mut answer).await.unwrap();
+    trickle.abort();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    assert!((60..=80).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(!storage.exists("k").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_takes_is_cut_off() {
+    let World { storage, .. } = world(ServeConfig::new("127.0.0.1:0"));
+    let body = vec![7; 32 << 20];
+    storage.put("k", body.clone()).await.unwrap();
+    let url = storage.get_url("k", Duration::from_secs(60)).await.unwrap();
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.len() < body.len(), "{}", answer.len());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
+use tokio::time::Instant;
 
 use super::sign::{Link, Signer};
 use crate::content_type;
@@ -23,6 +24,10 @@ use crate::providers::local::tree::Store;
 
 /// How long an upload may stall between two chunks.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long an upload may take in all, beside a second for each `SLOWEST` bytes that arrived.
+const GRACE: Duration = Duration::from_secs(60);
+/// The slowest upload that goes on, in bytes a second.
+const SLOWEST: u64 = 16 << 10;
 
 type Body = UnsyncBoxBody<Bytes, Error>;
 
@@ -139,11 +144,13 @@ impl Answers {
         let store = self.store.clone();
         let recorded = Recorded { attributes, checksum: None, upload: None };
         let mut staged = blocking(move || store.stage(recorded)).await?;
+        let begun = Instant::now();
         let mut total = 0_u64;
         loop {
-            let frame = tokio::time::timeout(IDLE, body.frame())
+            let slowest = begun + GRACE + Duration::from_secs(total / SLOWEST);
+            let frame = tokio::time::timeout_at(slowest.min(Instant::now() + IDLE), body.frame())
                 .await
-                .map_err(|_| Error::timeout("the upload stalled"))?;
+                .map_err(|_| Error::timeout("the upload stalled or is too slow"))?;
             let Some(frame) = frame else { break };
             let frame =
                 frame.map_err(|error| Error::invalid_argument("the upload broke off").with_source(error))?;
@@ -209,7 +216,7 @@ fn refuse(error: &Error) -> Response<Body> {
         ErrorKind::InvalidArgument => plain(StatusCode::BAD_REQUEST, "the request cannot be served\n"),
         ErrorKind::PayloadTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE, "the upload is too large\n"),
         ErrorKind::QuotaExhausted => plain(StatusCode::INSUFFICIENT_STORAGE, "there is no room for it\n"),
-        ErrorKind::Timeout => plain(StatusCode::REQUEST_TIMEOUT, "the upload stalled\n"),
+        ErrorKind::Timeout => plain(StatusCode::REQUEST_TIMEOUT, "the upload stalled or is too slow\n"),
         _ => {
             tracing::warn!(target: "external", %error, "a link could not be answered");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "the object cannot be had now\n")

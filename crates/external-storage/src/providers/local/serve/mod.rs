@@ -2,9 +2,14 @@
 //!
 //! The server is bound when the first link is made, or by [`LocalStorage::serve`](super::LocalStorage::serve), and ends
 //! with the store. It answers nothing but valid links.
+//!
+//! No client holds one of its 256 connections for nothing: a request's head has to arrive, and the next request to
+//! come, within 30 seconds; an answer of which nothing is taken for 30 seconds is cut off; and an upload ends with 408
+//! if it stalls for 30 seconds, or takes longer than a minute and a second for every 16 KiB that arrived.
 
 mod answer;
 mod config;
+mod patience;
 mod server;
 mod sign;
 

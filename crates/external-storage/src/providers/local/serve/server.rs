@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::answer::Answers;
+use super::patience::Patient;
 use super::sign::Signer;
 use crate::providers::local::error::from_io;
 use crate::providers::local::tree::Store;
@@ -21,6 +22,8 @@ use crate::providers::local::tree::Store;
 const CONNECTIONS: usize = 256;
 /// How long a client may take to send its request's head, and a connection may idle between two requests.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long an answer may wait for a client that takes nothing of it.
+const TAKE_WITHIN: Duration = Duration::from_secs(30);
 /// How long a close waits for answers that are on their way.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// The wait after a failed accept, which is a lack of file handles and passes.
@@ -112,7 +115,7 @@ async fn accept(
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_WITHIN)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Patient::new(stream, TAKE_WITHIN)), service);
             let mut connection = std::pin::pin!(connection);
             {
                 let stop = std::pin::pin!(stopped.wait_for(|stopped| *stopped));
