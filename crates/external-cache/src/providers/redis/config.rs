@@ -30,8 +30,8 @@ pub struct RedisConfig {
     /// The database number; replaces the one in `url`. Default 0.
     #[serde(default)]
     pub database: Option<u32>,
-    /// Stands before every key, with a `:` between. At most 128 bytes, no control characters. Default empty: keys
-    /// are used as they are.
+    /// Stands before every key, with a `:` between. At most 128 bytes, no `:` and no control characters. Default
+    /// empty: keys are used as they are.
     #[serde(default)]
     pub namespace: String,
     /// How long making a connection may take, TLS and login included, within the deadline of the call. Default 5 s.
@@ -86,7 +86,7 @@ impl RedisConfig {
         self
     }
 
-    /// Stands before every key, with a `:` between.
+    /// Stands before every key, with a `:` between. It may not hold one itself.
     #[must_use]
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
@@ -125,11 +125,14 @@ impl RedisConfig {
             |field: &'static str, rule: &'static str| Error::configuration(rule).with_context("field", field);
         let prefix = match self.namespace.as_str() {
             "" => String::new(),
-            name if name.len() <= 128 && CacheKey::parse(name).is_ok() => format!("{name}:"),
+            // With a `:` in it, `a:b` would lie within `a`: each could read and overwrite the other's keys.
+            name if name.len() <= 128 && !name.contains(':') && CacheKey::parse(name).is_ok() => {
+                format!("{name}:")
+            }
             _ => {
                 return Err(wrong(
                     "namespace",
-                    "a namespace has at most 128 bytes and no control characters",
+                    "a namespace has at most 128 bytes, no `:` and no control characters",
                 ));
             }
         };
@@ -180,6 +183,8 @@ mod tests {
         let config = || RedisConfig::new("redis://localhost");
         for (field, config) in [
             ("namespace", config().with_namespace("a\nb")),
+            ("namespace", config().with_namespace("a:b")),
+            ("namespace", config().with_namespace("a:")),
             ("connect_timeout", config().with_connect_timeout(Duration::ZERO)),
             ("max_value_bytes", config().with_max_value_bytes(0)),
             ("password", RedisConfig::new("redis://user@localhost")),
