@@ -6,8 +6,10 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use external_core::cache::CacheKey;
 use external_core::{Effect, Error, Result};
@@ -16,10 +18,44 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 /// What a load came to: an `Option<T>` behind `Any`, so that one table serves all types.
 pub(super) type Landed = Result<Arc<dyn Any + Send + Sync>>;
-pub(super) type Flight = Shared<BoxFuture<'static, Landed>>;
 
-/// A flight's number, and the flight as long as somebody waits for it.
-type Table = HashMap<FlightKey, (u64, WeakShared<BoxFuture<'static, Landed>>)>;
+/// One caller's share of a flight.
+#[derive(Clone)]
+pub(super) struct Flight {
+    landing: Shared<BoxFuture<'static, Landed>>,
+    in_background: Arc<AtomicBool>,
+}
+
+impl Flight {
+    /// Whether this is the first caller that leaves the flight to the background: one task is enough for all.
+    pub(super) fn is_first_to_leave(&self) -> bool {
+        !self.in_background.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Future for Flight {
+    type Output = Landed;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed> {
+        self.landing.poll_unpin(cx)
+    }
+}
+
+/// A flight as the table knows it: only as long as somebody waits for it.
+struct Listed {
+    number: u64,
+    landing: WeakShared<BoxFuture<'static, Landed>>,
+    in_background: Arc<AtomicBool>,
+}
+
+impl Listed {
+    fn join(&self) -> Option<Flight> {
+        let landing = self.landing.upgrade()?;
+        Some(Flight { landing, in_background: self.in_background.clone() })
+    }
+}
+
+type Table = HashMap<FlightKey, Listed>;
 
 /// Loads of different types under one key are different loads.
 pub(super) type FlightKey = (CacheKey, TypeId);
@@ -58,7 +94,7 @@ impl Flights {
         key: FlightKey,
         make: impl FnOnce() -> BoxFuture<'static, Landed>,
     ) -> Flight {
-        if let Some(flight) = table.get(&key).and_then(|(_, flight)| flight.upgrade()) {
+        if let Some(flight) = table.get(&key).and_then(Listed::join) {
             return flight;
         }
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
@@ -68,9 +104,9 @@ impl Flights {
             let _seat = seat;
             work.await.unwrap_or_else(|_| Err(panicked()))
         };
-        let flight = flight.boxed().shared();
-        if let Some(weak) = flight.downgrade() {
-            table.insert(key, (number, weak));
+        let flight = Flight { landing: flight.boxed().shared(), in_background: Arc::default() };
+        if let Some(landing) = flight.landing.downgrade() {
+            table.insert(key, Listed { number, landing, in_background: flight.in_background.clone() });
         }
         flight
     }
@@ -96,7 +132,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.flights.landed.fetch_add(1, Ordering::AcqRel);
         let mut table = self.flights.lock();
-        if table.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+        if table.get(&self.key).is_some_and(|listed| listed.number == self.number) {
             table.remove(&self.key);
         }
     }
@@ -140,6 +176,17 @@ mod tests {
             (first_seen.join().unwrap(), all.len())
         });
         assert_eq!(seen, (1000, 1000));
+    }
+
+    #[tokio::test]
+    async fn one_caller_of_each_flight_is_the_first_to_leave() {
+        let flights = Arc::new(Flights::default());
+        for _ in 0..2 {
+            let begin = || flights.join_or_begin(key(), || futures_util::future::pending().boxed());
+            let (one, two) = (begin(), begin());
+            assert!(two.is_first_to_leave());
+            assert!(!one.is_first_to_leave() && !begin().is_first_to_leave());
+        }
     }
 
     #[tokio::test]

@@ -405,6 +405,9 @@ impl super::Core {
 
     /// Lets a flight go on without a caller; closing the client waits for it.
     fn in_background(&self, flight: Flight) {
+        if !flight.is_first_to_leave() {
+            return;
+        }
         let flight: BoxFuture<'static, ()> = async move {
             let _ = flight.await;
         }

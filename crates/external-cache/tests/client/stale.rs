@@ -48,6 +48,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 };
                 for _ in 0..10 {
                     ensure_eq("the stale value", &cache.get_or_load(&key, options.clone(), slow).await?, &1)?;
+                    let tasks = cache.pipeline().cleanup().pending();
+                    ensure(tasks <= 1, "one task for all callers", tasks)?;
                 }
                 eventually(Duration::from_secs(2), || async {
                     ensure_eq("the renewed value", &cache.get::<u32>(&key).await?, &Some(2))
