@@ -1,7 +1,7 @@
 //! Get or load for many keys: one read, one load for all that are missing, single flight for each.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,14 @@ use super::{CacheClient, Codec, user_key};
 
 /// What one loader call brought, shared by the flights of its keys.
 type Batch<T> = Shared<BoxFuture<'static, Result<Arc<HashMap<CacheKey, T>>>>>;
+
+/// The keys that one caller's batch has to load.
+#[derive(Default)]
+struct Ours {
+    keys: Vec<CacheKey>,
+    /// Another flight landed while this caller was looking: it may have brought some of them.
+    again: bool,
+}
 
 impl<C> CacheClient<C> {
     /// The cached values of these keys, and for those that are missing what `loader` makes, stored for next time.
@@ -48,6 +56,7 @@ impl<C> CacheClient<C> {
         let plan = Plan::new(&options)?;
         let typed = self.typed();
         let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
+        let seen = self.core.flights.landed();
         let mut known: HashMap<CacheKey, Option<T>> = HashMap::new();
         for (key, found) in typed.look_at(&keys).await {
             if let Found::Usable { value, stale_for: Duration::ZERO } = found {
@@ -61,7 +70,7 @@ impl<C> CacheClient<C> {
             keys.iter().filter(|key| !known.contains_key(*key)).cloned().collect();
         missing.sort_unstable();
         missing.dedup();
-        for (key, outcome) in typed.load_all(missing, plan, options, loader).await {
+        for (key, outcome) in typed.load_all(missing, seen, plan, options, loader).await {
             known.insert(key, landed(outcome)?);
         }
         Ok(keys.iter().map(|key| known.get(key).cloned().flatten()).collect())
@@ -86,10 +95,12 @@ impl<C> Typed<C> {
         found
     }
 
-    /// Joins the flights that are under way, and begins one for the rest together.
+    /// Joins the flights that are under way, and begins one for the rest together. `seen` flights had landed before
+    /// the keys were looked at.
     async fn load_all<T, F, L, E>(
         &self,
         missing: Vec<CacheKey>,
+        seen: u64,
         plan: Plan,
         options: LoadOptions,
         loader: F,
@@ -102,19 +113,21 @@ impl<C> Typed<C> {
         E: Into<LoadError> + 'static,
     {
         // Filled while flights begin, all of them at once; emptied when the batch runs, which is after that.
-        let ours: Arc<Mutex<Vec<CacheKey>>> = Arc::default();
+        let ours: Arc<Mutex<Ours>> = Arc::default();
         let batch: Batch<T> = {
             let (typed, ours) = (self.clone(), ours.clone());
             async move {
-                let keys = std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner));
-                typed.load_batch(keys, plan, options, loader).await.map(Arc::new)
+                let ours = std::mem::take(&mut *ours.lock().unwrap_or_else(PoisonError::into_inner));
+                typed.load_batch(ours, plan, options, loader).await.map(Arc::new)
             }
             .boxed()
             .shared()
         };
         let keys = missing.iter().map(|key| (key.clone(), TypeId::of::<(T, C)>()));
         let flights = self.core.flights.join_or_begin_all(keys, |(key, _)| {
-            ours.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+            let mut ours = ours.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.again |= self.core.flights.landed() != seen;
+            ours.keys.push(key.clone());
             let (batch, key) = (batch.clone(), key.clone());
             async move {
                 let loaded = batch.await?;
@@ -131,7 +144,7 @@ impl<C> Typed<C> {
 
     async fn load_batch<T, F, L, E>(
         self,
-        keys: Vec<CacheKey>,
+        ours: Ours,
         plan: Plan,
         options: LoadOptions,
         loader: F,
@@ -143,10 +156,24 @@ impl<C> Typed<C> {
         L: Future<Output = std::result::Result<HashMap<String, T>, E>> + Send + 'static,
         E: Into<LoadError> + 'static,
     {
+        let Ours { mut keys, again } = ours;
+        let mut values = HashMap::with_capacity(keys.len());
+        if again {
+            let mut brought = HashSet::new();
+            for (key, found) in self.look_at(&keys).await {
+                if let Found::Usable { value, stale_for: Duration::ZERO } = found {
+                    brought.insert(key.clone());
+                    values.extend(value.map(|value| (key, value)));
+                }
+            }
+            keys.retain(|key| !brought.contains(key));
+            if keys.is_empty() {
+                return Ok(values);
+            }
+        }
         let stamps = self.core.forgiving(self.core.stamps(&options.tags).await);
         let names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
         let mut loaded = run_loader(&self.core, options.hard_timeout, move || loader(names)).await?;
-        let mut values = HashMap::with_capacity(keys.len());
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             let value = loaded.remove(key.as_str());

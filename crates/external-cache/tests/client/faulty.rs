@@ -12,6 +12,7 @@ use external_core::cache::{
     SetReceipt, SetRequest, SubscribeRequest, SwapOutcome, TimeToLive, TtlRequest,
 };
 use external_core::{CallContext, Effect, Error, Provider, ProviderInfo, Result};
+use tokio::sync::Notify;
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,16 +29,30 @@ pub(crate) struct Faulty {
     inner: Arc<dyn CacheService>,
     calls: Mutex<HashMap<&'static str, usize>>,
     faults: Mutex<HashMap<&'static str, (Fault, usize)>>,
+    gates: Mutex<HashMap<&'static str, Arc<Gate>>>,
+}
+
+/// Holds back the answer of one call.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// The call took effect, and its answer waits.
+    pub(crate) held: Notify,
+    pub(crate) go_on: Notify,
 }
 
 impl Faulty {
     pub(crate) fn over(inner: Arc<dyn CacheService>) -> Arc<Self> {
-        Arc::new(Self { inner, calls: Mutex::default(), faults: Mutex::default() })
+        Arc::new(Self { inner, calls: Mutex::default(), faults: Mutex::default(), gates: Mutex::default() })
     }
 
     /// The next `times` calls of this name fail.
     pub(crate) fn fail(&self, name: &'static str, fault: Fault, times: usize) {
         self.faults.lock().unwrap().insert(name, (fault, times));
+    }
+
+    /// Holds back the answer of the next call of this name.
+    pub(crate) fn hold(&self, name: &'static str) -> Arc<Gate> {
+        self.gates.lock().unwrap().entry(name).or_default().clone()
     }
 
     /// How often this was called since the last look.
@@ -60,7 +75,15 @@ impl Faulty {
             _ => None,
         };
         match fault {
-            None => call.await,
+            None => {
+                let answer = call.await;
+                let gate = self.gates.lock().unwrap().remove(name);
+                if let Some(gate) = gate {
+                    gate.held.notify_one();
+                    gate.go_on.notified().await;
+                }
+                answer
+            }
             Some(Fault::Refused) => Err(Error::unavailable("refused on demand").with_effect(Effect::NotSent)),
             Some(Fault::Denied) => Err(Error::permission_denied("denied on demand")),
             Some(Fault::ReplyLost) => {

@@ -10,6 +10,7 @@ use external_core::ErrorKind;
 use external_core::cache::TimeToLive;
 
 use super::S;
+use super::faulty::Faulty;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -81,6 +82,32 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 loaded.sort();
                 loaded.dedup();
                 ensure_eq("keys loaded twice", &(all - loaded.len()), &0)?;
+            }
+        )
+        .of_client(),
+        clause!(
+            "cache.load_many.5",
+            "What somebody else loaded while this caller was looking is not loaded again.",
+            |case: S| {
+                let faulty = Faulty::over(case.bare()?);
+                let cache = CacheClient::from(faulty.clone() as Arc<S>);
+                let keys = [case.name("theirs"), case.name("ours")];
+                let asked = Asked::default();
+                let log = asked.clone();
+                let answer = faulty.hold("get_many");
+                let many = cache.get_or_load_many(&keys, MINUTE, move |keys| lengths(keys, log));
+                let single = async {
+                    // The other caller has read, and does not know it yet.
+                    answer.held.notified().await;
+                    let loaded =
+                        cache.get_or_load(&keys[0], MINUTE, || async { Ok::<_, String>(42_usize) }).await;
+                    answer.go_on.notify_one();
+                    loaded
+                };
+                let (many, single) = futures_util::join!(many, single);
+                ensure_eq("the single load", &single?, &42)?;
+                ensure_eq("the values", &many?, &vec![Some(42), Some(keys[1].len())])?;
+                ensure_eq("what was loaded", &*asked.lock().unwrap(), &vec![vec![keys[1].clone()]])?;
             }
         )
         .of_client(),
