@@ -208,13 +208,15 @@ impl LockGuard {
         let _ = lost.wait_for(|lost| *lost).await;
     }
 
-    /// Gives the lock back and says whether it was still held.
+    /// Gives the lock back and says whether it was still held. Where a repeated attempt cannot tell, what the guard
+    /// itself knows counts: `false` only if the lease [was lost](Self::is_lost).
     ///
     /// # Errors
     ///
     /// As any call; the lock then ends with its lease.
     pub async fn release(mut self) -> Result<bool> {
         self.keeper.abort();
+        let lost = self.is_lost();
         let Some(held) = self.held.take() else {
             return Ok(false);
         };
@@ -225,7 +227,11 @@ impl LockGuard {
         };
         // It goes on if the caller is dropped here.
         match core.pipeline.cleanup().complete(release).await {
-            Some(outcome) => Ok(outcome? == ReleaseOutcome::Released),
+            Some(outcome) => Ok(match outcome? {
+                ReleaseOutcome::Released => true,
+                ReleaseOutcome::NotHeld => false,
+                ReleaseOutcome::Unknown => !lost,
+            }),
             None => Err(Error::unexpected("no runtime to release a lock in").with_effect(Effect::NotSent)),
         }
     }

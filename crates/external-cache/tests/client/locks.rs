@@ -119,6 +119,23 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         )
         .of_client(),
         clause!(
+            "cache.lock.7",
+            "A release that is repeated because its answer was lost still says that the lock was held.",
+            |case: S| {
+                let faulty = Faulty::over(case.bare()?);
+                let cache = CacheClient::from(faulty.clone() as Arc<S>);
+                let name = case.name("lock");
+                let Some(guard) = cache.lock(&name, LONG).await? else {
+                    return ensure(false, "the lock", "it is held");
+                };
+                faulty.fail("release", Fault::ReplyLost, 1);
+                ensure(guard.release().await?, "it was still held", "it was not")?;
+                ensure_eq("the attempts", &faulty.calls("release"), &2)?;
+                ensure(cache.lock(&name, LONG).await?.is_some(), "a free lock", "it is held")?;
+            }
+        )
+        .of_client(),
+        clause!(
             "cache.lock.6",
             "A lock taken for a caller that never heard of it is given back.",
             |case: S| {

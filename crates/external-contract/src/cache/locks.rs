@@ -300,6 +300,30 @@ fn holding() -> Vec<Clause<S>> {
                 no_facet(case)?;
             }),
         ),
+        clause!(
+            "cache.release.3",
+            "On a second or later attempt that is `Unknown`, since the first one may have released the lock.",
+            |case: S| {
+                let cx = case.cx().for_attempt(2, None);
+                take(case, "k", "one", LONG).await?;
+                for (owner, expected) in [
+                    ("two", ReleaseOutcome::Unknown),
+                    ("one", ReleaseOutcome::Released),
+                    ("one", ReleaseOutcome::Unknown),
+                ] {
+                    let request = ReleaseRequest::new(Shelf::of(case).key("k")?, LockOwner::parse(owner)?);
+                    let outcome = locks(case.service())?.release(&cx, &request).await?;
+                    ensure_eq(&format!("a repeated release by `{owner}`"), &outcome, &expected)?;
+                }
+            }
+        )
+        .capability(
+            "locks",
+            check!(|case| {
+                no_facet(case)?;
+            }),
+        )
+        .of_provider(),
     ]
 }
 

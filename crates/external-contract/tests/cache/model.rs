@@ -406,7 +406,7 @@ impl LockCache for Model {
         }
     }
 
-    async fn release(&self, _: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
+    async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
         let mut state = self.state();
         let now = Instant::now();
         match state.locks.get(request.name.as_str()) {
@@ -415,9 +415,9 @@ impl LockCache for Model {
                     && (owner == request.owner.as_str() || self.flaw == Flaw::ReleasesForAnybody) =>
             {
                 state.locks.remove(request.name.as_str());
-                Ok(ReleaseOutcome::Released)
+                Ok(ReleaseOutcome::observed(cx, true))
             }
-            _ => Ok(ReleaseOutcome::NotHeld),
+            _ => Ok(ReleaseOutcome::observed(cx, false)),
         }
     }
 }

@@ -47,6 +47,8 @@ pub trait LockCache: Send + Sync {
     ///
     /// - The holder's lock is free at once. (cache.release.1)
     /// - If another owner holds the lock, or nobody does, it is `NotHeld`, and nothing changes. (cache.release.2)
+    /// - On a second or later attempt that is `Unknown`, since the first one may have released the lock.
+    ///   (cache.release.3)
     ///
     /// # Errors
     ///
@@ -169,7 +171,8 @@ impl ReleaseRequest {
         Self { name, owner, call: CallOptions::new() }
     }
 
-    /// `cache.release`: `Idempotent`. A repeat may answer `NotHeld` because the first attempt released the lock.
+    /// `cache.release`: `Idempotent`. A repeat that finds the lock not held answers `Unknown`, since the first attempt
+    /// may have released it.
     #[must_use]
     pub fn operation(&self) -> Operation {
         Operation::new(DOMAIN, "release", Repeat::Idempotent)
@@ -222,6 +225,22 @@ pub enum ReleaseOutcome {
     Released,
     /// The owner did not hold it.
     NotHeld,
+    /// The owner does not hold it any more. Whether it did is not known after a repeated attempt, since the first one
+    /// may have released it.
+    Unknown,
+}
+
+impl ReleaseOutcome {
+    /// What an attempt saw. The owner is unique, so what it released was held; that it released nothing says
+    /// something on the first attempt only.
+    #[must_use]
+    pub fn observed(cx: &CallContext, released: bool) -> Self {
+        match (released, cx.attempt()) {
+            (true, _) => Self::Released,
+            (false, ..=1) => Self::NotHeld,
+            (false, _) => Self::Unknown,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use external_core::cache::{
-    AcquireRequest, CacheKey, LockAttempt, LockLease, LockOwner, ReleaseOutcome, ReleaseRequest,
-    RenewOutcome, RenewRequest,
+    AcquireRequest, CacheKey, LockAttempt, LockLease, LockOwner, ReleaseRequest, RenewOutcome, RenewRequest,
 };
 use tokio::time::Instant;
 
@@ -55,16 +54,17 @@ impl Locks {
         }
     }
 
-    pub(super) fn release(&self, request: &ReleaseRequest) -> ReleaseOutcome {
+    /// Whether the owner held the lock until now.
+    pub(super) fn release(&self, request: &ReleaseRequest) -> bool {
         let now = Instant::now();
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match table.held.get(&request.name) {
             Some(held) if held.owner == request.owner => {
                 let live = now < held.until;
                 table.held.remove(&request.name);
-                if live { ReleaseOutcome::Released } else { ReleaseOutcome::NotHeld }
+                live
             }
-            _ => ReleaseOutcome::NotHeld,
+            _ => false,
         }
     }
 }

@@ -296,7 +296,7 @@ impl LockCache for MemoryCache {
 
     async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
         cx.mark_sent();
-        Ok(self.locks.release(request))
+        Ok(ReleaseOutcome::observed(cx, self.locks.release(request)))
     }
 }
 

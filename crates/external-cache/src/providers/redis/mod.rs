@@ -282,10 +282,8 @@ impl LockCache for RedisCache {
     }
 
     async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
-        match commands::integer(&self.connector.ask(cx, &self.names.release(request)).await?)? {
-            0 => Ok(ReleaseOutcome::NotHeld),
-            _ => Ok(ReleaseOutcome::Released),
-        }
+        let answer = self.connector.ask(cx, &self.names.release(request)).await?;
+        Ok(ReleaseOutcome::observed(cx, commands::integer(&answer)? > 0))
     }
 }
 
