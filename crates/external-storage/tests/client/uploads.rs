@@ -8,7 +8,8 @@ use external_contract::{
 };
 use external_core::{BuildContext, Effect, Error, ErrorKind};
 use external_storage::{
-    Checksum, ChecksumKind, Precondition, PutRequest, StorageClient, UploadRequest, VersionToken, checksum,
+    Checksum, ChecksumKind, ChecksumSetting, Precondition, PutRequest, StorageClient, UploadRequest,
+    VersionToken, checksum,
 };
 use futures_util::future::join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -225,7 +226,7 @@ fn failing() -> Vec<Clause<S>> {
         .of_client(),
         clause!(
             "storage.upload.11",
-            "A completion whose answer is lost is found out about: the upload succeeds, and made one object.",
+            "With a checksum and no precondition, a completion whose answer is lost is found out about: the upload succeeds, and made one object. Else an error tells `MaybeApplied`.",
             |case: S| {
                 let lost = |operation: &str, number| {
                     if operation == "complete_multipart" && number == 1 {
@@ -251,6 +252,15 @@ fn failing() -> Vec<Clause<S>> {
                 )?;
                 ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
                 ensure_eq("the completions", &faulty.calls("complete_multipart"), &1)?;
+                // Without a checksum an object of that size may be anybody's.
+                let faulty = Faulty::new(case.bare()?).with_plan(lost).shared();
+                let storage = client(&faulty)?.with_settings(settings().with_checksum(ChecksumSetting::None))?;
+                let upload = storage.upload_with(&body[..], UploadRequest::new(key(case, "none")?)).await;
+                ensure_eq("the completions", &faulty.calls("complete_multipart"), &2)?;
+                // A provider may take the second one for the first.
+                if let Err(error) = upload {
+                    ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
+                }
             }
         )
         .of_client(),

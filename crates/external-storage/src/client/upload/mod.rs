@@ -117,8 +117,8 @@ impl StorageClient {
     /// - A checksum given beforehand that the bytes do not have is `Corrupt`, and the key stays as it was.
     ///   (storage.upload.9)
     /// - A part that fails in passing is sent again alone. (storage.upload.10)
-    /// - A completion whose answer is lost is found out about: the upload succeeds, and made one object.
-    ///   (storage.upload.11)
+    /// - With a checksum and no precondition, a completion whose answer is lost is found out about: the upload succeeds,
+    ///   and made one object. Else an error tells `MaybeApplied`. (storage.upload.11)
     /// - An upload whose source stalls ends at the request's timeout, and is aborted. (storage.upload.12)
     /// - What the provider cannot do is refused before the source is read. (storage.upload.13)
     ///
