@@ -80,14 +80,15 @@ impl<C> CacheClient<C> {
         let options = options.into();
         let name = CacheKey::parse(name.as_ref())?;
         let lease = Ttl::new(options.lease)?;
-        let give_up = Instant::now() + options.wait;
+        // A wait that the clock cannot hold is one without end.
+        let give_up = Instant::now().checked_add(options.wait);
         let mut pause = ASK_AGAIN.0;
         loop {
             let remaining = match self.core.acquire(&name, lease, options.renew).await? {
                 Ok(guard) => return Ok(Some(guard)),
                 Err(remaining) => remaining,
             };
-            let left = give_up.saturating_duration_since(Instant::now());
+            let left = give_up.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(None);
             }

@@ -63,7 +63,7 @@ impl Pipeline {
             let Some(wait) = self.wait(&error, number) else {
                 return Err(error);
             };
-            if end.is_some_and(|end| Instant::now() + wait >= end) {
+            if end.is_some_and(|end| end.saturating_duration_since(Instant::now()) <= wait) {
                 return Err(error.with_context("ended_by", "deadline"));
             }
             tokio::time::sleep(wait).await;
