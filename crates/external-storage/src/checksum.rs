@@ -6,6 +6,10 @@ use external_core::{Effect, Error, Result};
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
+/// From how many bytes on SHA-256 is computed on a thread that may block: without the CPU's own instructions a MiB takes
+/// milliseconds. CRC-32C is about as fast as copying, and is computed where it is asked for.
+const SLOW_FROM: usize = 1 << 20;
+
 /// The checksum of `bytes`.
 ///
 /// # Errors
@@ -14,6 +18,13 @@ use sha2::{Digest, Sha256};
 pub fn of(kind: ChecksumKind, bytes: &[u8]) -> Result<Checksum> {
     let mut hasher = Hasher::new(kind)?;
     hasher.update(bytes);
+    Ok(hasher.finish())
+}
+
+/// As [`of`], without holding up the runtime.
+pub(crate) async fn of_body(kind: ChecksumKind, body: &Bytes) -> Result<Checksum> {
+    let mut hasher = Hasher::new(kind)?;
+    hasher.update_aside(body).await?;
     Ok(hasher.finish())
 }
 
@@ -38,6 +49,25 @@ impl Hasher {
             Self::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, bytes),
             Self::Sha256(hash) => hash.update(bytes),
         }
+    }
+
+    /// As [`update`](Self::update), without holding up the runtime.
+    pub(crate) async fn update_aside(&mut self, bytes: &Bytes) -> Result<()> {
+        if matches!(self, Self::Crc32c(_)) || bytes.len() <= SLOW_FROM {
+            self.update(bytes);
+            return Ok(());
+        }
+        let (mut hasher, bytes) = (self.clone(), bytes.clone());
+        let hashing = tokio::task::spawn_blocking(move || {
+            hasher.update(&bytes);
+            hasher
+        });
+        *self = hashing.await.map_err(|error| {
+            Error::unexpected("computing the checksum was cut short")
+                .with_effect(Effect::NotApplied)
+                .with_source(error)
+        })?;
+        Ok(())
     }
 
     pub(crate) fn finish(self) -> Checksum {
@@ -92,6 +122,7 @@ pub(crate) fn verify_read(body: ByteStream, expected: Checksum) -> Result<ByteSt
 #[cfg(test)]
 mod tests {
     use external_core::ErrorKind;
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -101,6 +132,16 @@ mod tests {
         assert_eq!(of(ChecksumKind::Crc32c, b"123456789").unwrap(), Checksum::Crc32c(0xe306_9283));
         let abc = of(ChecksumKind::Sha256, b"abc").unwrap().to_string();
         assert!(abc.starts_with("sha256:ba7816bf8f01cfea"), "{abc}");
+    }
+
+    #[tokio::test]
+    async fn a_long_body_does_not_hold_up_the_runtime() {
+        let body = Bytes::from(vec![7; SLOW_FROM + 1]);
+        for (kind, at_once) in [(ChecksumKind::Crc32c, true), (ChecksumKind::Sha256, false)] {
+            assert_eq!(of_body(kind, &body).now_or_never().is_some(), at_once, "{kind:?}");
+            assert_eq!(of_body(kind, &body).await.unwrap(), of(kind, &body).unwrap());
+            assert!(of_body(kind, &body.slice(1..)).now_or_never().is_some());
+        }
     }
 
     #[tokio::test]

@@ -39,7 +39,7 @@ impl StorageClient {
         if request.attributes.headers.content_type.is_none() && self.can("content-headers") {
             request.attributes.headers.content_type = Some(self.guess(&request.key));
         }
-        let sum = self.checksum_of(request.checksum, &request.body);
+        let sum = self.checksum_of(request.checksum, &request.body).await;
         request.checksum = self.locate(request.operation(), sum)?;
         self.put_call(&CallContext::new(&request.call), &request).await
     }
@@ -150,15 +150,18 @@ impl StorageClient {
 
     /// The checksum to send with `body`: the given one, verified here, since nobody can mend the caller's bytes; else
     /// the one of the settings.
-    fn checksum_of(&self, given: Option<Checksum>, body: &[u8]) -> Result<Option<Checksum>> {
+    async fn checksum_of(&self, given: Option<Checksum>, body: &Bytes) -> Result<Option<Checksum>> {
         if let Some(given) = given {
-            if checksum::of(given.kind(), body)? != given {
+            if checksum::of_body(given.kind(), body).await? != given {
                 return Err(Error::invalid_argument("the checksum does not match the body"));
             }
             return Ok(Some(given));
         }
         let kind = self.inner.settings.checksum.kind().filter(|_| self.can("checksum"));
-        kind.map(|kind| checksum::of(kind, body)).transpose()
+        match kind {
+            Some(kind) => checksum::of_body(kind, body).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     pub(super) async fn put_call(&self, cx: &CallContext, request: &PutRequest) -> Result<PutReceipt> {

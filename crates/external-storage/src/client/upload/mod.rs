@@ -184,7 +184,7 @@ impl StorageClient {
         let first = self.locate(PUT, source.part(size).await)?;
         let mut hasher = kind.map(Hasher::new).transpose()?;
         if let Some(hasher) = &mut hasher {
-            hasher.update(&first);
+            self.locate(PUT, hasher.update_aside(&first).await)?;
         }
         if self.locate(PUT, source.is_empty().await)? {
             let checksum = self.verify_whole(request, hasher)?;

@@ -143,15 +143,16 @@ impl StorageClient {
                 }
                 let size = sizes.next_size()?;
                 let held = self.inner.budget.take(size as u64).await;
-                Ok(Some((source.part(size).await?, held)))
+                let body = source.part(size).await?;
+                if let Some(hasher) = &mut hasher {
+                    hasher.update_aside(&body).await?;
+                }
+                Ok(Some((body, held)))
             };
             let read = poll_beside(reading, &mut sending, &mut receipts).await?;
             let Some((body, held)) = self.locate(PUT, read)? else {
                 break;
             };
-            if let Some(hasher) = &mut hasher {
-                hasher.update(&body);
-            }
             total += body.len() as u64;
             sending.push(self.send_part(cx, request, upload, number, body, held));
         }
@@ -182,7 +183,10 @@ impl StorageClient {
         held: Option<Held>,
     ) -> Result<PartReceipt> {
         let kind = self.upload_checksum(request);
-        let sum = kind.map(|kind| checksum::of(kind, &body)).transpose()?;
+        let sum = match kind {
+            Some(kind) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
+            None => None,
+        };
         let mut part =
             PutPartRequest::new(upload.clone(), number, body).with_call_options(request.call.clone());
         part.checksum = sum;
