@@ -15,7 +15,8 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 
 impl<C> CacheClient<C> {
     /// Everything that anybody changes, without end: when the subscription breaks it is made again, and
-    /// [`Invalidation::All`] says that something may have been missed meanwhile.
+    /// [`Invalidation::All`] says that something may have been missed meanwhile. Before that comes a pause, 50 ms at
+    /// first and up to 5 s until a change is heard again.
     ///
     /// It ends only once the client is closed, or with an error that no repetition can mend.
     ///
@@ -32,6 +33,8 @@ impl<C> CacheClient<C> {
 struct State {
     core: Arc<Core>,
     stream: Option<InvalidationStream>,
+    /// Before the next attempt; it grows until a change is heard, so that a server that takes subscriptions and
+    /// ends them is not asked in a hot loop.
     pause: Duration,
 }
 
@@ -45,6 +48,8 @@ async fn next(state: Option<State>) -> Option<(Result<Invalidation>, Option<Stat
     }
     state.stream = None;
     loop {
+        tokio::time::sleep(state.pause).await;
+        state.pause = (state.pause * 2).min(AGAIN.1);
         match state.core.send(&SubscribeRequest::new()).await {
             Ok(stream) => {
                 state.stream = Some(stream);
@@ -52,11 +57,7 @@ async fn next(state: Option<State>) -> Option<(Result<Invalidation>, Option<Stat
             }
             Err(error) if error.kind() == ErrorKind::Closed => return None,
             Err(error) if error.retry() == Retry::Never => return Some((Err(error), None)),
-            Err(error) => {
-                tracing::debug!(%error, "no subscription yet");
-                tokio::time::sleep(state.pause).await;
-                state.pause = (state.pause * 2).min(AGAIN.1);
-            }
+            Err(error) => tracing::debug!(%error, "no subscription yet"),
         }
     }
 }

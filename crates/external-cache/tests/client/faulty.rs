@@ -1,6 +1,7 @@
 //! A provider that counts its calls and fails on demand.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -30,6 +31,8 @@ pub(crate) struct Faulty {
     calls: Mutex<HashMap<&'static str, usize>>,
     faults: Mutex<HashMap<&'static str, (Fault, usize)>>,
     gates: Mutex<HashMap<&'static str, Arc<Gate>>>,
+    /// Whether subscriptions end as soon as they stand.
+    hangs_up: AtomicBool,
 }
 
 /// Holds back the answer of one call.
@@ -42,7 +45,13 @@ pub(crate) struct Gate {
 
 impl Faulty {
     pub(crate) fn over(inner: Arc<dyn CacheService>) -> Arc<Self> {
-        Arc::new(Self { inner, calls: Mutex::default(), faults: Mutex::default(), gates: Mutex::default() })
+        Arc::new(Self {
+            inner,
+            calls: Mutex::default(),
+            faults: Mutex::default(),
+            gates: Mutex::default(),
+            hangs_up: AtomicBool::new(false),
+        })
     }
 
     /// The next `times` calls of this name fail.
@@ -53,6 +62,11 @@ impl Faulty {
     /// Holds back the answer of the next call of this name.
     pub(crate) fn hold(&self, name: &'static str) -> Arc<Gate> {
         self.gates.lock().unwrap().entry(name).or_default().clone()
+    }
+
+    /// From now on subscriptions end as soon as they stand, or do not.
+    pub(crate) fn hang_up(&self, hangs_up: bool) {
+        self.hangs_up.store(hangs_up, Ordering::SeqCst);
     }
 
     /// How often this was called since the last look.
@@ -139,10 +153,6 @@ impl Faulty {
     fn cache(&self) -> &dyn CacheService {
         &*self.inner
     }
-
-    fn feed(&self) -> &dyn InvalidationCache {
-        self.inner.invalidation().unwrap()
-    }
 }
 
 impl CacheService for Faulty {
@@ -176,8 +186,14 @@ impl LockCache for Faulty {
     }
 }
 
+#[async_trait]
 impl InvalidationCache for Faulty {
-    delegate! { feed:
-        subscribe(SubscribeRequest) -> InvalidationStream;
+    async fn subscribe(&self, cx: &CallContext, request: &SubscribeRequest) -> Result<InvalidationStream> {
+        let feed = self.inner.invalidation().unwrap();
+        let stream = self.call("subscribe", feed.subscribe(cx, request)).await?;
+        match self.hangs_up.load(Ordering::SeqCst) {
+            true => Ok(Box::pin(futures_util::stream::empty())),
+            false => Ok(stream),
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use external_cache::{CacheClient, LoadOptions};
-use external_contract::{Clause, clause, ensure_eq, ensure_error, eventually, within};
+use external_contract::{Clause, clause, ensure, ensure_eq, ensure_error, eventually, within};
 use external_core::ErrorKind;
 use external_core::cache::Invalidation;
 use futures_util::StreamExt;
@@ -189,6 +189,36 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     ensure_eq("the calls that run", &cache.pipeline().running(), &0)
                 })
                 .await?;
+            }
+        )
+        .of_client(),
+        clause!(
+            "cache.invalidations.2",
+            "A server that takes subscriptions and ends them at once is asked less and less often.",
+            |case: S| {
+                let faulty = Faulty::over(case.bare()?);
+                let cache = CacheClient::from(faulty.clone() as Arc<S>);
+                faulty.hang_up(true);
+                let mut changes = Box::pin(cache.invalidations().await?);
+                let began = tokio::time::Instant::now();
+                let mut all = async || {
+                    let heard = within("a new subscription", Duration::from_secs(10), changes.next()).await?;
+                    ensure_eq("what may have been missed", &heard.transpose()?, &Some(Invalidation::All))
+                };
+                for _ in 0..4 {
+                    all().await?;
+                }
+                // 50, 100, 200 and 400 ms.
+                let took = began.elapsed();
+                ensure(took >= Duration::from_millis(750), "growing pauses", format!("{took:?}"))?;
+                ensure_eq("the subscriptions", &faulty.calls("subscribe"), &5)?;
+                faulty.hang_up(false);
+                all().await?;
+                let key = case.name("k");
+                cache.set(&key, &1_u32, MINUTE).await?;
+                let heard = within("a change", Duration::from_secs(5), changes.next()).await?;
+                let keys = vec![external_core::cache::CacheKey::parse(&key)?];
+                ensure_eq("the change", &heard.transpose()?, &Some(Invalidation::Keys(keys)))?;
             }
         )
         .of_client(),
