@@ -16,6 +16,7 @@ mod matrix;
 mod platform;
 mod process;
 mod runs;
+mod scaffold;
 mod servers;
 mod terminal;
 mod tidy;
@@ -43,6 +44,7 @@ enum Command {
     ContractTest(commands::contract_test::ContractTest),
     Servers(commands::servers::Servers),
     SupportMatrix(commands::support_matrix::SupportMatrix),
+    NewProvider(commands::new_provider::NewProvider),
     Tidy(commands::tidy::Tidy),
     Ci(commands::ci::Ci),
 }
@@ -62,6 +64,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::ContractTest(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
         Command::SupportMatrix(command) => command.run(&tool),
+        Command::NewProvider(command) => command.run(tool.workspace()),
         Command::Tidy(command) => command.run(tool.workspace()),
         Command::Ci(command) => command.run(&tool),
     }

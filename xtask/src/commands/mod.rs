@@ -3,6 +3,7 @@
 pub mod ci;
 pub mod contract_test;
 pub mod demo;
+pub mod new_provider;
 pub mod servers;
 pub mod support_matrix;
 pub mod tidy;

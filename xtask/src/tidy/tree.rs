@@ -127,6 +127,16 @@ impl Tree {
             .collect()
     }
 
+    /// Puts a file there, or another one in its place, as if it had been read.
+    #[cfg(test)]
+    pub fn lay(&mut self, path: &str, text: String) {
+        let folders = path.match_indices('/').map(|(at, _)| path[..=at].to_owned());
+        let new: Vec<String> = folders.chain([path.to_owned()]).filter(|path| !self.has(path)).collect();
+        self.paths.extend(new);
+        self.files.retain(|file| file.path != path);
+        self.files.push(Source { path: path.to_owned(), text });
+    }
+
     /// A tree of made-up files, for the checks' own tests.
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {

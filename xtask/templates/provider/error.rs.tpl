@@ -1,0 +1,22 @@
+//! What {{Name}} answers, as our errors: one table from its statuses and codes to kind, effect and retry advice.
+
+use external_core::Error;
+
+/// What a method answers until it is written: the next step, for whoever reads the contract suite's report. It goes
+/// with its last use.
+pub(super) fn not_written(method: &str, next: &str) -> Error {
+    let file = "crates/external-{{domain}}/src/providers/{{id}}/mod.rs";
+    // Of this kind, since no breaker counts it and no retry hides it: the step is read in each failure.
+    Error::configuration(format!("not written yet: write `{method}` in {file}: {next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where_to_go_on() {
+        let error = not_written("probe", "ask something harmless");
+        assert!(error.to_string().contains("providers/{{id}}/mod.rs: ask something harmless"));
+    }
+}
