@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use external_core::build::Instances;
-use external_core::config::Origin;
+use external_core::config::{Node, Origin, Value};
 use external_core::{BuildContext, Error, ProviderKind, Result, Section};
 use external_resilience::CallObserver;
 
@@ -144,7 +144,13 @@ impl Assembly {
                 context: &self.world.clone().with_instances(Arc::new(resolver)),
                 observers: &self.observers,
             })
-            .map_err(|error| located(error, path, &table.origin))?;
+            .map_err(|error| {
+                let settings =
+                    || place_of(&error, &format!("{path}.client"), table.settings.as_ref()?.value());
+                let place = place_of(&error, path, table.rest.value()).or_else(settings);
+                let (key, origin) = place.unwrap_or_else(|| (path.to_owned(), &table.origin));
+                located(error, &key, origin)
+            })?;
         check_requirements(domain.as_ref(), client.as_ref(), provider, table)?;
         Ok(Instance {
             domain: table.domain,
@@ -171,6 +177,23 @@ fn ring(chain: &Chain, domain: &'static str, name: &str) -> Error {
 fn provider_ids(domain: &dyn AnyDomain) -> String {
     let rows = domain.rows();
     rows.iter().map(|row| row.id).collect::<Vec<_>>().join(", ")
+}
+
+/// Where the value stands that a provider found wrong when it was built: the field it names, or the reference to the
+/// variable it names.
+fn place_of<'a>(error: &Error, path: &str, section: &'a Value) -> Option<(String, &'a Origin)> {
+    if let Some(field) = error.context_value("field") {
+        return Some((format!("{path}.{field}"), &section.at(field)?.origin));
+    }
+    let variable = error.context_value("variable")?;
+    let Node::Table(table) = &section.node else { return None };
+    table.entries().iter().find_map(|entry| {
+        let key = format!("{path}.{}", entry.key);
+        match entry.value.at("env").and_then(Value::as_str) {
+            Some(name) if name == variable => Some((key, &entry.value.origin)),
+            _ => place_of(error, &key, &entry.value),
+        }
+    })
 }
 
 /// An error that does not know its place gets one: key and origin.

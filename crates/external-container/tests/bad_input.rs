@@ -191,7 +191,7 @@ fn a_secret_that_is_not_there_or_not_text() {
     };
     same(
         with("{ env = 'ECHO_PASSWORD' }"),
-        "configuration: environment variable of a secret is not set (variable=ECHO_PASSWORD, key=echo.default, at=service.toml:1:1)",
+        "configuration: environment variable of a secret is not set or empty (variable=ECHO_PASSWORD, key=echo.default.password, at=service.toml:4:12)",
     );
     same(
         with("{ vault = 'x' }"),

@@ -67,7 +67,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// `Configuration` if the reference was not bound, or if the file cannot be read or is not UTF-8.
+    /// `Configuration` if the reference was not bound, or if the file cannot be read, is empty or is not UTF-8.
     pub fn expose(&self) -> Result<Zeroizing<String>> {
         match &*self.0 {
             Source::Inline(value) => Ok(value.clone()),
@@ -103,10 +103,12 @@ impl Secret {
     ) -> Result<Self> {
         match &*self.0 {
             Source::Inline(_) | Source::BoundFile { .. } => Ok(self.clone()),
-            Source::Env(name) => env(name).map(Self::new).ok_or_else(|| {
-                Error::configuration("environment variable of a secret is not set")
-                    .with_context("variable", name)
-            }),
+            Source::Env(name) => {
+                env(name).filter(|value| !value.is_empty()).map(Self::new).ok_or_else(|| {
+                    Error::configuration("environment variable of a secret is not set or empty")
+                        .with_context("variable", name)
+                })
+            }
             Source::File(path) => Ok(Self(Arc::new(Source::BoundFile {
                 path: path.clone(),
                 files: files.clone(),
@@ -131,6 +133,10 @@ fn read_again(path: &Path, files: &dyn SecretFiles, last: &Mutex<Option<Read>>) 
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Error::configuration("secret file is not UTF-8").with_context("file", path.display()))?;
     let value = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
+    // Nobody means an empty secret; sent as one, it would look like a wrong one.
+    if value.is_empty() {
+        return Err(Error::configuration("secret file is empty").with_context("file", path.display()));
+    }
     *last = Some(Read { stamp, value: value.clone() });
     Ok(value)
 }

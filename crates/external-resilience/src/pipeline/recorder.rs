@@ -95,7 +95,11 @@ impl Recorder {
             }
             Err(mut error) => {
                 error.locate(self.inner.provider, self.operation);
-                let error = error.with_attempts(self.attempts, self.started.elapsed());
+                let mut error = error.with_attempts(self.attempts, self.started.elapsed());
+                // With several instances of one provider, people have to be told which one failed.
+                if &*self.inner.instance != "default" && error.context_value("instance").is_none() {
+                    error = error.with_context("instance", &self.inner.instance);
+                }
                 self.emit(Outcome::Error, Some(&error));
                 Err(error)
             }

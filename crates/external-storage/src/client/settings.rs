@@ -141,7 +141,7 @@ impl StorageSettings {
 
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |key: &'static str, reason: &'static str| {
-            Err(Error::configuration(reason).with_context("key", key))
+            Err(Error::configuration(reason).with_context("field", key))
         };
         for (key, bytes) in [
             ("part_bytes", self.part_bytes),

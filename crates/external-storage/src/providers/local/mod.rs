@@ -71,7 +71,7 @@ impl LocalConfig {
     /// `Configuration` if the root is empty, or the server's address, key or URL makes no sense.
     pub fn build(self, context: &BuildContext) -> Result<LocalStorage> {
         if self.root.as_os_str().is_empty() {
-            return Err(Error::configuration("the root folder must be named").with_context("key", "root"));
+            return Err(Error::configuration("the root folder must be named").with_context("field", "root"));
         }
         let mut capabilities = Capabilities::new()
             .all_native(&[
@@ -146,7 +146,11 @@ impl LocalStorage {
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        blocking(move || work(&store)).await
+        // What the file system says is about some file below the root: which root, people have to be told.
+        blocking(move || work(&store)).await.map_err(|error| match error.context_value("at") {
+            Some(_) => error.with_context("root", self.store.root.display()),
+            None => error,
+        })
     }
 }
 

@@ -66,7 +66,7 @@ impl MemoryConfig {
             ("delete_batch_max", self.delete_batch_max as u64),
         ] {
             if value == 0 {
-                return Err(Error::configuration("a limit must be at least 1").with_context("key", name));
+                return Err(Error::configuration("a limit must be at least 1").with_context("field", name));
             }
         }
         Ok(MemoryStorage::make(self, context))

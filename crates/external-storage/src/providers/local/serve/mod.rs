@@ -54,8 +54,9 @@ enum State {
 
 impl Links {
     pub(super) fn new(config: ServeConfig, store: Arc<Store>) -> Result<Self> {
-        let wrong =
-            |key: &'static str, reason: &'static str| Error::configuration(reason).with_context("key", key);
+        let wrong = |field: &'static str, reason: &'static str| {
+            Error::configuration(reason).with_context("field", field)
+        };
         config
             .bind
             .parse::<SocketAddr>()
