@@ -69,8 +69,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream> {
     let unavailable = |message: &'static str, error: io::Error| {
         Error::unavailable(message).with_effect(Effect::NotSent).with_source(error)
     };
-    // An address in brackets is how URLs write IPv6.
-    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = without_brackets(host);
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, port))
         .await
         .map_err(|error| unavailable("host name does not resolve", error))?
@@ -79,6 +78,11 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream> {
     // Without it small writes wait for the peer's delayed acknowledgement.
     tcp.set_nodelay(true).map_err(|error| unavailable("cannot connect", error))?;
     Ok(tcp)
+}
+
+/// URLs write IPv6 addresses in brackets; resolvers and certificates do not.
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 async fn first_to_answer(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
@@ -178,7 +182,7 @@ impl AsyncWrite for Connection {
 
 impl Tls {
     pub(crate) async fn handshake(&self, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>> {
-        let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
+        let name = without_brackets(host).to_owned();
         let name = rustls_pki_types::ServerName::try_from(name).map_err(|error| {
             Error::configuration("not a host name that a certificate can bear").with_source(error)
         })?;
