@@ -36,11 +36,15 @@ pub use client::{
     LoadOptions, LockGuard, LockOptions, Raw,
 };
 pub use external_core::cache::*;
-pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
-pub use external_resilience::{Domain, Policy};
+pub use external_core::{
+    BuildContext, CallOptions, Capability, Effect, Error, ErrorKind, Provider, Result, Retry, Secret,
+};
+pub use external_resilience::{CallObserver, Domain, Policy};
+// Whatever else stands in the signatures here, so that a service needs this crate alone.
 pub use providers::memory::{MemoryCache, MemoryConfig};
 #[cfg(feature = "redis")]
 pub use providers::redis::{RedisCache, RedisConfig};
+pub use {external_core, external_resilience};
 
 use external_resilience::Registry;
 

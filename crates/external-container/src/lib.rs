@@ -72,8 +72,11 @@ mod yaml;
 pub use builder::ContainerBuilder;
 pub use container::Container;
 pub use document::Mode;
+pub use external_core::{BuildContext, Error, ErrorKind, Result, Section};
+// Whatever else stands in the signatures here, so that a service needs this crate and its domains alone.
 pub use health::{Health, HealthStatus, InstanceHealth};
 pub use shutdown::{InstanceShutdown, ShutdownReport};
+pub use {external_core, external_resilience};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -151,6 +151,8 @@ pub use case::{Case, Proxied};
 pub use clause::{Check, Clause, Level, Subject};
 pub use common_block::{Attempt, refuses};
 pub use control::Control;
+// What a provider is made of, in the version that the suites judge.
+pub use external_core;
 pub use harness::{Behind, Harness, Lane, Resilience, harnesses};
 pub use proxy::{Cut, Proxy};
 pub use runner::{Status, Tally, run, verify};

@@ -21,8 +21,11 @@ mod templates;
 
 pub use client::{EmailClient, EmailSettings, MemorySuppressionList, SuppressionList};
 pub use external_core::email::*;
-pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
-pub use external_resilience::{Domain, Policy};
+pub use external_core::{
+    BuildContext, CallOptions, Capability, Effect, Error, ErrorKind, Provider, Result, Retry, Secret,
+};
+pub use external_resilience::{CallObserver, Domain, Policy};
+// Whatever else stands in the signatures here, so that a service needs this crate alone.
 #[cfg(feature = "file")]
 pub use providers::file::{FileConfig, FileEmail};
 pub use providers::memory::{MemoryConfig, MemoryEmail};
@@ -30,6 +33,7 @@ pub use providers::memory::{MemoryConfig, MemoryEmail};
 pub use providers::smtp::{SmtpConfig, SmtpEmail};
 pub use rehearsal::Rehearsal;
 pub use templates::{RenderedTemplate, Templates, text_of_html};
+pub use {external_core, external_resilience};
 
 use external_resilience::Registry;
 

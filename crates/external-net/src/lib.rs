@@ -9,6 +9,8 @@ mod dial;
 mod tls;
 
 pub use dial::{Connection, dial, dial_tls};
+// Its settings and errors stand in every signature here: one dependency is enough.
+pub use external_core;
 pub use tls::{Tls, ensure_provider};
 
 /// The examples of the README, compiled.

@@ -30,6 +30,8 @@ mod registry;
 pub use breaker::BreakerState;
 pub use cleanup::Cleanup;
 pub use domain::Domain;
+// Its types stand in every signature here: one dependency is enough.
+pub use external_core;
 pub use pipeline::{BoxFuture, Call, CallGuard, CloseReport, In, Pipeline};
 pub use policy::{BreakerPolicy, OperationPolicy, Policy, PolicySettings, RetryPolicy};
 pub use record::{AttemptRecord, CallObserver, CallRecord, Outcome};

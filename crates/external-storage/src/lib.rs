@@ -32,11 +32,15 @@ pub use client::{
 };
 pub use content_type::guess as guess_content_type;
 pub use external_core::storage::*;
-pub use external_core::{BuildContext, CallOptions, Capability, Error, ErrorKind, Result};
-pub use external_resilience::{Domain, Policy};
+pub use external_core::{
+    BuildContext, CallOptions, Capability, Effect, Error, ErrorKind, Provider, Result, Retry, Secret,
+};
+pub use external_resilience::{CallObserver, Domain, Policy};
+// Whatever else stands in the signatures here, so that a service needs this crate alone.
 #[cfg(feature = "local")]
 pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
+pub use {external_core, external_resilience};
 
 use external_resilience::Registry;
 
