@@ -7,6 +7,7 @@
 )]
 #![allow(unreachable_pub, reason = "a program has no callers: `pub` says what a file offers to the others")]
 
+mod bench;
 mod ci;
 mod commands;
 mod contract;
@@ -43,6 +44,7 @@ enum Command {
     Demo(commands::demo::Demo),
     ContractTest(commands::contract_test::ContractTest),
     Servers(commands::servers::Servers),
+    Bench(commands::bench::Bench),
     SupportMatrix(commands::support_matrix::SupportMatrix),
     NewProvider(commands::new_provider::NewProvider),
     Tidy(commands::tidy::Tidy),
@@ -63,6 +65,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Demo(command) => command.run(&tool),
         Command::ContractTest(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
+        Command::Bench(command) => command.run(&tool),
         Command::SupportMatrix(command) => command.run(&tool),
         Command::NewProvider(command) => command.run(tool.workspace()),
         Command::Tidy(command) => command.run(tool.workspace()),

@@ -1,0 +1,76 @@
+//! What `bench` measures: one program a domain, the servers it needs, and the report that they add up to.
+
+mod outcome;
+mod report;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+pub use outcome::{notes, table};
+pub use report::Report;
+
+use crate::failure::{Context, Failure, Result};
+use crate::servers::{self, Server};
+use crate::tool::Tool;
+
+/// The benchmark of one domain.
+pub struct Suite {
+    /// As `--domain` names it; the feature of the program.
+    pub domain: &'static str,
+    /// Without these nothing is measured.
+    pub servers: &'static [&'static Server],
+}
+
+/// Every benchmark. A new one is a line here, and a program `bench-<domain>` behind the feature `<domain>`.
+pub const SUITES: &[Suite] =
+    &[Suite { domain: "cache", servers: &[&servers::REDIS] }, Suite { domain: "email", servers: &[] }];
+
+/// The suites that were asked for.
+pub fn select(domain: Option<&str>) -> Result<Vec<&'static Suite>> {
+    let chosen: Vec<_> = SUITES.iter().filter(|suite| domain.is_none_or(|d| d == suite.domain)).collect();
+    if chosen.is_empty() {
+        let known: Vec<_> = SUITES.iter().map(|suite| suite.domain).collect();
+        return Err(Failure::new(format!("no benchmark of that domain; there are: {}", known.join(", "))));
+    }
+    Ok(chosen)
+}
+
+impl Suite {
+    /// Builds the program, with its dependencies in a folder of their own: the graph is not that of the workspace.
+    pub fn build(&self, tool: &Tool) -> Result<PathBuf> {
+        let workspace = tool.workspace();
+        let (target, program) = (workspace.target.join("bench"), format!("bench-{}", self.domain));
+        let mut command = workspace.cargo();
+        command.args(["build", "--release", "--locked", "--features", self.domain, "--bin", &program]);
+        command.arg("--manifest-path").arg(workspace.root.join("crates/external-bench/Cargo.toml"));
+        command.arg("--target-dir").arg(&target);
+        let status = tool.groups().status("cargo", &mut command)?;
+        if !status.success() {
+            return Err(Failure::new(format!("the build of {program} failed ({status})")));
+        }
+        Ok(target.join("release").join(program))
+    }
+
+    /// Runs the program and returns what it measured.
+    pub fn run(&self, tool: &Tool, command: &mut Command) -> Result<Report> {
+        let file = tool.folder().join(format!("bench-{}.json", self.domain));
+        let name = format!("bench-{}", self.domain);
+        let status = tool.groups().status(&name, command.arg("--report").arg(&file))?;
+        if !status.success() {
+            return Err(Failure::new(format!("{name} ended with {status}")));
+        }
+        Report::read(&file).context(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SUITES, select};
+
+    #[test]
+    fn a_domain_is_chosen_by_its_name() {
+        assert_eq!(select(Some("email")).unwrap().len(), 1);
+        assert_eq!(select(None).unwrap().len(), SUITES.len());
+        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email"));
+    }
+}

@@ -1,0 +1,90 @@
+//! `bench`: side by side with the libraries that people would use instead.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use clap::Args;
+
+use crate::bench::{self, Report, Suite};
+use crate::failure::{Failure, Result};
+use crate::runs::write_whole;
+use crate::servers::{Fleet, Host};
+use crate::tool::Tool;
+
+/// Measures our clients beside other libraries, against the same servers with the same data, and prints the ratios.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The programs are crates/external-bench, a workspace of its own; a program a domain is built for \
+    release under\nbench/ in the target directory. The servers are started here, as for contract-test.\n\nRatio: \
+    above 1 ours is better. Of units that end in /s it is ours divided by the peer's, of all others the\npeer's \
+    divided by ours. The report is {\"benches\": [{\"domain\", \"name\", \"ours\", \"unit\", \"peers\": [{\"name\", \
+    \"value\",\n\"ratio\"}]}]}."
+)]
+pub struct Bench {
+    /// Only this domain: cache, email or storage
+    #[arg(long)]
+    domain: Option<String>,
+    /// Only cases whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// A fraction of the time: to see that everything runs, not to compare
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl Bench {
+    /// Runs the command.
+    pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        let suites = bench::select(self.domain.as_deref())?;
+        let report = self.report.as_deref().map(std::path::absolute).transpose()?;
+        let mut all = Report::default();
+        // A figure that is missing is told at the end, where it is seen; it does not cost the other figures.
+        let mut failures = Vec::new();
+        for suite in suites {
+            match self.measure(tool, suite) {
+                Ok(measured) => all.benches.extend(measured.benches),
+                Err(failure) => failures.push(format!("{}: {failure}", suite.domain)),
+            }
+        }
+        if let Some(file) = report {
+            write(&file, &all)?;
+        }
+        if !all.benches.is_empty() {
+            println!("{}\n{}", bench::table(&all.benches), bench::notes());
+        }
+        if failures.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(Failure::new(failures.join("\n"))) }
+    }
+
+    fn measure(&self, tool: &Tool, suite: &Suite) -> Result<Report> {
+        eprintln!("building bench-{} for release …", suite.domain);
+        let program = suite.build(tool)?;
+        let host = Host { workspace: tool.workspace(), groups: tool.groups() };
+        let mut fleet = Fleet::new(tool.groups().clone());
+        for server in suite.servers {
+            eprintln!("starting {} …", server.what);
+            fleet.add(server, &host, &tool.folder(), None);
+        }
+        let absent: Vec<_> = fleet.absent().map(|(server, why)| format!("{}: {why}", server.name)).collect();
+        if !absent.is_empty() {
+            return Err(Failure::new(format!("servers that cannot be had: {}", absent.join("; "))));
+        }
+        let mut command = Command::new(program);
+        command.current_dir(tool.folder()).envs(fleet.variables());
+        if self.quick {
+            command.arg("--quick");
+        }
+        if let Some(only) = &self.only {
+            command.args(["--only", only]);
+        }
+        suite.run(tool, &mut command)
+    }
+}
+
+fn write(file: &Path, report: &Report) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(report)?;
+    text.push(b'\n');
+    write_whole(file, &text)
+}
