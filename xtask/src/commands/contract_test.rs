@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::contract::needs;
 use crate::contract::outcome;
 use crate::contract::report::{Count, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
@@ -26,7 +27,7 @@ use crate::tool::Tool;
 #[command(
     after_help = "Servers come from the first of: an address in the environment (EXTERNAL_TEST_REDIS_URL, …), \
     a program on PATH,\nthe Debian package unpacked without root under the target directory, the language's package \
-    there, a container\nengine. What cannot be had is \"not run\", with the reason; --require-servers makes that a \
+    or a build from its\nregistry there (minutes, the first time only), a container engine. What cannot be had is \"not run\", with the reason; --require-servers makes that a \
     failure.\n\nExit code 0: nothing failed and, with --require-servers, nothing was left out.\n\nExamples:\n  \
     cargo xtask contract-test --lane embedded            needs no server\n  \
     cargo xtask contract-test --domain cache --provider redis --clause cache.set\n  \
@@ -51,6 +52,9 @@ pub struct ContractTest {
     /// A clause that could not be run is a failure
     #[arg(long)]
     require_servers: bool,
+    /// Do not start this server: what needs it is "not run"; may be given several times
+    #[arg(long, value_name = "SERVER")]
+    without: Vec<String>,
     /// List what would be run, and run nothing
     #[arg(long)]
     list: bool,
@@ -79,11 +83,16 @@ impl ContractTest {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
-        let servers = if self.list { Vec::new() } else { self.servers() };
+        let servers = if self.list { Vec::new() } else { self.servers(tool)? };
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         self.announce(&servers, &host, tool);
 
         let mut fleet = Fleet::new(tool.groups().clone());
+        // Programs that take minutes are made while the suites are built.
+        let built = std::thread::scope(|scope| {
+            scope.spawn(|| fleet.fetch(&servers, &host));
+            self.selected(tool)
+        })?;
         for server in &servers {
             fleet.add(server, &host, &tool.folder(), None);
         }
@@ -94,7 +103,6 @@ impl ContractTest {
             .collect();
         absent.iter().for_each(|line| eprintln!("  {line}"));
 
-        let built = self.selected(tool)?;
         let mut steering = self.steering();
         if self.list {
             return list(tool, &built, &steering);
@@ -110,15 +118,16 @@ impl ContractTest {
     }
 
     /// The servers that the filters leave a use for.
-    fn servers(&self) -> Vec<&'static Server> {
-        if !self.lane.is_empty() && !self.lane.contains(&Lane::Server) {
-            return Vec::new();
+    fn servers(&self, tool: &Tool) -> Result<Vec<&'static Server>> {
+        for name in &self.without {
+            servers::named(name)?;
         }
-        let wanted = |server: &&Server| {
-            self.domain.as_deref().is_none_or(|domain| server.domain == domain)
-                && self.provider.as_deref().is_none_or(|provider| server.provider == provider)
-        };
-        servers::ALL.iter().filter(wanted).collect()
+        if !self.lane.is_empty() && !self.lane.contains(&Lane::Server) {
+            return Ok(Vec::new());
+        }
+        let mut all = needs::servers(tool.workspace(), self.domain.as_deref(), self.provider.as_deref())?;
+        all.retain(|server| !self.without.iter().any(|name| name == server.name));
+        Ok(all)
     }
 
     fn announce(&self, servers: &[&'static Server], host: &Host<'_>, tool: &Tool) {
@@ -137,7 +146,12 @@ impl ContractTest {
         );
         eprintln!("  run      the suites (about 2 minutes when all lanes run)");
         if !servers.is_empty() {
-            eprintln!("Without servers: --lane embedded. With your own: set {}.", servers[0].variables[0]);
+            let variables: Vec<&str> = servers.iter().map(|server| server.variables[0]).collect();
+            eprintln!("Without servers: --lane embedded. Without one of them: --without NAME.");
+            eprintln!(
+                "With one of your own: its program on PATH, or its address in {}.",
+                variables.join(", ")
+            );
         }
     }
 

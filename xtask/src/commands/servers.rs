@@ -8,15 +8,16 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Result;
 use crate::runs::{Record, records, write_whole};
-use crate::servers::{ALL, Fleet, Host};
+use crate::servers::{ALL, Fleet, Host, Server, named, obtain};
 use crate::tool::Tool;
 
 /// Starts the test servers in the background, stops them, lists them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "By hand:\n  eval \"$(cargo xtask servers up)\"\n  cargo test -p external-cache --features \
-    all-providers --test contract\n  cargo xtask servers down\n\nPrograms are had as for contract-test, and lie under \
-    the target directory. `contract-test` and `demo --servers`\nstart servers of their own and need none of this."
+    after_help = "By hand:\n  eval \"$(cargo xtask servers up redis redis-tls)\"\n  cargo test -p external-cache \
+    --features all-providers --test contract\n  eval \"$(cargo xtask servers down)\"\n\nPrograms are had as for \
+    contract-test, and lie under the target directory; some take minutes, the first time.\n`contract-test` and `demo \
+    --servers` start servers of their own and need none of this."
 )]
 pub struct Servers {
     #[command(subcommand)]
@@ -26,9 +27,17 @@ pub struct Servers {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Start those that do not run yet; prints `export EXTERNAL_TEST_…` lines for a shell to evaluate
-    Up,
-    /// Stop those that `up` started
+    Up {
+        /// Only these [default: all]
+        names: Vec<String>,
+    },
+    /// Stop those that `up` started; prints `unset` lines
     Down,
+    /// Get the programs, so that nothing needs to be fetched later; start nothing
+    Fetch {
+        /// Only these [default: all]
+        names: Vec<String>,
+    },
     /// Show each server: running or not, where from, and its variables
     List,
 }
@@ -36,20 +45,40 @@ enum Action {
 impl Servers {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
-        match self.action {
-            Action::Up => up(tool),
+        match &self.action {
+            Action::Up { names } => up(tool, &chosen(names)?),
             Action::Down => down(tool),
+            Action::Fetch { names } => fetch(tool, &chosen(names)?),
             Action::List => list(tool),
         }
     }
 }
 
-fn up(tool: &Tool) -> Result<ExitCode> {
+fn chosen(names: &[String]) -> Result<Vec<&'static Server>> {
+    if names.is_empty() { Ok(ALL.iter().collect()) } else { names.iter().map(|name| named(name)).collect() }
+}
+
+fn fetch(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
+    let mut code = ExitCode::SUCCESS;
+    for server in servers {
+        match obtain(server, &host) {
+            Ok(program) => eprintln!("{:<10} {}", server.name, program.origin),
+            Err(failure) => {
+                eprintln!("{:<10} cannot be had: {failure}", server.name);
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn up(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
     let kept = tool.kept();
     fs::create_dir_all(&kept)?;
     let host = Host { workspace: tool.workspace(), groups: tool.groups() };
     let mut fleet = Fleet::new(tool.groups().with_folder(&kept));
-    for server in ALL {
+    for server in servers {
         if alive(&kept, server.name).is_none() {
             eprintln!("starting {} …", server.name);
             fleet.add(server, &host, &kept, None);
@@ -65,7 +94,8 @@ fn up(tool: &Tool) -> Result<ExitCode> {
     let absent: Vec<String> =
         fleet.absent().map(|(server, why)| format!("{} cannot be had: {why}", server.name)).collect();
     fleet.keep();
-    for server in ALL.iter().filter(|server| alive(&kept, server.name).is_some()) {
+    for server in servers.iter().filter(|server| alive(&kept, server.name).is_some()) {
+        eprintln!("{:<10} {}; {}", server.name, server.what, server.note);
         for (name, value) in variables(&kept, server.name) {
             println!("export {name}='{value}'");
         }
@@ -103,6 +133,7 @@ fn list(tool: &Tool) -> Result<ExitCode> {
         for (name, value) in variables(&kept, server.name) {
             println!("{:<10}   {name}={value}", "");
         }
+        println!("{:<10}   {}", "", server.note);
         println!("{:<10}   from {}", "", Fleet::plan(server, &host));
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! Contract tests: rows of the report, the run of one suite binary, what is printed.
 
+pub mod needs;
 pub mod outcome;
 pub mod report;
 pub mod suite;

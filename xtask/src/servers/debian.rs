@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Host, on_path};
+use super::{Host, kept, on_path};
 use crate::failure::{Context, Failure, Result};
 
 /// Where the tree of `package` is or would be.
@@ -16,7 +16,6 @@ pub fn tree(host: &Host<'_>, package: &str) -> PathBuf {
 
 /// Whether the tree is there and whole.
 pub fn is_here(host: &Host<'_>, package: &str) -> bool {
-    // The folder gets its name only when everything is unpacked.
     tree(host, package).is_dir()
 }
 
@@ -29,27 +28,19 @@ pub fn unpack(host: &Host<'_>, package: &str) -> Result<PathBuf> {
     for program in ["apt-get", "dpkg"] {
         on_path(program).ok_or_else(|| Failure::new(format!("no {program} here")))?;
     }
-    let work = host.workspace.own().join("debian").join(format!(".{package}.{}", std::process::id()));
-    let _ = fs::remove_dir_all(&work);
-    let outcome = fetch(host, package, &work, &[]).or_else(|first| {
-        // Root's package lists are absent, or so old that they name files that are gone: our own, then.
-        let lists = private_lists(host)?;
-        fetch(host, package, &work, &lists).context(format!("{first}; with fresh package lists"))
-    });
-    let outcome = outcome.and_then(|()| {
-        if !tree.is_dir() {
-            fs::rename(work.join("tree"), &tree).context("cannot put the tree in place")?;
-        }
-        Ok(tree)
-    });
-    let _ = fs::remove_dir_all(&work);
-    outcome
+    kept::make(&tree, |work| {
+        fetch(host, package, work, &[]).or_else(|first| {
+            // Root's package lists are absent, or so old that they name files that are gone: our own, then.
+            let lists = private_lists(host)?;
+            fetch(host, package, work, &lists).context(format!("{first}; with fresh package lists"))
+        })
+    })
 }
 
-fn fetch(host: &Host<'_>, package: &str, work: &Path, options: &[OsString]) -> Result<()> {
-    let (debs, tree) = (work.join("deb"), work.join("tree"));
+fn fetch(host: &Host<'_>, package: &str, tree: &Path, options: &[OsString]) -> Result<()> {
+    let debs = tree.join(".deb");
+    let _ = fs::remove_dir_all(&debs);
     fs::create_dir_all(&debs)?;
-    fs::create_dir_all(&tree)?;
     let mut simulate = Command::new("apt-get");
     simulate.args(options).args(["-s", "-o", "Debug::NoLocking=1"]);
     simulate.args(["install", "--no-install-recommends", "-y", package]);
@@ -63,9 +54,9 @@ fn fetch(host: &Host<'_>, package: &str, work: &Path, options: &[OsString]) -> R
     download.args(options).args(["-q", "-o", "APT::Sandbox::User=root", "download"]);
     host.groups.check("apt-get", download.args(&packages).current_dir(&debs))?;
     for entry in fs::read_dir(&debs)? {
-        host.groups.check("dpkg", Command::new("dpkg").arg("-x").arg(entry?.path()).arg(&tree))?;
+        host.groups.check("dpkg", Command::new("dpkg").arg("-x").arg(entry?.path()).arg(tree))?;
     }
-    Ok(())
+    Ok(fs::remove_dir_all(&debs)?)
 }
 
 /// Package lists of our own, fresh; returns the options that make apt-get use them.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Host, Place, Program, Server, Source, ports};
+use super::{Host, Place, Program, Server, ports};
 use crate::failure::{Context, Failure, Result};
 use crate::process::{Group, Groups};
 
@@ -19,6 +19,8 @@ const READY: Duration = Duration::from_secs(20);
 /// The servers that run, that others run, and that could not be had.
 pub struct Fleet {
     groups: Groups,
+    /// What [`fetch`](Self::fetch) got, by the server's name.
+    programs: BTreeMap<&'static str, Result<Program>>,
     running: Vec<Running>,
     /// Servers whose address the environment gives.
     given: Vec<&'static str>,
@@ -55,7 +57,7 @@ impl std::fmt::Display for Plan {
 impl Fleet {
     /// No servers yet; their processes go to `groups`.
     pub fn new(groups: Groups) -> Self {
-        Self { groups, running: Vec::new(), given: Vec::new(), absent: Vec::new() }
+        Self { groups, programs: BTreeMap::new(), running: Vec::new(), given: Vec::new(), absent: Vec::new() }
     }
 
     /// How `server` would be had; nothing is fetched or started.
@@ -66,7 +68,16 @@ impl Fleet {
         let sources = (server.sources)(host);
         match sources.iter().find(|source| source.here && (source.obtain)(host).is_ok()) {
             Some(source) => Plan::Here(source.what.clone()),
-            None => Plan::Fetch(sources.into_iter().map(|source| source.what).collect()),
+            None => Plan::Fetch(
+                sources.into_iter().filter(|source| !source.here).map(|source| source.what).collect(),
+            ),
+        }
+    }
+
+    /// Gets the programs of `servers`, which may take minutes, for [`add`](Self::add) to start.
+    pub fn fetch(&mut self, servers: &[&'static Server], host: &Host<'_>) {
+        for server in servers.iter().filter(|server| !is_given(server)) {
+            self.programs.insert(server.name, obtain(server, host));
         }
     }
 
@@ -84,13 +95,13 @@ impl Fleet {
     }
 
     fn begin(
-        &self,
+        &mut self,
         server: &'static Server,
         host: &Host<'_>,
         folder: &Path,
         keep: Option<&Path>,
     ) -> Result<Running> {
-        let program = obtain((server.sources)(host), host)?;
+        let program = self.programs.remove(server.name).unwrap_or_else(|| obtain(server, host))?;
         let data = folder.join(server.name);
         let mut failure = Failure::new("not started");
         // A port may be taken between the look and the start: other ports, then.
@@ -103,7 +114,9 @@ impl Fleet {
                 data: data.clone(),
                 tool: host.workspace.root.join("xtask"),
             };
-            match start(&self.groups, server, &program, &place) {
+            let started = (server.prepare)(&self.groups, &program, &place)
+                .and_then(|()| start(&self.groups, server, &program, &place));
+            match started {
                 Ok(group) => {
                     return Ok(Running { server, program, place, group: Some(group) });
                 }
@@ -214,11 +227,21 @@ fn is_given(server: &Server) -> bool {
     std::env::var_os(server.variables[0]).is_some_and(|value| !value.is_empty())
 }
 
-fn obtain(sources: Vec<Source>, host: &Host<'_>) -> Result<Program> {
+/// Gets a server's program from the first source that has it, and says so on standard error where that takes time.
+pub fn obtain(server: &Server, host: &Host<'_>) -> Result<Program> {
     let mut reasons = Vec::new();
-    for source in sources {
+    for source in (server.sources)(host) {
+        if !source.here {
+            eprintln!("  getting  {:<10} {} …", server.name, source.what);
+        }
+        let begun = Instant::now();
         match (source.obtain)(host) {
-            Ok(program) => return Ok(program),
+            Ok(program) => {
+                if !source.here {
+                    eprintln!("  got      {:<10} in {:.0} s", server.name, begun.elapsed().as_secs_f64());
+                }
+                return Ok(program);
+            }
             Err(failure) => reasons.push(format!("{}: {failure}", source.what)),
         }
     }

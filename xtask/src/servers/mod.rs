@@ -2,24 +2,30 @@
 
 mod container;
 pub mod control;
+mod crates_io;
 mod debian;
 mod fleet;
+mod kept;
 mod ports;
 mod program;
 mod python;
 mod redis;
+mod s3;
+mod s3s;
 mod smtp;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::process::Groups;
 use crate::workspace::Workspace;
 
-pub use fleet::{Ended, Fleet};
+pub use fleet::{Ended, Fleet, obtain};
 pub use program::Program;
 pub use redis::PLAIN as REDIS;
+pub use s3s::S3;
 pub use smtp::SMTP;
 
 /// One kind of server. A new one is a file with such a value and a line in [`ALL`].
@@ -28,16 +34,17 @@ pub struct Server {
     pub name: &'static str,
     /// For people.
     pub what: &'static str,
-    /// The domain whose suites use it.
-    pub domain: &'static str,
-    /// The provider that talks to it.
-    pub provider: &'static str,
-    /// The variables that tell tests where it is. Where the first is set already, no server is started.
+    /// How to talk to it, for people who do so by hand.
+    pub note: &'static str,
+    /// The variables that tell tests where it is. Where the first is set already, no server is started. Those that no
+    /// other server has are how tests say that they need it.
     pub variables: &'static [&'static str],
     /// How many ports it needs.
     pub ports: usize,
     /// The ways to get its program, in the order in which they are tried.
     pub sources: fn(&Host<'_>) -> Vec<Source>,
+    /// What its folder needs before it is started for the first time.
+    pub prepare: fn(&Groups, &Program, &Place) -> Result<()>,
     /// The command that runs it.
     pub command: fn(&Program, &Place) -> Result<Command>,
     /// One exchange in its protocol: `Err` while it is not ready.
@@ -47,7 +54,15 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3];
+
+/// The server of that name.
+pub fn named(name: &str) -> Result<&'static Server> {
+    ALL.iter().find(|server| server.name == name).ok_or_else(|| {
+        let known: Vec<&str> = ALL.iter().map(|server| server.name).collect();
+        Failure::new(format!("no server {name}; there are: {}", known.join(", ")))
+    })
+}
 
 /// What finding a program needs to know of this machine.
 pub struct Host<'a> {
@@ -57,6 +72,18 @@ pub struct Host<'a> {
     pub groups: &'a Groups,
 }
 
+impl Host<'_> {
+    /// A command for work that takes minutes beside a build that somebody waits for.
+    fn in_background(&self, program: impl AsRef<OsStr>) -> Command {
+        let Some(nice) = on_path("nice") else {
+            return Command::new(program);
+        };
+        let mut command = Command::new(nice);
+        command.args(["-n", "10"]).arg(program.as_ref());
+        command
+    }
+}
+
 /// Gets a program.
 pub type Obtain = Box<dyn Fn(&Host<'_>) -> Result<Program>>;
 
@@ -64,10 +91,24 @@ pub type Obtain = Box<dyn Fn(&Host<'_>) -> Result<Program>>;
 pub struct Source {
     /// For people, with what it costs: `Debian package redis-server (3 MB, about 5 s)`.
     pub what: String,
-    /// Whether it is here already, so that nothing is fetched.
+    /// Whether nothing is fetched: it is here already, or nowhere.
     pub here: bool,
     /// Gets it.
     pub obtain: Obtain,
+}
+
+impl Source {
+    /// A program that is installed.
+    fn on_path(program: &'static str) -> Self {
+        Self {
+            what: format!("{program} on PATH"),
+            here: true,
+            obtain: Box::new(move |_| {
+                let file = on_path(program).ok_or_else(|| Failure::new(format!("no {program} on PATH")))?;
+                Ok(Program::of(file, format!("{program} on PATH")))
+            }),
+        }
+    }
 }
 
 /// Where one server runs.

@@ -1,10 +1,9 @@
 //! Python and packages for it, from wherever they can be had.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Host, Program, Source, debian, on_path};
+use super::{Host, Program, Source, debian, kept, on_path};
 use crate::failure::{Context, Failure, Result};
 
 /// A Python package that a script of ours needs.
@@ -56,20 +55,15 @@ fn pip_folder(host: &Host<'_>, module: Module) -> PathBuf {
 }
 
 fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {
-    let folder = pip_folder(host, module);
-    if folder.is_dir() {
-        return Ok(folder);
-    }
+    kept::make(&pip_folder(host, module), |work| install(host, module.pip, work))
+}
+
+/// Installs a requirement into a folder, with an interpreter of this machine.
+pub fn install(host: &Host<'_>, requirement: &str, folder: &Path) -> Result<()> {
     let python = on_path("python3").ok_or_else(|| Failure::new("no python3 on PATH"))?;
-    let work = folder.with_extension(format!("part{}", std::process::id()));
     let mut install = Command::new(python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
-    let outcome =
-        host.groups.check("pip", install.arg(&work).arg(module.pip)).context("cannot install by pip");
-    let outcome =
-        outcome.and_then(|_| fs::rename(&work, &folder).context("cannot put the packages in place"));
-    let _ = fs::remove_dir_all(&work);
-    outcome.map(|()| folder)
+    host.groups.check("pip", install.arg(folder).arg(requirement)).context("cannot install by pip").map(drop)
 }
 
 /// The first interpreter that can import the module, with `packages` on its path if given.

@@ -5,18 +5,18 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Host, Place, Program, Server, Source, container, debian, on_path};
+use super::{Host, Place, Program, Server, Source, container, debian};
 use crate::failure::{Failure, Result};
 
 /// Without TLS and without a password.
 pub const PLAIN: Server = Server {
     name: "redis",
     what: "Redis, plain",
-    domain: "cache",
-    provider: "redis",
+    note: "no password; databases 0 to 15",
     variables: &["EXTERNAL_TEST_REDIS_URL"],
     ports: 1,
     sources,
+    prepare: |_, _, _| Ok(()),
     command: plain_command,
     ready: |place| ping(place.ports[0], ""),
     addresses: |place| vec![format!("redis://127.0.0.1:{}", place.ports[0])],
@@ -26,12 +26,12 @@ pub const PLAIN: Server = Server {
 pub const TLS: Server = Server {
     name: "redis-tls",
     what: "Redis, TLS and an ACL user",
-    domain: "cache",
-    provider: "redis",
+    note: "user app with password s3cret, the default user is off; its certificate is of the CA in EXTERNAL_TEST_CA",
     variables: &["EXTERNAL_TEST_REDIS_TLS_URL", "EXTERNAL_TEST_CA"],
     // The second port is plain, for the readiness check alone: the same process behind the same ACL.
     ports: 2,
     sources,
+    prepare: |_, _, _| Ok(()),
     command: tls_command,
     ready: |place| ping(place.ports[1], "AUTH app s3cret\r\n"),
     addresses: |place| {
@@ -44,14 +44,7 @@ const PACKAGE: &str = "redis-server";
 
 fn sources(host: &Host<'_>) -> Vec<Source> {
     vec![
-        Source {
-            what: "redis-server on PATH".into(),
-            here: on_path("redis-server").is_some(),
-            obtain: Box::new(|_| {
-                let file = on_path("redis-server").ok_or_else(|| Failure::new("no redis-server on PATH"))?;
-                Ok(Program::of(file, "redis-server on PATH"))
-            }),
-        },
+        Source::on_path("redis-server"),
         Source {
             what: format!("Debian package {PACKAGE} (3 MB, about 5 s)"),
             here: debian::is_here(host, PACKAGE),

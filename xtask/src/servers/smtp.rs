@@ -13,8 +13,7 @@ use crate::failure::{Failure, Result};
 pub const SMTP: Server = Server {
     name: "smtp",
     what: "SMTP: plain, STARTTLS + AUTH, TLS + AUTH",
-    domain: "email",
-    provider: "smtp",
+    note: "user app with password s3cret where one must log in; mails are files in the mailbox",
     variables: &[
         "EXTERNAL_TEST_SMTP_URL",
         "EXTERNAL_TEST_SMTP_AUTH_URL",
@@ -24,6 +23,7 @@ pub const SMTP: Server = Server {
     ],
     ports: 3,
     sources: |host| python::sources(host, AIOSMTPD),
+    prepare: |_, _, _| Ok(()),
     command,
     ready: |place| {
         greet(place.ports[0])?;
