@@ -5,16 +5,17 @@ use std::process::Command;
 use super::{Host, Program, Source, on_path};
 use crate::failure::{Failure, Result};
 
-/// `program` of `image`, on the host's network and with the same paths inside as outside.
-pub fn source(image: &'static str, program: &'static str) -> Source {
+/// `program` of `image`, on the host's network, with the same paths inside as outside, and with these variables of its
+/// command.
+pub fn source(image: &'static str, program: &'static str, variables: &'static [&'static str]) -> Source {
     Source {
-        what: format!("container image {image} (about 50 MB)"),
+        what: format!("container image {image} (50 to 200 MB)"),
         here: false,
-        obtain: Box::new(move |host| obtain(host, image, program)),
+        obtain: Box::new(move |host| obtain(host, image, program, variables)),
     }
 }
 
-fn obtain(host: &Host<'_>, image: &str, program: &str) -> Result<Program> {
+fn obtain(host: &Host<'_>, image: &str, program: &str, variables: &[&str]) -> Result<Program> {
     let mut reasons = Vec::new();
     for engine in ["docker", "podman"] {
         let Some(file) = on_path(engine) else {
@@ -32,6 +33,9 @@ fn obtain(host: &Host<'_>, image: &str, program: &str) -> Result<Program> {
         found.arguments = ["run", "--rm", "--init", "--network", "host", "--volume"].map(Into::into).to_vec();
         found.arguments.push(share(&host.workspace.target).into());
         found.arguments.extend(["--volume".into(), share(&host.workspace.root).into()]);
+        for variable in variables {
+            found.arguments.extend(["--env".into(), (*variable).into()]);
+        }
         found.arguments.extend([image.into(), program.into()]);
         return Ok(found);
     }

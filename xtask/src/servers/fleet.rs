@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -248,11 +248,18 @@ pub fn obtain(server: &Server, host: &Host<'_>) -> Result<Program> {
     Err(Failure::new(reasons.join("; ")))
 }
 
-fn start(groups: &Groups, server: &Server, program: &Program, place: &Place) -> Result<Group> {
-    let log = place.data.join("log.txt");
-    let open = || fs::OpenOptions::new().create(true).append(true).open(&log);
+/// What the last start of a server printed.
+pub fn log(place: &Place) -> PathBuf {
+    place.data.join("log.txt")
+}
+
+/// Starts a server and waits until it answers.
+pub fn start(groups: &Groups, server: &Server, program: &Program, place: &Place) -> Result<Group> {
+    let log = log(place);
+    let _ = fs::rename(&log, place.data.join("log-before.txt"));
+    let output = fs::File::create(&log).context(format!("cannot write {}", log.display()))?;
     let mut command = (server.command)(program, place)?;
-    command.stdin(Stdio::null()).stdout(open()?).stderr(open()?);
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let mut group = groups.spawn(server.name, &mut command)?;
     let deadline = Instant::now() + READY;
     loop {

@@ -5,7 +5,10 @@ pub mod control;
 mod crates_io;
 mod debian;
 mod fleet;
+mod go_module;
+mod go_toolchain;
 mod kept;
+mod minio;
 mod ports;
 mod program;
 mod python;
@@ -23,6 +26,7 @@ use crate::process::Groups;
 use crate::workspace::Workspace;
 
 pub use fleet::{Ended, Fleet, obtain};
+pub use minio::PLAIN as MINIO;
 pub use program::Program;
 pub use redis::PLAIN as REDIS;
 pub use s3s::S3;
@@ -54,7 +58,7 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, minio::TLS];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {

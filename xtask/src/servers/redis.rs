@@ -53,7 +53,7 @@ fn sources(host: &Host<'_>) -> Vec<Source> {
                 Ok(Program::of_tree(&tree, "usr/bin/redis-server", format!("Debian package {PACKAGE}")))
             }),
         },
-        container::source("docker.io/library/redis:7", "redis-server"),
+        container::source("docker.io/library/redis:7", "redis-server", &[]),
     ]
 }
 
