@@ -32,7 +32,7 @@ mod client;
 pub mod providers;
 
 pub use client::{
-    CacheClient, CacheNamespace, CacheRequest, CacheSettings, CacheStats, Codec, Json, LoadError,
+    CacheClient, CacheNamespace, CacheRequest, CacheSettings, CacheStats, Codec, Encode, Json, LoadError,
     LoadOptions, LockGuard, LockOptions, Raw,
 };
 pub use external_core::cache::*;

@@ -30,7 +30,7 @@ use external_core::{
 };
 use external_resilience::{CallObserver, CloseReport, Domain, Pipeline, Policy};
 
-pub use codec::{Codec, Json, Raw};
+pub use codec::{Codec, Encode, Json, Raw};
 use flight::Flights;
 pub use load::{LoadError, LoadOptions};
 pub use lock::{LockGuard, LockOptions};

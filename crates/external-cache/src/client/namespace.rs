@@ -9,7 +9,7 @@ use external_core::cache::{DeleteRequest, SetRequest, TimeToLive, TtlRequest};
 
 use super::load::{LoadError, LoadOptions, load};
 use super::scope::{Namespace, Scope};
-use super::{CacheClient, Codec, Json, time_to_live};
+use super::{CacheClient, Codec, Encode, Json, time_to_live};
 
 /// Keys that can be cleared together, made by [`CacheClient::namespace`].
 ///
@@ -62,14 +62,14 @@ impl<C: Clone> CacheNamespace<C> {
     /// # Errors
     ///
     /// As [`CacheClient::set`].
-    pub async fn set<T>(
+    pub async fn set<T: ?Sized>(
         &self,
         key: impl AsRef<str>,
         value: &T,
         ttl: impl Into<Option<Duration>>,
     ) -> Result<()>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         let ttl = time_to_live(ttl)?;
         let sealed = self.client.typed().seal(Some(value), None, Vec::new())?;
@@ -156,7 +156,7 @@ impl<C> CacheClient<C> {
     /// # Errors
     ///
     /// As [`set`](Self::set); `InvalidArgument` for a tag that is empty or does not fit a key.
-    pub async fn set_tagged<T>(
+    pub async fn set_tagged<T: ?Sized>(
         &self,
         key: impl AsRef<str>,
         value: &T,
@@ -164,7 +164,7 @@ impl<C> CacheClient<C> {
         tags: &[impl AsRef<str>],
     ) -> Result<()>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         let key = super::user_key(key.as_ref())?;
         let ttl = time_to_live(ttl)?;

@@ -8,7 +8,7 @@ use external_core::Result;
 use external_core::cache::{CacheEntry, CacheKey};
 
 use super::envelope::{Envelope, Stamp};
-use super::{Codec, Core};
+use super::{Codec, Core, Encode};
 
 /// What it takes to read and write typed values.
 #[derive(Clone)]
@@ -30,14 +30,14 @@ pub(super) enum Found<T> {
 
 impl<C> Typed<C> {
     /// The bytes to store for a value (`None`: for its absence).
-    pub(super) fn seal<T>(
+    pub(super) fn seal<T: ?Sized>(
         &self,
         value: Option<&T>,
         fresh_until: Option<SystemTime>,
         tags: Vec<Stamp>,
     ) -> Result<Bytes>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         let envelope = Envelope {
             codec: C::ID,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use external_core::Result;
 use external_core::cache::{GetManyRequest, GetRequest, SetCondition, SetEntry, SetManyRequest, SetRequest};
 
-use super::{CacheClient, Codec, time_to_live, user_key};
+use super::{CacheClient, Codec, Encode, time_to_live, user_key};
 
 /// Typed values.
 impl<C> CacheClient<C> {
@@ -29,14 +29,14 @@ impl<C> CacheClient<C> {
     ///
     /// `InvalidArgument` for a key, a time to live or a value that cannot be used, `PayloadTooLarge`, and as any
     /// call.
-    pub async fn set<T>(
+    pub async fn set<T: ?Sized>(
         &self,
         key: impl AsRef<str>,
         value: &T,
         ttl: impl Into<Option<Duration>>,
     ) -> Result<()>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         self.set_if(SetCondition::Always, key, value, ttl).await.map(drop)
     }
@@ -46,14 +46,14 @@ impl<C> CacheClient<C> {
     /// # Errors
     ///
     /// As [`set`](Self::set).
-    pub async fn set_if_absent<T>(
+    pub async fn set_if_absent<T: ?Sized>(
         &self,
         key: impl AsRef<str>,
         value: &T,
         ttl: impl Into<Option<Duration>>,
     ) -> Result<bool>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         self.set_if(SetCondition::IfAbsent, key, value, ttl).await
     }
@@ -63,19 +63,19 @@ impl<C> CacheClient<C> {
     /// # Errors
     ///
     /// As [`set`](Self::set).
-    pub async fn set_if_present<T>(
+    pub async fn set_if_present<T: ?Sized>(
         &self,
         key: impl AsRef<str>,
         value: &T,
         ttl: impl Into<Option<Duration>>,
     ) -> Result<bool>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         self.set_if(SetCondition::IfPresent, key, value, ttl).await
     }
 
-    async fn set_if<T>(
+    async fn set_if<T: ?Sized>(
         &self,
         condition: SetCondition,
         key: impl AsRef<str>,
@@ -83,7 +83,7 @@ impl<C> CacheClient<C> {
         ttl: impl Into<Option<Duration>>,
     ) -> Result<bool>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         let mut request =
             SetRequest::new(user_key(key.as_ref())?, self.typed().seal(Some(value), None, Vec::new())?);
@@ -124,7 +124,7 @@ impl<C> CacheClient<C> {
         ttl: impl Into<Option<Duration>>,
     ) -> Result<()>
     where
-        C: Codec<T>,
+        C: Encode<T>,
     {
         let ttl = time_to_live(ttl)?;
         let mut entries = Vec::with_capacity(values.len());
