@@ -58,12 +58,17 @@ pub fn suites(workspace: &Workspace) -> Vec<&'static str> {
 
 /// Builds by `command`, with cargo's own progress on standard error, and returns the programs it names.
 pub fn build(tool: &Tool, command: &mut Command) -> Result<Vec<Built>> {
+    build_of(tool, command, &tool.workspace().packages)
+}
+
+/// As [`build`], for programs of other packages.
+pub fn build_of(tool: &Tool, command: &mut Command, packages: &[Package]) -> Result<Vec<Built>> {
     command.arg("--message-format=json-render-diagnostics");
     let mut group = tool.groups().spawn("cargo", command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let mut built = Vec::new();
     if let Some(out) = group.child().stdout.take() {
         for line in BufReader::new(out).lines() {
-            built.extend(program(&line?, &tool.workspace().packages));
+            built.extend(program(&line?, packages));
         }
     }
     let status = group.wait()?;

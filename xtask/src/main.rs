@@ -7,6 +7,7 @@
 )]
 #![allow(unreachable_pub, reason = "a program has no callers: `pub` says what a file offers to the others")]
 
+mod adoption;
 mod bench;
 mod ci;
 mod commands;
@@ -48,6 +49,7 @@ enum Command {
     SupportMatrix(commands::support_matrix::SupportMatrix),
     NewProvider(commands::new_provider::NewProvider),
     Tidy(commands::tidy::Tidy),
+    Adoption(commands::adoption::Adoption),
     Ci(commands::ci::Ci),
 }
 
@@ -69,6 +71,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::SupportMatrix(command) => command.run(&tool),
         Command::NewProvider(command) => command.run(tool.workspace()),
         Command::Tidy(command) => command.run(tool.workspace()),
+        Command::Adoption(command) => command.run(&tool),
         Command::Ci(command) => command.run(&tool),
     }
 }

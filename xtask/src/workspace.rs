@@ -37,6 +37,9 @@ pub struct Package {
     pub dependencies: Vec<Dependency>,
     /// Libraries, programs, tests.
     pub targets: Vec<Target>,
+    /// The manifest's tables for tools, such as `docs.rs`.
+    #[serde(default)]
+    pub metadata: serde_json::Value,
 }
 
 /// One line of a member's dependency tables.
@@ -48,6 +51,9 @@ pub struct Dependency {
     pub req: String,
     /// `None`, `dev` or `build`.
     pub kind: Option<String>,
+    /// Whether only a feature switches it on.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// One thing that cargo builds.

@@ -3,6 +3,7 @@
 use super::{Ci, Log, Step, cargo_deny, graphs};
 use crate::failure::{Failure, Result};
 use crate::graph::SUITES;
+use crate::workspace::Package;
 
 /// Every step, in order.
 pub const STEPS: &[Step] = &[
@@ -24,10 +25,10 @@ pub const STEPS: &[Step] = &[
         what: "the demo, with servers",
         run: |ci, log| run(ci, log, ci.xtask(&["demo", "--servers"])),
     },
-    Step { name: "doc", what: "docs, warnings denied", run: doc },
     Step { name: "features", what: "each feature alone", run: features },
+    Step { name: "doc", what: "docs as docs.rs builds them, warnings denied", run: doc },
     Step { name: "deny", what: "licences, bans, sources, advisories", run: cargo_deny::check },
-    Step { name: "package", what: "packaging of what is published", run: package },
+    Step { name: "adoption", what: "each published crate, taken alone", run: adoption },
 ];
 
 fn run(ci: &Ci<'_>, log: &Log, mut command: std::process::Command) -> Result<Option<String>> {
@@ -71,10 +72,29 @@ fn matrix(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     run(ci, log, ci.xtask(&["support-matrix", "--check", "--report", &report]))
 }
 
+/// Published crates each by itself with the features that their manifest names for docs.rs; the others together.
 fn doc(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let mut command = ci.graph(&["doc", "--no-deps"]);
-    command.env("RUSTDOCFLAGS", "-D warnings");
-    run(ci, log, command)
+    let (published, kept): (Vec<_>, Vec<_>) =
+        ci.workspace().packages.iter().partition(|package| package.is_published());
+    let mut rest = ci.graph(&["doc", "--no-deps"]);
+    rest.args(published.iter().flat_map(|package| ["--exclude", &package.name]));
+    let mut commands = if kept.is_empty() { Vec::new() } else { vec![rest] };
+    for package in &published {
+        let mut command = ci.workspace().cargo();
+        command.args(["doc", "--no-deps", "--package", &package.name]);
+        command.args(["--features", &docs_rs(package).join(",")]);
+        commands.push(command);
+    }
+    for mut command in commands {
+        ci.run(log, command.env("RUSTDOCFLAGS", "-D warnings --cfg docsrs"))?;
+    }
+    Ok(Some(format!("{} published crates", published.len())))
+}
+
+/// The features of `[package.metadata.docs.rs]`.
+fn docs_rs(package: &Package) -> Vec<String> {
+    let features = package.metadata.pointer("/docs/rs/features").and_then(serde_json::Value::as_array);
+    features.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 /// Every feature by itself, and none: a provider must not lean on another one's dependencies.
@@ -104,11 +124,8 @@ fn features(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     Ok(Some(format!("{checked} selections")))
 }
 
-fn package(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let mut command = ci.workspace().cargo();
-    command.args(["package", "--workspace", "--no-verify", "--allow-dirty"]);
-    let kept: Vec<&str> =
-        ci.workspace().packages.iter().filter(|p| !p.is_published()).map(|p| p.name.as_str()).collect();
-    command.args(kept.iter().flat_map(|name| ["--exclude", name]));
-    run(ci, log, command)
+fn adoption(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
+    let outcome = run(ci, log, ci.xtask(&["adoption"]));
+    let counts = log.tail(1);
+    outcome.map(|_| Some(counts))
 }

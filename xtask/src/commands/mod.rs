@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod adoption;
 pub mod bench;
 pub mod ci;
 pub mod contract_test;
