@@ -70,6 +70,18 @@ impl Hasher {
         Ok(())
     }
 
+    /// As [`update_aside`](Self::update_aside), and answers the checksum of `part` alone where that comes out of the same
+    /// pass over its bytes.
+    pub(crate) async fn update_with_part(&mut self, part: &Bytes) -> Result<Option<Checksum>> {
+        if let Self::Crc32c(sum) = self {
+            let own = crc32c::crc32c(part);
+            *sum = crc32c::crc32c_combine(*sum, own, part.len());
+            return Ok(Some(Checksum::Crc32c(own)));
+        }
+        self.update_aside(part).await?;
+        Ok(None)
+    }
+
     pub(crate) fn finish(self) -> Checksum {
         match self {
             Self::Crc32c(sum) => Checksum::Crc32c(sum),
@@ -141,6 +153,21 @@ mod tests {
             assert_eq!(of_body(kind, &body).now_or_never().is_some(), at_once, "{kind:?}");
             assert_eq!(of_body(kind, &body).await.unwrap(), of(kind, &body).unwrap());
             assert!(of_body(kind, &body.slice(1..)).now_or_never().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn parts_make_the_checksum_of_the_whole() {
+        let whole: Bytes = (0..=255_u8).cycle().take(3_000_001).collect();
+        for kind in [ChecksumKind::Crc32c, ChecksumKind::Sha256] {
+            let mut hasher = Hasher::new(kind).unwrap();
+            for part in [0..0, 0..1, 1..2_000_000, 2_000_000..2_000_000, 2_000_000..3_000_001] {
+                let part = whole.slice(part);
+                let own = hasher.update_with_part(&part).await.unwrap();
+                assert!(own.is_none_or(|sum| sum == of(kind, &part).unwrap()));
+                assert_eq!(own.is_some(), kind == ChecksumKind::Crc32c);
+            }
+            assert_eq!(hasher.finish(), of(kind, &whole).unwrap());
         }
     }
 

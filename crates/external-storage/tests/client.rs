@@ -1,11 +1,15 @@
 //! What only the storage client has, as clauses over every provider of this crate inside one that fails on demand.
 
+#[path = "client/aborts.rs"]
+mod aborts;
 #[path = "client/downloads.rs"]
 mod downloads;
 #[path = "client/faulty.rs"]
 mod faulty;
 #[path = "client/objects.rs"]
 mod objects;
+#[path = "client/ranges.rs"]
+mod ranges;
 #[path = "client/uploads.rs"]
 mod uploads;
 
@@ -13,22 +17,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use external_contract::{Case, Finding, Resilience, Suite};
+use external_contract::{Case, Finding, Resilience, Suite, Verdict, ensure};
 use external_core::Result;
 use external_storage::{Domain, ObjectKey, Policy, StorageClient, StorageService, StorageSettings};
 
 use faulty::Faulty;
+use futures_util::TryStreamExt;
 
 type S = dyn StorageService;
 
-/// The size of a part in these tests: small, so that many parts are few bytes.
-const PART: u64 = 4096;
+/// The size of a part where the store lets it be that small: many parts are few bytes.
+const SMALL_PART: usize = 4096;
 
 fn main() -> ExitCode {
     let suite = Suite::of_client("storage")
         .with_all(objects::clauses())
         .with_all(uploads::clauses())
-        .with_all(downloads::clauses());
+        .with_all(aborts::clauses())
+        .with_all(downloads::clauses())
+        .with_all(ranges::clauses());
     let folder = env!("CARGO_MANIFEST_DIR");
     let entries = external_storage::registry();
     external_contract::run(suite, external_contract::harnesses(folder, entries.entries(), behind))
@@ -42,8 +49,19 @@ fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {
     StorageClient::from(service).with_policy(policy).into()
 }
 
+/// The size of the first parts of an upload to this case's store.
+fn part_length(case: &Case<S>) -> usize {
+    let least = case.service().info().capabilities().get_limit("part-bytes-min").unwrap_or(0);
+    usize::try_from(least).unwrap_or(usize::MAX).max(SMALL_PART)
+}
+
+/// Whether a part is so large that clauses do with few of them: what they send are real bytes to a real server.
+fn parts_are_large(case: &Case<S>) -> bool {
+    part_length(case) > 1 << 20
+}
+
 fn settings() -> StorageSettings {
-    StorageSettings::new().with_part_bytes(PART)
+    StorageSettings::new().with_part_bytes(SMALL_PART as u64)
 }
 
 /// A client of the case's provider that fails as `faulty` says.
@@ -55,11 +73,23 @@ fn key(case: &Case<S>, name: &str) -> Result<ObjectKey, Finding> {
     Ok(ObjectKey::parse(case.name(name))?)
 }
 
+/// That no upload of this case's namespace is left, as somebody else sees it. All uploads are looked at: some servers
+/// understand the prefix of this listing as a whole key.
+async fn nothing_pending(case: &Case<S>, storage: &StorageClient) -> Verdict {
+    let mine = case.name("");
+    let pending: Vec<_> = storage.list_uploads("").try_collect().await?;
+    let left: Vec<_> =
+        pending.iter().filter(|pending| pending.upload.key.as_str().starts_with(&mine)).collect();
+    ensure(left.is_empty(), "no unfinished upload", format!("{left:?}"))
+}
+
 /// Bytes that look random but are not.
 fn pattern(length: usize) -> Bytes {
-    let next = |state: &mut u32| {
-        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        Some((*state >> 24) as u8)
+    let next = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Some((*state >> 16).to_le_bytes())
     };
-    (0..length).scan(7, |state, _| next(state)).collect::<Vec<u8>>().into()
+    let mut bytes: Vec<u8> = (0..length.div_ceil(8)).scan(7, |state, _| next(state)).flatten().collect();
+    bytes.truncate(length);
+    bytes.into()
 }

@@ -40,6 +40,7 @@ impl Pipeline {
     pub async fn close(&self, provider: &dyn Provider, within: Duration) -> CloseReport {
         let end = Instant::now() + within.min(LONGEST);
         self.inner.running.fetch_or(CLOSING, Ordering::AcqRel);
+        self.inner.closing.cancel();
         self.wait_until_idle(end).await;
         let cleanups_left = self.inner.cleanup.drain(end.saturating_duration_since(Instant::now())).await;
         let error = match tokio::time::timeout_at(end, provider.close()).await {
@@ -48,6 +49,12 @@ impl Pipeline {
             Err(_) => Some(Error::timeout("the provider did not close in time")),
         };
         CloseReport { calls_left: self.running(), cleanups_left, error }
+    }
+
+    /// Waits until closing begins. Work that spans many calls and waits for something else in between, an upload for its
+    /// source, ends then instead of holding up the close.
+    pub async fn closing(&self) {
+        self.inner.closing.cancelled().await;
     }
 
     /// How many calls are running, streaming bodies included.

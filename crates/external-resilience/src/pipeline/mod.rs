@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 pub use close::CloseReport;
 pub use recorder::CallGuard;
@@ -110,6 +111,7 @@ struct Inner {
     /// Calls that are running, with the highest bit set once the pipeline is closing.
     running: AtomicU64,
     idle: Notify,
+    closing: CancellationToken,
 }
 
 impl Pipeline {
@@ -153,6 +155,7 @@ impl Pipeline {
             jitter: Mutex::new(fastrand::Rng::new()),
             running: AtomicU64::new(0),
             idle: Notify::new(),
+            closing: CancellationToken::new(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Passes `body` on under the call's guard.
 pub(super) fn guarded(body: ByteStream, guard: CallGuard, idle: Duration) -> ByteStream {
-    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None })
+    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None, patience: idle, come: 0 })
 }
 
 struct Guarded {
@@ -22,7 +22,13 @@ struct Guarded {
     idle: Duration,
     /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow store.
     timer: Option<Pin<Box<Sleep>>>,
+    /// How much waiting is left until [`ENOUGH`] bytes must have come, and how many of them have.
+    patience: Duration,
+    come: usize,
 }
+
+/// So many bytes within one idle timeout of waiting show that a body is alive; a byte now and then does not.
+const ENOUGH: usize = 1024;
 
 impl Stream for Guarded {
     type Item = Result<Bytes>;
@@ -31,7 +37,7 @@ impl Stream for Guarded {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                this.timer = None;
+                this.arrived(chunk.len());
                 Poll::Ready(Some(Ok(chunk)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.fail(error)))),
@@ -42,7 +48,7 @@ impl Stream for Guarded {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let deadline = Instant::now() + this.idle;
+                let deadline = Instant::now() + this.patience;
                 let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
                 match timer.as_mut().poll(cx) {
                     Poll::Pending => Poll::Pending,
@@ -58,6 +64,17 @@ impl Stream for Guarded {
 }
 
 impl Guarded {
+    fn arrived(&mut self, bytes: usize) {
+        let left = self.timer.take().map(|timer| timer.deadline().saturating_duration_since(Instant::now()));
+        self.come += bytes;
+        if self.come >= ENOUGH {
+            self.come = 0;
+            self.patience = self.idle;
+        } else if let Some(left) = left {
+            self.patience = left;
+        }
+    }
+
     fn fail(&mut self, error: Error) -> Error {
         match self.guard.take() {
             Some(guard) => guard.fail(error),

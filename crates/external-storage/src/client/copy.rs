@@ -33,6 +33,7 @@ impl StorageClient {
     /// client: pinned to one version of the source, with its headers, metadata, tags and checksum.
     ///
     /// - An emulated copy promises what a native one does. (storage.client_copy.1)
+    /// - Dropped, it leaves no upload. (storage.client_copy.2)
     ///
     /// # Errors
     ///

@@ -92,7 +92,7 @@ impl StorageClient {
                 .with_context("limit", limit);
             return self.locate(GET, Err(error));
         }
-        object.body.collect(limit).await
+        whole(object.body, object.info.size).await
     }
 
     /// An object as a body that goes on where a connection broke.
@@ -104,6 +104,9 @@ impl StorageClient {
     ///   (storage.download.4)
     /// - A whole body that does not match the stored checksum ends with `Corrupt`, also when it was resumed.
     ///   (storage.download.5)
+    /// - A body that ends before its time, without an error, is continued like one that breaks off; one that is longer
+    ///   than announced ends with `Corrupt`. (storage.download.7)
+    /// - A resumption that fails in passing is tried again, as one more try without progress. (storage.download.8)
     ///
     /// # Errors
     ///
@@ -136,6 +139,10 @@ impl StorageClient {
     /// [`download_stream`](Self::download_stream); of use for large objects where one connection is slow.
     ///
     /// - The bytes arrive in order and whole, whatever the order of the exchanges. (storage.download.6)
+    /// - An object that changes in between ends the body with `Conflict`, and whole bytes that do not match the stored
+    ///   checksum with `Corrupt`. (storage.download.9)
+    /// - At most `download_concurrency` ranges are under way at a time. (storage.download.10)
+    /// - Dropped at any moment, a download gives back what it held. (storage.download.11)
     ///
     /// # Errors
     ///
@@ -164,7 +171,9 @@ impl StorageClient {
         });
         let mut body = ByteStream::new(stream::iter(parts).buffered(settings.download_concurrency));
         if let Some(sum) = info.checksum.filter(|_| range == (0..info.size)) {
-            body = checksum::verify_read(body, sum)?;
+            let client = self.clone();
+            let checked = checksum::verify_read(body, sum)?;
+            body = ByteStream::new(checked.map(move |chunk| client.locate(GET, chunk)));
         }
         Ok(ObjectBody::new(info, range, body))
     }
@@ -190,7 +199,7 @@ async fn fetch(
     if object.info.token != token {
         return client.locate(GET, Err(changed(&object.info)));
     }
-    object.body.collect(part.end - part.start).await
+    whole(object.body, part.end - part.start).await
 }
 
 fn changed(info: &ObjectInfo) -> Error {
@@ -251,15 +260,29 @@ impl Resuming {
         }
     }
 
-    async fn resume(&mut self, broken: Error) -> Result<()> {
-        let passing =
-            matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt)
-                && broken.retry() != Retry::Never;
-        if !passing || self.failures >= self.client.inner.settings.resumes || !self.client.can("range") {
-            return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
+    /// Asks for the rest, as often as the settings let it. A resumption that fails in passing is one without progress:
+    /// the store may be starting again.
+    async fn resume(&mut self, mut broken: Error) -> Result<()> {
+        loop {
+            let passing =
+                matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt)
+                    && broken.retry() != Retry::Never;
+            if !passing || self.failures >= self.client.inner.settings.resumes || !self.client.can("range") {
+                return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
+            }
+            tokio::time::sleep(RESUME_WAIT.saturating_mul(1 << self.failures.min(6))).await;
+            self.failures += 1;
+            match self.ask_for_the_rest().await {
+                Err(error) => broken = error,
+                Ok(body) => {
+                    self.body = body;
+                    return Ok(());
+                }
+            }
         }
-        tokio::time::sleep(RESUME_WAIT.saturating_mul(1 << self.failures.min(6))).await;
-        self.failures += 1;
+    }
+
+    async fn ask_for_the_rest(&mut self) -> Result<ByteStream> {
         self.request.range = Some(ByteRange::from(self.left.clone()));
         if self.client.can("if-match") {
             self.request.if_match = Some(self.token.clone());
@@ -269,13 +292,36 @@ impl Resuming {
             return self.client.locate(GET, Err(changed(&object.info)));
         }
         if object.range != self.left {
-            return self
-                .client
-                .locate(GET, Err(Error::corrupt("the provider answered another range than asked")));
+            let error =
+                Error::corrupt("the provider answered another range than asked").with_retry(Retry::Never);
+            return self.client.locate(GET, Err(error));
         }
-        self.body = object.body;
-        Ok(())
+        Ok(object.body)
     }
+}
+
+/// All of a body of which at most `length` bytes are expected, without taking more room than that.
+async fn whole(mut body: ByteStream, length: u64) -> Result<Bytes> {
+    let first = body.next_chunk().await?.unwrap_or_default();
+    // One chunk is the usual case for small objects: it is handed on without a copy.
+    if first.len() as u64 == length {
+        return match body.next_chunk().await? {
+            None => Ok(first),
+            Some(_) => Err(Error::corrupt("the body is longer than announced")),
+        };
+    }
+    let length = usize::try_from(length)
+        .map_err(|_| Error::payload_too_large("the object does not fit into memory"))?;
+    let mut all = Vec::with_capacity(length);
+    let mut next = Some(first);
+    while let Some(chunk) = next {
+        if all.len() + chunk.len() > length {
+            return Err(Error::corrupt("the body is longer than announced"));
+        }
+        all.extend_from_slice(&chunk);
+        next = body.next_chunk().await?;
+    }
+    Ok(all.into())
 }
 
 #[cfg(test)]

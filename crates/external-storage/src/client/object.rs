@@ -57,6 +57,8 @@ impl StorageClient {
     /// Reads an object or a part of it; the body streams.
     ///
     /// - A body that stalls longer than the idle timeout ends with `Timeout`. (storage.client_get.1)
+    /// - So does one that only trickles: less than a KiB within the idle timeout. (storage.client_get.2)
+    /// - An empty object is read whole by every kind of download, and no part of it by any. (storage.client_get.3)
     ///
     /// # Errors
     ///

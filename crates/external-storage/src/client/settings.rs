@@ -24,11 +24,13 @@ pub struct StorageSettings {
     pub download_part_bytes: u64,
     /// The most bytes `download` puts into memory; a larger object is `PayloadTooLarge`. Default: 256 MiB.
     pub download_bytes_max: u64,
-    /// How long a body may stall between two chunks before it counts as broken. Default: 30 s.
+    /// How long a body may stall before it counts as broken: the most that is waited for its next KiB. Time that the
+    /// reader takes does not count. Default: 30 s.
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,
-    /// How often in a row a download that makes no progress is resumed. Default: 3.
+    /// How often in a row a download that makes no progress is resumed, after 0.1 s, then twice as long each time, up to
+    /// 6.4 s. Default: 3.
     pub resumes: u32,
     /// The checksum the client computes for every write, verified by the provider on write and on whole reads.
     /// Default: CRC-32C.

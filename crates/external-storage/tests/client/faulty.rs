@@ -33,8 +33,16 @@ pub(super) enum Fault {
     AnswerLost,
     /// The body breaks off behind so many bytes.
     Breaks(usize),
+    /// The body ends behind so many bytes, as if it were whole.
+    Ends(usize),
+    /// The body goes on behind its end.
+    Overflows,
     /// The body stalls behind so many bytes.
     Stalls(usize),
+    /// The body comes byte by byte, with so much time before each.
+    Trickles(Duration),
+    /// The range answered is not the one asked for.
+    OtherRange,
     /// A bit of the body is another one.
     Damaged,
     /// The page answers its own token as the next one's.
@@ -51,6 +59,7 @@ pub(super) struct Faulty {
     copies: bool,
     parts: Load,
     bytes: Load,
+    gets: Load,
 }
 
 /// How much of something is going on, and the most there was.
@@ -67,6 +76,15 @@ impl Load {
     }
 }
 
+/// Takes one off when it is dropped.
+struct Gone<'a>(&'a Load);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Faulty {
     /// Everything works.
     pub(super) fn new(inner: Arc<S>) -> Self {
@@ -79,6 +97,7 @@ impl Faulty {
             copies: true,
             parts: Load::default(),
             bytes: Load::default(),
+            gets: Load::default(),
         }
     }
 
@@ -124,6 +143,11 @@ impl Faulty {
     /// The most parts that were under way at a time, and the most bytes of them.
     pub(super) fn most_parts(&self) -> (usize, usize) {
         (self.parts.most.load(Ordering::SeqCst), self.bytes.most.load(Ordering::SeqCst))
+    }
+
+    /// The most gets that were under way at a time.
+    pub(super) fn most_gets(&self) -> usize {
+        self.gets.most.load(Ordering::SeqCst)
     }
 
     fn count(&self, operation: &'static str) -> Fault {
@@ -183,6 +207,11 @@ impl StorageService for Faulty {
 
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
         let fault = self.count("get");
+        self.gets.add(1);
+        let _gone = Gone(&self.gets);
+        if let Fault::Slow(time) = fault {
+            tokio::time::sleep(time).await;
+        }
         if matches!(fault, Fault::Before) {
             return Err(Error::unavailable("down before it").with_effect(Effect::NotApplied));
         }
@@ -196,6 +225,19 @@ impl StorageService for Faulty {
         object.body = match fault {
             Fault::Breaks(bytes) => {
                 ByteStream::new(stream::iter([first(bytes), Err(Error::unavailable("the connection broke"))]))
+            }
+            Fault::Ends(bytes) => ByteStream::new(stream::iter([first(bytes)])),
+            Fault::Overflows => ByteStream::new(stream::iter([Ok(whole), Ok(Bytes::from("more"))])),
+            Fault::Trickles(time) => {
+                let bytes = (0..whole.len()).map(move |at| whole.slice(at..=at));
+                ByteStream::new(stream::iter(bytes).then(move |byte| async move {
+                    tokio::time::sleep(time).await;
+                    Ok(byte)
+                }))
+            }
+            Fault::OtherRange => {
+                object.range = object.range.start..object.range.end - 1;
+                ByteStream::from_bytes(whole.slice(..length - 1))
             }
             Fault::Stalls(bytes) => ByteStream::new(stream::iter([first(bytes)]).chain(stream::pending())),
             Fault::Damaged => {

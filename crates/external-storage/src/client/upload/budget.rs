@@ -18,8 +18,18 @@ pub(in crate::client) struct Budget {
 /// What a part holds while it is in memory.
 #[derive(Debug)]
 pub(super) struct Held {
-    _instance: OwnedSemaphorePermit,
-    _shared: OwnedSemaphorePermit,
+    instance: OwnedSemaphorePermit,
+    shared: OwnedSemaphorePermit,
+}
+
+impl Held {
+    /// Gives back what is beyond `bytes`: the part turned out to be smaller than it might have been.
+    pub(super) fn shrink(&mut self, bytes: u64) {
+        for permit in [&mut self.instance, &mut self.shared] {
+            let beyond = permit.num_permits().saturating_sub(units(bytes) as usize);
+            drop(permit.split(beyond));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -31,16 +41,19 @@ struct Allowance {
 /// The allowance of everything built from one context; a type of its own, since contexts share things by type.
 struct OfContext(Arc<Allowance>);
 
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
+}
+
 impl Allowance {
     fn new(bytes: u64) -> Arc<Self> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, 1 << 29);
+        let units = units(bytes).min(1 << 29);
         Arc::new(Self { units, free: Arc::new(Semaphore::new(units as usize)) })
     }
 
     /// Waits for `bytes`, or for all there is if that is less: a part larger than the allowance goes alone.
     async fn take(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
-        self.free.clone().acquire_many_owned(units).await.ok()
+        self.free.clone().acquire_many_owned(units(bytes).min(self.units)).await.ok()
     }
 }
 
@@ -56,7 +69,7 @@ impl Budget {
         // give the shared one back.
         let instance = self.instance.take(bytes).await?;
         let shared = self.shared.take(bytes).await?;
-        Some(Held { _instance: instance, _shared: shared })
+        Some(Held { instance, shared })
     }
 }
 
@@ -74,6 +87,18 @@ mod tests {
         assert!(tokio::time::timeout(wait, budget.take(1 << 40)).await.is_err());
         drop(small);
         assert!(tokio::time::timeout(wait, budget.take(1 << 40)).await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_small_part_does_not_need_is_given_back() {
+        let budget = Budget::new(8192, &BuildContext::default());
+        let mut small = budget.take(8192).await.unwrap();
+        small.shrink(1);
+        let wait = Duration::from_secs(1);
+        let rest = tokio::time::timeout(wait, budget.take(8192 - 1024)).await.unwrap();
+        assert!(tokio::time::timeout(wait, budget.take(1)).await.is_err());
+        drop((small, rest));
+        assert!(tokio::time::timeout(wait, budget.take(8192)).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

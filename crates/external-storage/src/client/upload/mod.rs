@@ -14,6 +14,8 @@ use external_core::{CallContext, CallOptions, Effect, Error, Operation, Repeat, 
 use futures_core::Stream;
 use tokio::io::AsyncRead;
 
+use self::budget::Held;
+use self::multipart::First;
 use self::parts::PartSizes;
 use super::StorageClient;
 use crate::checksum::Hasher;
@@ -121,6 +123,10 @@ impl StorageClient {
     ///   and made one object. Else an error tells `MaybeApplied`. (storage.upload.11)
     /// - An upload whose source stalls ends at the request's timeout, and is aborted. (storage.upload.12)
     /// - What the provider cannot do is refused before the source is read. (storage.upload.13)
+    /// - A close ends uploads that wait for their source, with `Closed`; when it is over, nothing of any upload is left.
+    ///   (storage.upload.14)
+    /// - An abort that fails in passing is tried again, for half a minute; the upload's error does not wait for that.
+    ///   (storage.upload.15)
     ///
     /// # Errors
     ///
@@ -180,13 +186,13 @@ impl StorageClient {
 
         let parts = self.service().multipart().is_some();
         let size = if parts { sizes.next_size()? } else { self.largest_put() };
-        let held = self.inner.budget.take(size as u64).await;
-        let first = self.locate(PUT, source.part(size).await)?;
         let mut hasher = kind.map(Hasher::new).transpose()?;
-        if let Some(hasher) = &mut hasher {
-            self.locate(PUT, hasher.update_aside(&first).await)?;
-        }
+        let (first, mut held, sum) =
+            self.locate(PUT, self.next_part(&mut source, size, &mut hasher).await)?;
         if self.locate(PUT, source.is_empty().await)? {
+            if let Some(held) = &mut held {
+                held.shrink(first.len() as u64);
+            }
             let checksum = self.verify_whole(request, hasher)?;
             let size = first.len() as u64;
             let put = self.single_put(request, first, checksum);
@@ -200,7 +206,23 @@ impl StorageClient {
                     .with_context("bytes_at_least", size);
             return self.locate(PUT, Err(error));
         }
-        self.upload_parts(cx, request, source, sizes, multipart::First { body: first, held, hasher }).await
+        self.upload_parts(cx, request, source, sizes, First { body: first, held, sum, hasher }).await
+    }
+
+    /// Reads the next part, once the budget lets it into memory; with its checksum, where that comes with the whole's.
+    async fn next_part(
+        &self,
+        source: &mut Source<'_>,
+        size: usize,
+        hasher: &mut Option<Hasher>,
+    ) -> Result<(Bytes, Option<Held>, Option<Checksum>)> {
+        let held = self.inner.budget.take(size as u64).await;
+        let body = source.part(size).await?;
+        let sum = match hasher {
+            Some(hasher) => hasher.update_with_part(&body).await?,
+            None => None,
+        };
+        Ok((body, held, sum))
     }
 
     /// How much one put holds where there are no parts: the provider's limit, within the instance's budget.

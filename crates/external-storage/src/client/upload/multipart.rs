@@ -9,10 +9,11 @@ use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest,
     MultipartUpload, PartReceipt, PutPartRequest, PutReceipt,
 };
-use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result, Retry};
 use futures_util::StreamExt;
-use futures_util::future::poll_fn;
+use futures_util::future::{Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot;
 
 use super::budget::Held;
 use super::parts::PartSizes;
@@ -20,13 +21,20 @@ use super::source::Source;
 use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
 use crate::checksum::{self, Hasher};
 
-/// How long an abort may take, retries included.
+/// How long aborting is tried: about as long as a store takes to be started again.
 const ABORT_WITHIN: Duration = Duration::from_secs(30);
+/// How long the error of an upload waits for its abort, so that mostly nothing is left when the caller hears of it.
+const ABORT_WAIT: Duration = Duration::from_secs(2);
+/// The wait before the second try; each further one doubles it, up to [`ABORT_PAUSE_MAX`].
+const ABORT_PAUSE: Duration = Duration::from_millis(100);
+const ABORT_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What was read before it was known that the upload needs parts.
 pub(super) struct First {
     pub(super) body: Bytes,
     pub(super) held: Option<Held>,
+    /// Its checksum, where the whole's gave it.
+    pub(super) sum: Option<Checksum>,
     pub(super) hasher: Option<Hasher>,
 }
 
@@ -34,9 +42,17 @@ pub(super) struct First {
 struct Pending {
     client: StorageClient,
     upload: Option<MultipartUpload>,
+    /// A clean-up that ends with this, so that a close waits for the abort of an upload that is still going on.
+    _open: oneshot::Sender<()>,
 }
 
 impl Pending {
+    fn new(client: StorageClient, upload: MultipartUpload) -> Self {
+        let (open, over) = oneshot::channel();
+        client.pipeline().cleanup().spawn(async move { drop(over.await) });
+        Self { client, upload: Some(upload), _open: open }
+    }
+
     fn upload(&self) -> Result<&MultipartUpload> {
         self.upload.as_ref().ok_or_else(|| Error::unexpected("the upload is over"))
     }
@@ -45,12 +61,14 @@ impl Pending {
         self.upload = None;
     }
 
-    /// Aborts now, so that the error that led here is returned when the upload is gone. The abort goes on if the
-    /// caller does not wait.
+    /// Aborts now, so that the error that led here is returned when the upload is gone. The abort goes on where the
+    /// caller does not wait any longer.
     async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
             let client = self.client.clone();
-            self.client.pipeline().cleanup().complete(abort(client, upload)).await;
+            let aborting = self.client.pipeline().cleanup().complete(abort(client, upload));
+            // Too long is no failure: it is tried on.
+            let _ = tokio::time::timeout(ABORT_WAIT, aborting).await;
         }
     }
 }
@@ -65,9 +83,17 @@ impl Drop for Pending {
 
 async fn abort(client: StorageClient, upload: MultipartUpload) {
     let request = AbortMultipartRequest::new(upload);
-    if let Err(error) = client.abort_call(&CallContext::for_cleanup(ABORT_WITHIN), &request).await {
-        let key = request.upload.key.as_str();
-        tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
+    let cx = CallContext::for_cleanup(ABORT_WITHIN);
+    let mut pause = ABORT_PAUSE;
+    while let Err(error) = client.abort_call(&cx, &request).await {
+        let again = error.retry() != Retry::Never && cx.remaining().is_some_and(|left| left > pause);
+        if !again {
+            let key = request.upload.key.as_str();
+            tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(ABORT_PAUSE_MAX);
     }
 }
 
@@ -110,7 +136,7 @@ impl StorageClient {
         let task = async move {
             let cx = managed.unwrap_or_else(|| CallContext::new(&begin.call));
             let upload = client.begin_call(&cx, &begin).await?;
-            Ok(Pending { client, upload: Some(upload) })
+            Ok(Pending::new(client, upload))
         };
         let begun = self.pipeline().cleanup().complete(task).await;
         begun
@@ -127,11 +153,11 @@ impl StorageClient {
         pending: &Pending,
     ) -> Result<UploadReceipt> {
         let upload = pending.upload()?;
-        let First { body, held, mut hasher } = first;
+        let First { body, held, sum, mut hasher } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
         let mut sending = FuturesUnordered::new();
         let mut total = body.len() as u64;
-        sending.push(self.send_part(cx, request, upload, 1, body, held));
+        sending.push(self.send_part(cx, request, upload, 1, (body, held, sum)));
         loop {
             while sending.len() >= self.inner.settings.upload_concurrency {
                 receipts.extend(sending.next().await.transpose()?);
@@ -142,19 +168,14 @@ impl StorageClient {
                     return Ok(None);
                 }
                 let size = sizes.next_size()?;
-                let held = self.inner.budget.take(size as u64).await;
-                let body = source.part(size).await?;
-                if let Some(hasher) = &mut hasher {
-                    hasher.update_aside(&body).await?;
-                }
-                Ok(Some((body, held)))
+                self.next_part(&mut source, size, &mut hasher).await.map(Some)
             };
-            let read = poll_beside(reading, &mut sending, &mut receipts).await?;
-            let Some((body, held)) = self.locate(PUT, read)? else {
+            let read = poll_beside(self.unless_closing(reading), &mut sending, &mut receipts).await?;
+            let Some(part) = self.locate(PUT, read)? else {
                 break;
             };
-            total += body.len() as u64;
-            sending.push(self.send_part(cx, request, upload, number, body, held));
+            total += part.0.len() as u64;
+            sending.push(self.send_part(cx, request, upload, number, part));
         }
         while let Some(receipt) = sending.next().await {
             receipts.push(receipt?);
@@ -173,19 +194,27 @@ impl StorageClient {
         Ok(self.uploaded(request, &receipt, total, parts, checksum))
     }
 
+    /// `work`, or `Closed` as soon as the client is being closed: nobody knows how long a source takes.
+    async fn unless_closing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match select(pin!(self.pipeline().closing()), pin!(work)).await {
+            Either::Left(((), _)) => {
+                Err(Error::closed("the client was closed").with_effect(Effect::NotApplied))
+            }
+            Either::Right((done, _)) => done,
+        }
+    }
+
     async fn send_part(
         &self,
         cx: &CallContext,
         request: &UploadRequest,
         upload: &MultipartUpload,
         number: u32,
-        body: Bytes,
-        held: Option<Held>,
+        (body, held, sum): (Bytes, Option<Held>, Option<Checksum>),
     ) -> Result<PartReceipt> {
-        let kind = self.upload_checksum(request);
-        let sum = match kind {
-            Some(kind) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
-            None => None,
+        let sum = match (sum, self.upload_checksum(request)) {
+            (None, Some(kind)) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
+            (sum, _) => sum,
         };
         let mut part =
             PutPartRequest::new(upload.clone(), number, body).with_call_options(request.call.clone());

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The most that is read from a reader at once, and that a part's buffer grows by before its bytes are there.
+/// What a part's buffer begins with, so that a small upload does not take the room of a large one.
 const STEP: usize = 256 << 10;
 
 /// Bytes of unknown length.
@@ -60,11 +60,12 @@ impl<'a> Source<'a> {
         if self.rest.len() >= size {
             return Ok(self.rest.split_to(size));
         }
-        let mut part = BytesMut::from(&*std::mem::take(&mut self.rest));
+        let mut part = Vec::new();
+        append(&mut part, &std::mem::take(&mut self.rest), size);
         match &mut self.from {
             From::Reader(reader) => {
                 while part.len() < size {
-                    part.reserve(STEP.min(size - part.len()));
+                    grow(&mut part, 1, size);
                     let mut limited = (&mut *reader).take((size - part.len()) as u64);
                     if limited.read_buf(&mut part).await.map_err(unreadable)? == 0 {
                         break;
@@ -80,13 +81,27 @@ impl<'a> Source<'a> {
                         self.rest = chunk.split_off(size);
                         return Ok(chunk);
                     }
-                    part.extend_from_slice(&chunk[..taken]);
+                    append(&mut part, &chunk[..taken], size);
                     chunk.advance(taken);
                     self.rest = chunk;
                 }
             }
         }
-        Ok(part.freeze())
+        Ok(part.into())
+    }
+}
+
+fn append(part: &mut Vec<u8>, bytes: &[u8], size: usize) {
+    grow(part, bytes.len(), size);
+    part.extend_from_slice(bytes);
+}
+
+/// Makes room for `more` bytes: twice as much as before, but never more than the part's `size`, which the budget stands for.
+fn grow(part: &mut Vec<u8>, more: usize, size: usize) {
+    let needed = part.len() + more;
+    if needed > part.capacity() {
+        let room = needed.max(size.min(part.capacity().saturating_mul(2).max(STEP)));
+        part.reserve_exact(room - part.len());
     }
 }
 
@@ -99,6 +114,18 @@ fn unreadable(error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_takes_no_more_room_than_its_size() {
+        for (size, chunk) in [(3 * STEP + 7, STEP / 3), (STEP / 2, 999), (5 * STEP, 2 * STEP + 1)] {
+            let mut part = Vec::new();
+            while part.len() < size {
+                let bytes = vec![7; chunk.min(size - part.len())];
+                append(&mut part, &bytes, size);
+                assert!(part.capacity() <= size, "{} of {size}", part.capacity());
+            }
+        }
+    }
 
     #[tokio::test]
     async fn cuts_both_alike() {
