@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | `memory` | always there | in this process |
 //! | `local` | `local` (`serve` for links) | as plain files under a folder |
+//! | `s3` | `s3` | in a bucket of Amazon S3, or of a store that speaks its protocol |
 //!
 //! What each method promises is written at the contract, [`StorageService`], and its facets.
 #![forbid(unsafe_code)]
@@ -40,6 +41,8 @@ pub use external_resilience::{CallObserver, Domain, Policy};
 #[cfg(feature = "local")]
 pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
+#[cfg(feature = "s3")]
+pub use providers::s3::{PayloadSigning, RoleConfig, S3Config, S3Storage, Store as S3Store};
 pub use {external_core, external_resilience};
 
 use external_resilience::Registry;

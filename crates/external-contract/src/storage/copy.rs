@@ -32,7 +32,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "The copy has the source's bytes, headers, metadata, checksum and tags; the source is untouched, and later writes of either leave the other alone.",
             |case: S| {
                 let store = Store::of(case);
-                let attributes = storable(case.service());
+                let attributes = storable(case);
                 let mut put = store.put_request("from", TEXT)?.with_attributes(attributes.clone());
                 if has(case.service(), "checksum") {
                     put = put.with_checksum(checksum(TEXT_SHA256)?);
@@ -66,7 +66,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         .capability("copy", check!(|case| { no_facet(case)?; })),
         clause!("storage.copy.2", "With `replace_attributes` the copy has those, and only those.", |case: S| {
             let store = Store::of(case);
-            store.put_with("from", TEXT, storable(case.service())).await?;
+            store.put_with("from", TEXT, storable(case)).await?;
             let mut other = ObjectAttributes::new().with_content_type("text/csv");
             if has(case.service(), "metadata") {
                 other = other.with_user_metadata("other", "value");
@@ -163,7 +163,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "A copy onto itself that changes nothing is `InvalidArgument`; with `replace_attributes` it changes them.",
             |case: S| {
                 let store = Store::of(case);
-                store.put_with("k", TEXT, storable(case.service())).await?;
+                store.put_with("k", TEXT, storable(case)).await?;
                 let result = copy(case, &request(case, "k", "k")?).await?;
                 ensure_error("a copy onto itself", result, ErrorKind::InvalidArgument)?;
                 let other = ObjectAttributes::new().with_content_type("text/csv");

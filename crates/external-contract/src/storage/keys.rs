@@ -79,6 +79,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 names.extend(["beside".to_owned(), "beside/a".to_owned(), "beside/a/b".to_owned()]);
                 // The longest key there is.
                 names.push("x".repeat(external_core::storage::MAX_KEY_BYTES - case.name("").len()));
+                let names = store.fitting(&names);
                 for name in &names {
                     store.put(name, format!("body of {name}")).await?;
                 }

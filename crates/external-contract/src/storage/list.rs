@@ -17,14 +17,14 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
         clause!("storage.list_page.1", "Pages together hold every key with the prefix exactly once, in byte order.", |case| {
             let store = Store::of(case);
-            stored(&store, &NAMES).await?;
+            let mut expected = store.fitting(&NAMES);
+            stored(&store, &expected).await?;
+            expected.sort_unstable_by_key(|name| name.as_bytes());
             for limit in [None, Some(1), Some(2), Some(3), Some(14), Some(1000)] {
                 let mut request = store.listing("");
                 request.limit = limit;
-                let mut expected = NAMES;
-                expected.sort_unstable_by_key(|name| name.as_bytes());
                 let what = format!("the keys listed with the limit {limit:?}");
-                ensure_eq(&what, &store.names(request).await?, &expected.to_vec())?;
+                ensure_eq(&what, &store.names(request).await?, &expected)?;
             }
         }),
         clause!("storage.list_page.10", "Hundreds of keys are listed whole, page by page.", |case| {
@@ -50,8 +50,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "A page holds at most `limit` entries, and never more than the limit `list-page-max`.",
             |case| {
                 let store = Store::of(case);
-                stored(&store, &NAMES).await?;
-                for limit in [1, 3, 13] {
+                let names = store.fitting(&NAMES);
+                stored(&store, &names).await?;
+                for limit in [1, 3, names.len() - 1] {
                     let page = page(&store, store.listing("").with_limit(limit)).await?;
                     let seen = page.objects.len() + page.prefixes.len();
                     ensure(seen <= limit, format!("at most {limit} entries"), format!("{seen}"))?;
@@ -70,9 +71,11 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             |case: S| {
                 let store = Store::of(case);
                 let names = ["a", "a/b", "a/c", "a/d/e", "b/x", "b/y/z", "c", "d/e/f", "dd--x", "dd--y"];
+                let names = store.fitting(&names);
                 stored(&store, &names).await?;
+                let top: Vec<_> = names.iter().copied().filter(|name| !name.contains('/')).collect();
                 for limit in [1, 2, 5, 100] {
-                    folded(&store, store.listing("").with_delimiter("/").with_limit(limit), &["a", "c", "dd--x", "dd--y"], &["a/", "b/", "d/"]).await?;
+                    folded(&store, store.listing("").with_delimiter("/").with_limit(limit), &top, &["a/", "b/", "d/"]).await?;
                     folded(&store, store.listing("a/").with_delimiter("/").with_limit(limit), &["a/b", "a/c"], &["a/d/"]).await?;
                     folded(&store, store.listing("d").with_delimiter("--").with_limit(limit), &["d/e/f"], &["dd--"]).await?;
                 }
@@ -89,8 +92,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         })),
         clause!("storage.list_page.4", "`start_after` leaves out its own text and all keys before it.", |case: S| {
             let store = Store::of(case);
-            stored(&store, &["a", "a/b", "b", "c"]).await?;
-            for (after, expected) in [
+            let names = store.fitting(&["a", "a/b", "b", "c"]);
+            stored(&store, &names).await?;
+            for (after, mut expected) in [
                 ("", vec!["a", "a/b", "b", "c"]),
                 ("a", vec!["a/b", "b", "c"]),
                 ("a/", vec!["a/b", "b", "c"]),
@@ -98,6 +102,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ("b", vec!["c"]),
                 ("zz", vec![]),
             ] {
+                expected.retain(|name| names.contains(name));
                 for limit in [1, 100] {
                     let after_key = case.name(after);
                     let request = store.listing("").with_start_after(after_key).with_limit(limit);
@@ -169,8 +174,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "The prefix is plain text: it may end inside a segment, and `a` matches `a`, `a/b` and `ab`.",
             |case| {
                 let store = Store::of(case);
-                stored(&store, &["a", "a/b", "ab", "abc/d", "b", "b*", "b[1]", "%61"]).await?;
-                for (prefix, expected) in [
+                let names = store.fitting(&["a", "a/b", "ab", "abc/d", "b", "b*", "b[1]", "%61"]);
+                stored(&store, &names).await?;
+                for (prefix, mut expected) in [
                     ("a", vec!["a", "a/b", "ab", "abc/d"]),
                     ("a/", vec!["a/b"]),
                     ("ab", vec!["ab", "abc/d"]),
@@ -181,6 +187,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     ("%6", vec!["%61"]),
                     ("A", vec![]),
                 ] {
+                    expected.retain(|name| names.contains(name));
                     let what = format!("the keys with the prefix `{prefix}`");
                     ensure_eq(&what, &store.names(store.listing(prefix)).await?, &expected)?;
                 }

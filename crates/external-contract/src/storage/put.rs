@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use external_core::ErrorKind;
 use external_core::storage::{
-    Checksum, ContentHeaders, GetTagsRequest, ObjectAttributes, ObjectInfo, StorageService, supports,
+    Checksum, ContentHeaders, GetTagsRequest, ObjectAttributes, ObjectInfo, supports,
 };
 
 use super::S;
@@ -45,7 +45,8 @@ pub(super) async fn carries(store: &Store<'_>, name: &str, wanted: &ObjectAttrib
 }
 
 /// The attributes of this test that the service can store.
-pub(super) fn storable(service: &dyn StorageService) -> ObjectAttributes {
+pub(super) fn storable(case: &crate::Case<S>) -> ObjectAttributes {
+    let service = case.service();
     let mut attributes = ObjectAttributes::new();
     if supports(service, "content-headers").is_supported() {
         attributes.headers = headers().headers;
@@ -55,6 +56,7 @@ pub(super) fn storable(service: &dyn StorageService) -> ObjectAttributes {
     }
     if supports(service, "tags").is_supported() {
         attributes = attributes.with_tag("colour", "blue").with_tag("städte", "Zürich");
+        super::tags::retain_storable(case, &mut attributes.tags);
     }
     attributes
 }
@@ -64,7 +66,10 @@ pub(super) fn checksum(text: &str) -> Result<Checksum, Finding> {
 }
 
 fn no_content_type(info: &ObjectInfo) -> bool {
-    matches!(info.headers.content_type.as_deref(), None | Some("application/octet-stream"))
+    matches!(
+        info.headers.content_type.as_deref(),
+        None | Some("application/octet-stream" | "binary/octet-stream")
+    )
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -88,7 +93,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "A put over an existing key replaces content, headers, metadata, checksum and tags; nothing of the old object shines through.",
             |case| {
                 let store = Store::of(case);
-                let attributes = storable(case.service());
+                let attributes = storable(case);
                 let mut request = store.put_request("k", TEXT)?.with_attributes(attributes);
                 if supports(case.service(), "checksum").is_supported() {
                     request = request.with_checksum(checksum(TEXT_SHA256)?);

@@ -31,6 +31,20 @@ impl<'a> Store<'a> {
         Self { case, service }
     }
 
+    /// Those of `names` that the server takes. The facts of a target say what its server does not, although the contract
+    /// does: `beside-folder = "no"`, no `a` beside an `a/b`; `segment-bytes-max`, no longer segment.
+    pub(super) fn fitting<N: AsRef<str> + Clone>(&self, names: &[N]) -> Vec<N> {
+        let beside = self.case.fact("beside-folder").as_deref() != Some("no");
+        let most =
+            self.case.fact("segment-bytes-max").and_then(|most| most.parse().ok()).unwrap_or(usize::MAX);
+        let takes = |name: &&N| {
+            let folder = format!("{}/", name.as_ref());
+            let short = self.case.name(name.as_ref()).split('/').all(|segment| segment.len() <= most);
+            short && (beside || !names.iter().any(|other| other.as_ref().starts_with(&folder)))
+        };
+        names.iter().filter(takes).cloned().collect()
+    }
+
     pub(super) fn key(&self, name: &str) -> Result<ObjectKey> {
         ObjectKey::parse(self.case.name(name))
     }

@@ -30,11 +30,19 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+/// Leaves out what the server refuses although the contract does not: the fact `tags-ascii = "yes"`.
+pub(super) fn retain_storable(case: &Case<S>, tags: &mut Tags) {
+    if case.fact("tags-ascii").as_deref() == Some("yes") {
+        tags.retain(|name, value| name.is_ascii() && value.is_ascii());
+    }
+}
+
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
         clause!("storage.get_tags.1", "Tags given to put, copy and multipart are read back.", |case: S| {
             let store = Store::of(case);
-            let given = tags(&[("colour", "blue"), ("städte", "Zürich & Bern"), ("empty", ""), ("a=b", "c d+e/f")]);
+            let mut given = tags(&[("colour", "blue"), ("städte", "Zürich: Bern"), ("empty", ""), ("a=b", "c d+e/f@g")]);
+            retain_storable(case, &mut given);
             let mut attributes = ObjectAttributes::default();
             attributes.tags.clone_from(&given);
             store.put_with("put", "x", attributes).await?;
@@ -53,7 +61,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "Afterwards the object has exactly these tags; its bytes, headers, metadata and token are what they were.",
             |case: S| {
                 let store = Store::of(case);
-                let attributes = storable(case.service());
+                let attributes = storable(case);
                 let token = store.put_with("k", "body", attributes.clone()).await?.token;
                 for given in [tags(&[("one", "1"), ("two", "2")]), tags(&[("two", "other")]), tags(&[])] {
                     write(case, "k", given.clone()).await??;

@@ -133,13 +133,13 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             "Afterwards get without a version answers its bytes and attributes; the old version is still there.",
             |case: S| {
                 let store = Store::of(case);
-                let receipt = store.put_with("k", "first", super::put::storable(case.service())).await?;
+                let receipt = store.put_with("k", "first", super::put::storable(case)).await?;
                 let first = receipt.version.ok_or_else(|| Finding::failed("a version", "none"))?;
                 put(&store, "k", "second").await?;
                 let request = RestoreVersionRequest::new(store.key("k")?, first.clone());
                 let restored = facet(case)?.restore_version(&case.cx(), &request).await?;
                 store.holds("k", b"first").await?;
-                super::put::carries(&store, "k", &super::put::storable(case.service())).await?;
+                super::put::carries(&store, "k", &super::put::storable(case)).await?;
                 ensure_eq("the token", &store.head("k").await?.token, &restored.token)?;
                 ensure(restored.version != Some(first.clone()), "a new version", "the old one")?;
                 ensure_eq("the old version", &read(&store, "k", &first).await?, &b"first"[..])?;

@@ -22,6 +22,7 @@ pub const CAPABILITIES: &[(&str, &str)] = &[
     ("multipart", "objects are written in parts"),
     ("multipart-create-only", "completing an upload fails if the key holds an object"),
     ("multipart-compare-and-swap", "completing an upload fails if the key does not hold the content named"),
+    ("multipart-sha256", "a SHA-256 of the whole is verified when an upload is completed"),
     ("list-uploads", "unfinished uploads are listed"),
     ("presign-get", "links that read an object"),
     ("presign-put", "links that store an object"),
@@ -71,9 +72,11 @@ pub const LIMITS: &[(&str, &str)] = &[
 #[must_use]
 pub fn supports(service: &dyn StorageService, id: &str) -> Capability {
     let present = match id {
-        "multipart" | "multipart-create-only" | "multipart-compare-and-swap" | "list-uploads" => {
-            service.multipart().is_some()
-        }
+        "multipart"
+        | "multipart-create-only"
+        | "multipart-compare-and-swap"
+        | "multipart-sha256"
+        | "list-uploads" => service.multipart().is_some(),
         "presign-get" | "presign-put" => service.presigner().is_some(),
         "copy" | "copy-create-only" | "copy-compare-and-swap" => service.copier().is_some(),
         "tags" => service.tags().is_some(),

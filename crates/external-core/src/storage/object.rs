@@ -204,7 +204,9 @@ impl ObjectAttributes {
 ///
 /// # Errors
 ///
-/// `InvalidArgument`: more than ten, an empty or too long name, a too long value, a control character.
+/// `InvalidArgument`: more than ten, an empty or too long name, a too long value, a character that is none of letters
+/// and digits of any script, space and `+-=._:/@`: what
+/// [S3 allows](https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html), the others likewise.
 pub fn validate_tags(tags: &BTreeMap<String, String>) -> Result<()> {
     if tags.len() > MAX_TAGS {
         return Err(Error::invalid_argument("an object has at most 10 tags").with_context("tags", tags.len()));
@@ -212,9 +214,10 @@ pub fn validate_tags(tags: &BTreeMap<String, String>) -> Result<()> {
     for (name, value) in tags {
         let chars = name.chars().count();
         let fits = (1..=MAX_TAG_NAME_CHARS).contains(&chars) && value.chars().count() <= MAX_TAG_VALUE_CHARS;
-        if !fits || name.chars().chain(value.chars()).any(char::is_control) {
+        let plain = |c: char| c.is_alphanumeric() || " +-=._:/@".contains(c);
+        if !fits || !name.chars().chain(value.chars()).all(plain) {
             return Err(Error::invalid_argument(
-                "a tag has a name of 1 to 128 characters and a value of at most 256, none a control character",
+                "a tag has a name of 1 to 128 characters and a value of at most 256: letters, digits, space and +-=._:/@",
             )
             .with_context("tag", format_args!("{:?}", name.chars().take(40).collect::<String>())));
         }
@@ -394,6 +397,8 @@ mod tests {
         assert!(ObjectAttributes::new().with_user_metadata("a", "b\nc").validate().is_err());
         assert!(ObjectAttributes::new().with_user_metadata("A", "b").validate().is_err());
         assert!(ObjectAttributes::new().with_tag("", "b").validate().is_err());
+        assert!(ObjectAttributes::new().with_tag("a&b", "c").validate().is_err());
+        assert!(ObjectAttributes::new().with_tag("städte", "Zürich: a=b").validate().is_ok());
         assert!(ObjectAttributes::new().with_user_metadata("name", "Ada 鍵").validate().is_ok());
     }
 }

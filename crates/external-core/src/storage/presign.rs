@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::ObjectKey;
-use crate::{CallOptions, Operation, Repeat};
+use crate::{CallOptions, Error, Operation, Repeat, Result};
 
 /// How long a link is valid where the caller does not say: one hour.
 pub const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(3600);
@@ -85,6 +85,23 @@ impl PresignRequest {
     pub fn with_content_type(mut self, value: impl Into<String>) -> Self {
         self.content_type = Some(value.into());
         self
+    }
+
+    /// Whether the content type is one that an upload can state. Providers call it before they sign.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` if a link that reads has one, or if it is empty or holds a control character.
+    pub fn validate(&self) -> Result<()> {
+        match &self.content_type {
+            Some(_) if self.method != PresignMethod::Put => {
+                Err(Error::invalid_argument("only a link that stores can state a content type"))
+            }
+            Some(text) if text.is_empty() || text.chars().any(char::is_control) => Err(
+                Error::invalid_argument("a content type must not be empty nor contain control characters"),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// `storage.presign`: `Safe`.

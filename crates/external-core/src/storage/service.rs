@@ -59,7 +59,7 @@ pub trait StorageService: Provider {
     /// - `if_match` with another token than the current one is `Conflict`; no body is transferred. (storage.get.5)
     /// - `if_none_match` with the current token is `NotModified`; with any other the object is answered.
     ///   (storage.get.6)
-    /// - `info` is what head answers. (storage.get.7)
+    /// - `info` is what head answers; a read of a part may leave out the checksum. (storage.get.7)
     /// - A body begun is not disturbed by a later write or delete of the key: it ends with the old bytes whole, or
     ///   with an error, never with a mixture. (storage.get.8)
     /// - Bytes that do not match the stored checksum end a whole read with `Corrupt`. (storage.get.9)

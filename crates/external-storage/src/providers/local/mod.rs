@@ -91,6 +91,7 @@ impl LocalConfig {
                 "multipart",
                 "multipart-create-only",
                 "multipart-compare-and-swap",
+                "multipart-sha256",
                 "list-uploads",
                 "copy",
                 "copy-create-only",

@@ -100,6 +100,7 @@ impl MemoryStorage {
                 "multipart",
                 "multipart-create-only",
                 "multipart-compare-and-swap",
+                "multipart-sha256",
                 "list-uploads",
                 "copy",
                 "copy-create-only",

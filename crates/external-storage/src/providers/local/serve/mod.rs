@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use external_core::storage::{PresignMethod, PresignRequest, PresignStorage, PresignedUrl};
+use external_core::storage::{PresignRequest, PresignStorage, PresignedUrl};
 use external_core::{CallContext, Capabilities, Error, Result, Secret};
 use tokio::sync::Mutex;
 
@@ -115,16 +115,7 @@ impl PresignStorage for Links {
             return Err(Error::invalid_argument("a link is valid for one second to seven days")
                 .with_context("seconds", request.expires_in.as_secs_f64()));
         }
-        if let Some(content_type) = &request.content_type {
-            if request.method != PresignMethod::Put {
-                return Err(Error::invalid_argument("only a link that stores can state a content type"));
-            }
-            if content_type.is_empty() || content_type.chars().any(char::is_control) {
-                return Err(Error::invalid_argument(
-                    "a content type must not be empty nor contain control characters",
-                ));
-            }
-        }
+        request.validate()?;
         cx.mark_sent();
         let base = match &self.config.public_url {
             Some(url) => {

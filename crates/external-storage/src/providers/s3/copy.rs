@@ -1,0 +1,65 @@
+//! Copies inside the bucket.
+
+use async_trait::async_trait;
+use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
+use external_core::storage::{CopyRequest, CopyStorage, Precondition, PutReceipt};
+use external_core::{CallContext, Error, ErrorKind, Result};
+
+use super::objects::{of_precondition, of_version};
+use super::{S3Storage, wire};
+
+#[async_trait]
+impl CopyStorage for S3Storage {
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+    async fn copy(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {
+        request.validate()?;
+        self.require(request.from_version.is_some(), "versions")?;
+        let (create, swap) =
+            self.conditions(&request.precondition, "copy-create-only", "copy-compare-and-swap")?;
+        let replaced = request.replace_attributes.as_ref();
+        replaced.map_or(Ok(()), |attributes| self.check_attributes(attributes))?;
+        let copied = self.ask(cx, |client, mark| {
+            let copy = client
+                .copy_object()
+                .bucket(&self.bucket)
+                .key(request.to.as_str())
+                .copy_source(wire::copy_source(&self.bucket, &request.from, request.from_version.as_ref()))
+                .set_copy_source_if_match(request.if_match.as_ref().map(ToString::to_string))
+                .set_if_none_match(create)
+                .set_if_match(swap);
+            let copy = match replaced {
+                None => copy,
+                Some(attributes) => {
+                    let headers = &attributes.headers;
+                    let copy = copy
+                        .metadata_directive(MetadataDirective::Replace)
+                        .set_content_type(headers.content_type.clone())
+                        .set_cache_control(headers.cache_control.clone())
+                        .set_content_disposition(headers.content_disposition.clone())
+                        .set_content_encoding(headers.content_encoding.clone())
+                        .set_content_language(headers.content_language.clone())
+                        .set_metadata(wire::metadata(&attributes.metadata));
+                    if self.has("tags") {
+                        copy.tagging_directive(TaggingDirective::Replace)
+                            .set_tagging(wire::tagging(&attributes.tags))
+                    } else {
+                        copy
+                    }
+                }
+            };
+            copy.customize().interceptor(mark).send()
+        });
+        let answer = copied.await.map_err(|error| explained(request, error))?;
+        let tag = answer.copy_object_result.and_then(|result| result.e_tag);
+        self.receipt(tag, answer.version_id)
+    }
+}
+
+/// Source and destination have conditions of their own, and S3 does not tell whose did not hold.
+fn explained(request: &CopyRequest, error: Error) -> Error {
+    match (&request.precondition, error.kind()) {
+        (Precondition::Absent, ErrorKind::Conflict) if request.if_match.is_some() => error,
+        (Precondition::Absent, _) => of_precondition(&request.precondition, error),
+        _ => of_version(request.from_version.is_some(), error),
+    }
+}

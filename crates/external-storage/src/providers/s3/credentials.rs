@@ -1,0 +1,75 @@
+//! Where the credentials come from: given, or found as by AWS's own tools; and a role on top.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
+use external_core::{Result, Secret};
+
+/// The source of the credentials.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// Keys from the configuration.
+    Given(Keys),
+    /// AWS's default chain, with a profile's name.
+    Found(Option<String>),
+}
+
+/// A role to assume with the credentials.
+#[derive(Debug, Clone)]
+pub(super) struct Role {
+    pub(super) arn: String,
+    pub(super) session_name: String,
+    pub(super) external_id: Option<String>,
+    pub(super) duration: Duration,
+    pub(super) endpoint: Option<String>,
+}
+
+/// Keys that are read whenever a request is signed: nothing keeps a copy, and a changed file is taken up.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) id: Secret,
+    pub(super) secret: Secret,
+    pub(super) session: Option<Secret>,
+}
+
+impl Keys {
+    fn read(&self) -> Result<Credentials> {
+        let session = self.session.as_ref().map(Secret::expose).transpose()?;
+        Ok(Credentials::new(
+            self.id.expose()?.as_str(),
+            self.secret.expose()?.as_str(),
+            session.map(|token| token.as_str().to_owned()),
+            None,
+            "external-storage",
+        ))
+    }
+
+    /// Has files read again, whether they look changed or not.
+    pub(super) fn invalidate(&self) {
+        self.id.invalidate();
+        self.secret.invalidate();
+        if let Some(token) = &self.session {
+            token.invalidate();
+        }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(***)")
+    }
+}
+
+impl ProvideCredentials for Keys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        // The error is our own, so that whoever sees the failure finds it again in the chain of sources.
+        let read: provider::Result = self.read().map_err(CredentialsError::provider_error);
+        future::ProvideCredentials::ready(read)
+    }
+}

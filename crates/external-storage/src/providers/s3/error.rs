@@ -1,0 +1,261 @@
+//! What S3 answers and what breaks on the way, as our errors: one table.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_checksums::body::validate;
+use external_core::{Effect, Error, ErrorKind, Retry};
+
+/// The error of an exchange that failed.
+pub(super) fn failed<E>(error: SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(refusal) => {
+            let answer = Answer::read(refusal.raw());
+            answered(refusal.err().code(), refusal.err().message(), &answer)
+        }
+        SdkError::ResponseError(broken) => {
+            let answer = Answer::read(broken.raw());
+            // A body that broke off is the transport's fault, one that cannot be read the server's.
+            let error = match broke_off(&error) {
+                Some(error) => error.with_effect(Effect::MaybeApplied),
+                None => Error::corrupt("the answer cannot be read"),
+            };
+            answer.told(error)
+        }
+        SdkError::DispatchFailure(failure) if failure.is_user() => {
+            ours(&error).unwrap_or_else(|| never_left("the request cannot be made", &error))
+        }
+        SdkError::DispatchFailure(_) => ours(&error)
+            .or_else(|| broke_off(&error))
+            .unwrap_or_else(|| Error::unavailable("the exchange broke off").with_source(Chain::of(&error))),
+        // Credentials and region are looked for before anything is sent.
+        _ => ours(&error).unwrap_or_else(|| never_left("the request cannot be made or signed", &error)),
+    }
+}
+
+/// The error of a body that failed while it was read.
+pub(super) fn body(error: Box<dyn StdError + Send + Sync>) -> Error {
+    if sources(&*error).any(|source| source.is::<validate::Error>()) {
+        return Error::corrupt("the checksum does not match the bytes");
+    }
+    Error::unavailable("the connection broke in the middle of the body").with_source(Chain::of(&*error))
+}
+
+/// The error of one entry of an answer that holds several.
+pub(super) fn of_entry(code: Option<&str>, message: Option<&str>) -> Error {
+    let whole = Answer { status: 200, ..Answer::default() };
+    answered(code, message, &whole)
+}
+
+/// What is of use in an answer beside its code.
+#[derive(Default)]
+pub(super) struct Answer {
+    status: u16,
+    request_id: Option<String>,
+    region: Option<String>,
+    retry_after: Option<Duration>,
+    delete_marker: bool,
+    minio_code: Option<String>,
+}
+
+impl Answer {
+    fn read(answer: &HttpResponse) -> Self {
+        let header = |name| answer.headers().get(name).map(str::to_owned);
+        Self {
+            status: answer.status().as_u16(),
+            request_id: header("x-amz-request-id"),
+            region: header("x-amz-bucket-region"),
+            retry_after: header("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs),
+            delete_marker: header("x-amz-delete-marker").as_deref() == Some("true"),
+            minio_code: header("x-minio-error-code"),
+        }
+    }
+
+    fn told(&self, mut error: Error) -> Error {
+        if let Some(id) = &self.request_id {
+            error = error.with_request_id(id.clone());
+        }
+        error.with_http_status(self.status)
+    }
+}
+
+/// The error of an answer with this code.
+fn answered(code: Option<&str>, message: Option<&str>, answer: &Answer) -> Error {
+    // HEAD answers have no body, so no code: S3 then tells by the status alone, MinIO by a header.
+    let code = match code.filter(|code| !matches!(*code, "NotFound" | "BadRequest" | "Forbidden")) {
+        None => answer.minio_code.as_deref(),
+        code => code,
+    };
+    let mut error = by_code(code.unwrap_or_default(), answer)
+        .unwrap_or_else(|| if code.is_none() { by_status_alone(answer) } else { by_status(answer.status) });
+    if let Some(code) = code {
+        error = error.with_vendor_code(code);
+    }
+    if let Some(message) = message.filter(|message| !message.is_empty()) {
+        error = error.with_context("answer", message.chars().take(200).collect::<String>());
+    }
+    if let (Some(after), ErrorKind::RateLimited | ErrorKind::Unavailable) = (answer.retry_after, error.kind())
+    {
+        error = error.with_retry(Retry::After(after));
+    }
+    answer.told(error)
+}
+
+fn by_code(code: &str, answer: &Answer) -> Option<Error> {
+    let refused = |error: Error| error.with_effect(Effect::NotApplied);
+    Some(match code {
+        "NoSuchKey" => refused(Error::not_found("no such object")),
+        "NoSuchVersion" => refused(Error::not_found("no such version")),
+        "NoSuchUpload" => refused(Error::not_found("no such upload")),
+        "NoSuchBucket" => refused(Error::configuration("the bucket does not exist")),
+        "PreconditionFailed" => refused(Error::conflict("the precondition does not hold")),
+        "ConditionalRequestConflict" => {
+            // Another write was under way at the same time: nothing is decided yet, and asking again is right.
+            refused(Error::conflict("another write of the key was under way")).with_retry(Retry::Backoff)
+        }
+        "OperationAborted" => refused(Error::unavailable("another operation on the resource was under way")),
+        "MethodNotAllowed" if answer.delete_marker => refused(Error::not_found("the version is a deletion")),
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidPayer" | "NotSignedUp" => {
+            refused(Error::permission_denied("not allowed with these credentials"))
+        }
+        "InvalidObjectState" => refused(Error::permission_denied(
+            "the object is in an archive: it must be restored before it is read",
+        )),
+        "InvalidAccessKeyId" | "InvalidSecurity" | "MissingSecurityHeader" | "InvalidClientTokenId" => {
+            refused(Error::unauthenticated("the access key is not known"))
+        }
+        "SignatureDoesNotMatch" => {
+            refused(Error::unauthenticated("the signature is wrong: most often the secret key is"))
+        }
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken" => {
+            // The next attempt finds credentials anew.
+            refused(Error::unauthenticated("the credentials have expired")).with_retry(Retry::Backoff)
+        }
+        "RequestTimeTooSkewed" => {
+            // The SDK has learned the difference from this answer, and signs the next request by the server's clock.
+            refused(Error::unauthenticated("this machine's clock is more than 15 minutes off"))
+                .with_retry(Retry::Backoff)
+        }
+        "PermanentRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException"
+        | "IncorrectEndpoint" => refused(elsewhere(answer)),
+        "TemporaryRedirect" => refused(Error::unavailable("the bucket is moving")),
+        "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" => {
+            refused(Error::corrupt("the bytes that arrived are not those that were sent"))
+        }
+        "IncompleteBody" => refused(Error::unavailable("the body broke off")),
+        "RequestTimeout" => refused(Error::timeout("the server waited too long for the body")),
+        "EntityTooLarge" | "MaxMessageLengthExceeded" => {
+            refused(Error::payload_too_large("larger than the store takes"))
+        }
+        "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" | "XMinioStorageFull" | "InsufficientCapacity" => {
+            refused(Error::quota_exhausted("the store is full"))
+        }
+        "EntityTooSmall" => refused(Error::invalid_argument("a part that is not the last is too small")),
+        "InvalidPart" => refused(Error::invalid_argument("a part did not arrive, or is another one")),
+        "InvalidPartOrder" => refused(Error::invalid_argument("the parts are out of order")),
+        "InvalidRange" => refused(Error::invalid_argument("the range selects no byte of the object")),
+        "SlowDown"
+        | "SlowDownRead"
+        | "SlowDownWrite"
+        | "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequests"
+        | "BandwidthLimitExceeded" => refused(Error::rate_limited("the store asks for fewer requests")),
+        "NotImplemented" => {
+            // Sent and refused: a provider that declared it truly would not have asked.
+            refused(Error::new(ErrorKind::Unsupported, "the store does not have this"))
+        }
+        "InternalError" => Error::unavailable("the store failed").with_effect(Effect::MaybeApplied),
+        "ServiceUnavailable" | "Busy" => {
+            Error::unavailable("the store is not available").with_effect(Effect::MaybeApplied)
+        }
+        _ => return None,
+    })
+}
+
+/// An answer without a code is that of a HEAD, or a gateway's.
+fn by_status_alone(answer: &Answer) -> Error {
+    match answer.status {
+        301 | 307 => elsewhere(answer).with_effect(Effect::NotApplied),
+        400 if answer.region.is_some() => elsewhere(answer).with_effect(Effect::NotApplied),
+        405 if answer.delete_marker => {
+            Error::not_found("the version is a deletion").with_effect(Effect::NotApplied)
+        }
+        status => by_status(status),
+    }
+}
+
+fn by_status(status: u16) -> Error {
+    let refused = |error: Error| error.with_effect(Effect::NotApplied);
+    match status {
+        400 => refused(Error::invalid_argument("the store refuses the request")),
+        401 => refused(Error::unauthenticated("the store asks for credentials")),
+        403 => refused(Error::permission_denied("not allowed with these credentials")),
+        404 => refused(Error::not_found("not there")),
+        408 => refused(Error::timeout("the server waited too long for the request")),
+        409 | 412 => refused(Error::conflict("the precondition does not hold")),
+        413 => refused(Error::payload_too_large("larger than the store takes")),
+        416 => refused(Error::invalid_argument("the range selects no byte of the object")),
+        429 => refused(Error::rate_limited("the store asks for fewer requests")),
+        500..=599 => Error::unavailable("the store failed").with_effect(Effect::MaybeApplied),
+        400..=499 => refused(Error::unexpected("the store refuses the request")),
+        _ => Error::unexpected("an answer that the protocol does not have here"),
+    }
+}
+
+fn elsewhere(answer: &Answer) -> Error {
+    let error = Error::configuration("the bucket is in another region or at another endpoint");
+    match &answer.region {
+        Some(region) => error.with_context("bucket_region", region),
+        None => error,
+    }
+}
+
+fn never_left(message: &'static str, error: &(dyn StdError + 'static)) -> Error {
+    Error::configuration(message).with_effect(Effect::NotSent).with_source(Chain::of(error))
+}
+
+/// Our own error in the chain of sources: a connection that could not be made, a secret that could not be read.
+fn ours(error: &(dyn StdError + 'static)) -> Option<Error> {
+    let found = sources(error).find_map(|source| source.downcast_ref::<Error>())?;
+    Some(found.clone().with_effect(Effect::NotSent))
+}
+
+fn broke_off(error: &(dyn StdError + 'static)) -> Option<Error> {
+    sources(error)
+        .any(|source| source.is::<hyper::Error>() || source.is::<std::io::Error>())
+        .then(|| Error::unavailable("the connection broke").with_source(Chain::of(error)))
+}
+
+fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| <dyn StdError>::source(*error))
+}
+
+/// A chain of sources as one text: the SDK's errors hold whole requests and answers, which must not be carried about.
+#[derive(Debug)]
+struct Chain(String);
+
+impl Chain {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let links: Vec<_> = sources(error).map(ToString::to_string).collect();
+        Self(links.join(": "))
+    }
+}
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Chain {}
