@@ -49,7 +49,7 @@ impl EmailClient {
     fn filled_batch(&self, request: &BatchRequest) -> Result<BatchRequest> {
         request.expand()?;
         let mut request = request.clone();
-        request.message = self.filled(&request.message);
+        request.message = self.filled(request.message);
         let sender = request.message.from.as_ref().map(Mailbox::address);
         for recipient in &mut request.recipients {
             if recipient.message_id.is_none() {

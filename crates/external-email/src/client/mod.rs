@@ -171,7 +171,7 @@ impl EmailClient {
     pub async fn send(&self, request: impl Into<SendRequest>) -> Result<SendReceipt> {
         let request = request.into();
         let cx = context(request.call_options(), request.idempotency_key.as_deref());
-        self.send_with(&cx, &request).await
+        self.send_with(&cx, request).await
     }
 
     /// Sends one message to many people, each with their own words. Splits at the provider's limit, one exchange a piece;

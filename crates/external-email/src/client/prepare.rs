@@ -8,7 +8,7 @@ use external_core::{CallContext, Error, Result};
 use super::EmailClient;
 use crate::mime::new_message_id;
 
-/// Who is left out, with the reason, in the order of the request.
+/// Who is left out, with the reason, in the order of the request; nothing where there is no list to ask.
 pub(super) struct LeftOut {
     outcomes: Vec<(EmailAddress, Option<String>)>,
 }
@@ -57,9 +57,8 @@ impl LeftOut {
 
 impl EmailClient {
     /// The message with everything it leaves to the client.
-    pub(super) fn filled(&self, message: &Message) -> Message {
+    pub(super) fn filled(&self, mut message: Message) -> Message {
         let settings = &self.shared.settings;
-        let mut message = message.clone();
         if message.from.is_none() {
             message.from.clone_from(&settings.from);
         }
@@ -73,7 +72,7 @@ impl EmailClient {
     }
 
     /// As [`filled`](Self::filled), with an identity.
-    pub(super) fn identified(&self, message: &Message) -> Message {
+    pub(super) fn identified(&self, message: Message) -> Message {
         let mut message = self.filled(message);
         if message.message_id.is_none() {
             message.message_id =
@@ -85,9 +84,7 @@ impl EmailClient {
     /// Asks the suppression list, if there is one, within the call's deadline.
     pub(super) async fn left_out(&self, cx: &CallContext, addresses: &[&EmailAddress]) -> Result<LeftOut> {
         let Some(list) = &self.shared.suppression else {
-            return Ok(LeftOut {
-                outcomes: addresses.iter().map(|&address| (address.clone(), None)).collect(),
-            });
+            return Ok(LeftOut { outcomes: Vec::new() });
         };
         let asked = list.suppressed(addresses);
         let reasons = match cx.deadline() {

@@ -13,9 +13,8 @@ use super::EmailClient;
 use super::prepare::without;
 
 impl EmailClient {
-    pub(super) async fn send_with(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
-        let mut request = request.clone();
-        request.message = self.identified(&request.message);
+    pub(super) async fn send_with(&self, cx: &CallContext, mut request: SendRequest) -> Result<SendReceipt> {
+        request.message = self.identified(request.message);
         check(self.info(), &request)?;
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
         if left_out.is_all() {
@@ -55,7 +54,7 @@ impl EmailClient {
     ) -> Result<ScheduleReceipt> {
         let scheduler = self.service.scheduler().ok_or_else(|| Error::unsupported("scheduling"))?;
         let mut request = request.clone();
-        request.message = self.identified(&request.message);
+        request.message = self.identified(request.message);
         check_schedule(self.info(), &request)?;
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
         if left_out.is_all() {
@@ -82,7 +81,7 @@ impl EmailClient {
         let templates =
             self.service.vendor_templates().ok_or_else(|| Error::unsupported("vendor-templates"))?;
         let mut request = request.clone();
-        request.message = self.identified(&request.message);
+        request.message = self.identified(request.message);
         let left_out = self.left_out(cx, &request.message.recipients()).await?;
         if left_out.is_all() {
             return Ok(left_out.complete(SendReceipt::new(request.message.message_id, Vec::new())));
@@ -132,7 +131,7 @@ impl Provider for EmailClient {
 #[async_trait]
 impl EmailService for EmailClient {
     async fn send(&self, cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {
-        self.send_with(cx, request).await
+        self.send_with(cx, request.clone()).await
     }
 
     fn batch(&self) -> Option<&dyn BatchEmail> {

@@ -15,12 +15,25 @@ const WORD: usize = 75;
 const WRAPPING: usize = 12;
 
 /// The header section of a mail while it is written.
-#[derive(Default)]
 pub(super) struct HeaderBlock {
     out: String,
 }
 
 impl HeaderBlock {
+    /// An empty section with room for so many bytes: what else the mail has goes behind it.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { out: String::with_capacity(bytes) }
+    }
+
+    /// A line whose value is known to be fit, with `<` and `>` around it.
+    pub(super) fn in_brackets(&mut self, name: &str, value: &str) {
+        self.line(name, |_, out| {
+            out.push('<');
+            out.push_str(value);
+            out.push('>');
+        });
+    }
+
     /// A line whose value is known to be fit as it is.
     pub(super) fn encoded(&mut self, name: &str, value: &str) {
         self.line(name, |_, out| out.push_str(value));

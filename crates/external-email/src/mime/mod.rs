@@ -4,23 +4,24 @@
 //! a name, so a custom header could not stand twice, and it leaves text that looks like an encoded word as it is, which a
 //! reader then decodes.
 
+mod date;
 pub(crate) mod headers;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use external_core::email::{EmailAddress, Message, MessageId};
 use external_core::{BuildContext, Error, Result};
-use lettre::message::header::{
-    ContentDisposition, ContentId, ContentTransferEncoding, ContentType, Date, Header,
-};
+use lettre::message::header::{ContentDisposition, ContentId, ContentTransferEncoding, ContentType};
 use lettre::message::{Body, MultiPart, MultiPartKind, SinglePart};
 
+use date::date;
 use headers::HeaderBlock;
 
-/// The last second that a date header can name: the end of the year 9999.
-const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
+/// What the headers of most mails fit into.
+const HEADERS: usize = 768;
+/// The longest line that surely needs no encoding: lettre encodes lines of 76 octets, their ends included.
+const PLAIN_LINE: usize = 72;
 
 /// A mail as bytes.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ pub struct RenderedMessage {
 pub fn render(message: &Message, context: &BuildContext) -> Result<RenderedMessage> {
     let from = message.from.as_ref().ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
     let message_id = message.message_id.clone().unwrap_or_else(|| new_message_id(from.address(), context));
-    let mut head = HeaderBlock::default();
+    let only = only_text(message);
+    let mut head = HeaderBlock::with_capacity(HEADERS + only.map_or(0, |(_, text)| text.len()));
     head.encoded("Date", &date(message.date.unwrap_or_else(|| context.now()))?);
     head.mailboxes("From", std::slice::from_ref(from));
     head.mailboxes("Reply-To", &message.reply_to);
@@ -52,7 +54,7 @@ pub fn render(message: &Message, context: &BuildContext) -> Result<RenderedMessa
     head.mailboxes("To", &message.to);
     head.mailboxes("Cc", &message.cc);
     head.text("Subject", message.subject.as_str());
-    head.encoded("Message-ID", &format!("<{message_id}>"));
+    head.in_brackets("Message-ID", message_id.as_str());
     if let Some(list) = &message.list_unsubscribe {
         head.encoded("List-Unsubscribe", &list.header_value());
         if list.is_one_click() {
@@ -70,7 +72,10 @@ pub fn render(message: &Message, context: &BuildContext) -> Result<RenderedMessa
     }
     head.encoded("MIME-Version", "1.0");
     let mut bytes = head.finish();
-    body(message, &message_id)?.write(&mut bytes);
+    match only.filter(|(_, text)| travels_as_it_is(text)) {
+        Some((kind, text)) => plain_text(kind, text, &mut bytes),
+        None => body(message, &message_id)?.write(&mut bytes),
+    }
     Ok(RenderedMessage { bytes: bytes.into(), message_id })
 }
 
@@ -81,14 +86,36 @@ pub(crate) fn new_message_id(sender: &EmailAddress, context: &BuildContext) -> M
     MessageId::new(random, sender)
 }
 
-fn date(at: SystemTime) -> Result<String> {
-    match at.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) if since <= LAST_DATE => {
-            let mut line = lettre::message::header::Headers::new();
-            line.set(Date::new(at));
-            Ok(line.get_raw(&Date::name()).unwrap_or_default().to_owned())
-        }
-        _ => Err(Error::invalid_argument("the date of a mail must lie in the years 1970 to 9999")),
+/// The text of a mail that has nothing else, with its media type.
+fn only_text(message: &Message) -> Option<(&'static str, &str)> {
+    match (&message.text, &message.html) {
+        _ if !message.attachments.is_empty() => None,
+        (Some(text), None) => Some(("text/plain", text)),
+        (None, Some(html)) if message.inline.is_empty() => Some(("text/html", html)),
+        _ => None,
+    }
+}
+
+/// Whether text needs no encoding: ASCII without control characters, in lines that are not too long.
+fn travels_as_it_is(text: &str) -> bool {
+    let fit = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    text.as_bytes().iter().all(fit) && text.split(['\r', '\n']).all(|line| line.len() <= PLAIN_LINE)
+}
+
+/// What lettre would make of such text, without its tree, which costs more than all the rest of a short mail.
+fn plain_text(kind: &str, text: &str, out: &mut Vec<u8>) {
+    for piece in ["Content-Type: ", kind, "; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"\r\n");
+        rest = rest[at..].strip_prefix(b"\r\n").unwrap_or_else(|| &rest[at + 1..]);
+    }
+    out.extend_from_slice(rest);
+    if !out.ends_with(b"\r\n") {
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -7,7 +7,7 @@ use external_core::BuildContext;
 use external_core::email::{Attachment, InlineImage, ListUnsubscribe, Mailbox, Message, RawMessage};
 use mail_parser::{MessageParser, MimeHeaders, PartType};
 
-use super::render;
+use super::{PLAIN_LINE, body, only_text, plain_text, render, travels_as_it_is};
 
 fn mailbox(text: &str) -> Mailbox {
     text.parse().unwrap()
@@ -225,4 +225,32 @@ fn a_date_that_no_header_can_name_is_refused() {
     assert!(render(&early, &BuildContext::default()).is_err());
     let late = message("s").with_text("t").with_date(SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
     assert!(render(&late, &BuildContext::default()).is_err());
+}
+
+/// What lettre's tree makes of a text is what the short way makes of it.
+#[test]
+fn a_short_text_is_written_as_the_tree_would() {
+    let id = "a@example.org".parse().unwrap();
+    let long = "x".repeat(PLAIN_LINE);
+    for text in ["", "a", "a\n", "a\r\nb\rc\n\nd\te ", "\n.\n", "From me", "=E4", long.as_str()] {
+        assert!(travels_as_it_is(text), "{text:?}");
+        for html in [false, true] {
+            let mut message = message("s");
+            (message.text, message.html) = (None, None);
+            if html {
+                message.html = Some(text.into())
+            } else {
+                message.text = Some(text.into())
+            }
+            let (kind, same) = only_text(&message).unwrap();
+            let (mut short, mut tree) = (Vec::new(), Vec::new());
+            plain_text(kind, same, &mut short);
+            body(&message, &id).unwrap().write(&mut tree);
+            assert_eq!(String::from_utf8(short).unwrap(), String::from_utf8(tree).unwrap(), "{text:?}");
+        }
+    }
+    let too_long = format!("{long}x");
+    for text in ["\u{e4}", "\0", "\u{7f}", too_long.as_str()] {
+        assert!(!travels_as_it_is(text), "{text:?}");
+    }
 }

@@ -4,6 +4,7 @@
 //! stops at the first refused recipient, writes the end of a mail apart from the mail, and takes no stream that is
 //! protected later. Here each phase is one write, and the replies say what became of each recipient.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -60,7 +61,7 @@ impl Features {
     fn of(reply: &Reply) -> Self {
         let mut features = Self::default();
         // The first line is the server's name and greeting.
-        for line in reply.lines.iter().skip(1) {
+        for line in reply.lines().skip(1) {
             let line = line.to_ascii_uppercase();
             let mut words = line.split([' ', '=']).filter(|word| !word.is_empty());
             match words.next() {
@@ -194,15 +195,19 @@ impl Connection {
             self.socket.write_all(bytes).await?;
             self.socket.flush().await
         };
-        match timeout(limit, writing).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(lost(step, error)),
-            Err(_) => Err(late(step)),
+        match within(limit, writing).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(lost(step, error)),
+            None => Err(late(step)),
         }
     }
 
     /// Reads the next reply.
     pub(super) async fn reply(&mut self, step: Step, limit: Duration) -> Result<Reply> {
+        // Several may have come in one packet.
+        if let Some(reply) = self.received(step)? {
+            return Ok(reply);
+        }
         match timeout(limit, self.read_reply(step)).await {
             Ok(reply) => reply,
             Err(_) => Err(late(step)),
@@ -211,12 +216,6 @@ impl Connection {
 
     async fn read_reply(&mut self, step: Step) -> Result<Reply> {
         loop {
-            if let Some((reply, used)) =
-                Reply::parse(&self.inbox).map_err(|error| error.with_context("step", step.name()))?
-            {
-                self.inbox.drain(..used);
-                return Ok(reply);
-            }
             if self.inbox.len() > INBOX {
                 return Err(Error::corrupt("the answer is too large").with_effect(Effect::NotSent));
             }
@@ -226,7 +225,22 @@ impl Connection {
                 Ok(_) => {}
                 Err(error) => return Err(lost(step, error)),
             }
+            if let Some(reply) = self.received(step)? {
+                return Ok(reply);
+            }
         }
+    }
+
+    /// The next reply, if all of it has been read.
+    fn received(&mut self, step: Step) -> Result<Option<Reply>> {
+        if self.inbox.is_empty() {
+            return Ok(None);
+        }
+        let parsed = Reply::parse(&self.inbox).map_err(|error| error.with_context("step", step.name()))?;
+        Ok(parsed.map(|(reply, used)| {
+            self.inbox.drain(..used);
+            reply
+        }))
     }
 
     /// Whether nothing has arrived on an unused connection: neither its end nor words that nobody asked for. Costs no
@@ -262,6 +276,16 @@ impl Connection {
         // It has carried everything it had to; how it ends changes nothing.
         drop(timeout(Duration::from_secs(1), goodbye).await);
     }
+}
+
+/// Waits for `work`, at most so long; `None` if it takes longer. Most writes are over at once, and a timer for them would
+/// cost more than they do: it is set only for what has to wait.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        return Some(done);
+    }
+    timeout(limit, work).await.ok()
 }
 
 /// `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321, 4.1.3).

@@ -11,8 +11,8 @@ const LINES: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) code: u16,
-    /// The text of each line, behind the code.
-    pub(super) lines: Vec<String>,
+    /// The text of each line, behind the code, with a line feed between two.
+    text: String,
 }
 
 /// Class, subject and detail: `5.1.1`.
@@ -25,7 +25,7 @@ pub(super) struct Enhanced {
 impl Reply {
     /// Reads a reply from the front of a buffer. `None`: more bytes are needed. The number is how many bytes it took.
     pub(super) fn parse(buffer: &[u8]) -> Result<Option<(Self, usize)>> {
-        let mut lines = Vec::new();
+        let (mut text, mut lines, mut code) = (String::new(), 0, 0);
         let mut at = 0;
         loop {
             let rest = &buffer[at..];
@@ -38,21 +38,27 @@ impl Reply {
             };
             let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
             at += end + 1;
-            let (code, last, text) = split(line)?;
-            if lines.len() == LINES {
+            let (this, last, words) = split(line)?;
+            if lines == LINES {
                 return Err(corrupt("the answer has too many lines"));
             }
-            lines.push((code, text));
+            if lines > 0 {
+                if this != code {
+                    return Err(corrupt("the lines of the answer have different codes"));
+                }
+                text.push('\n');
+            }
+            (code, lines) = (this, lines + 1);
+            push_clean(&mut text, words);
             if last {
-                break;
+                return Ok(Some((Self { code, text }, at)));
             }
         }
-        let code = lines.last().map_or(0, |(code, _)| *code);
-        if lines.iter().any(|(other, _)| *other != code) {
-            return Err(corrupt("the lines of the answer have different codes"));
-        }
-        let lines = lines.into_iter().map(|(_, text)| text).collect();
-        Ok(Some((Self { code, lines }, at)))
+    }
+
+    /// The text of each line, behind the code.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n')
     }
 
     pub(super) fn is_positive(&self) -> bool {
@@ -77,11 +83,17 @@ impl Reply {
     /// The words, in one line, without the enhanced status.
     pub(super) fn text(&self) -> String {
         let status = self.status();
-        let words = self.lines.iter().map(|line| match status {
-            Some(status) => line.strip_prefix(status).unwrap_or(line).trim_start(),
-            None => line.as_str(),
-        });
-        words.collect::<Vec<_>>().join(" ")
+        let mut words = String::with_capacity(self.text.len());
+        for (number, line) in self.lines().enumerate() {
+            if number > 0 {
+                words.push(' ');
+            }
+            words.push_str(match status {
+                Some(status) => line.strip_prefix(status).unwrap_or(line).trim_start(),
+                None => line,
+            });
+        }
+        words
     }
 
     /// The words as an error may carry them: bounded, and without anything that could be an address.
@@ -94,7 +106,7 @@ impl Reply {
     }
 
     fn status(&self) -> Option<&str> {
-        let first = self.lines.first()?.split(' ').next()?;
+        let first = self.lines().next()?.split(' ').next()?;
         let mut parts = first.split('.');
         let class: u16 = parts.next()?.parse().ok()?;
         let numbers = parts.clone().count() == 2
@@ -103,7 +115,8 @@ impl Reply {
     }
 }
 
-fn split(line: &[u8]) -> Result<(u16, bool, String)> {
+/// Code, whether it is the last line, and the words.
+fn split(line: &[u8]) -> Result<(u16, bool, &[u8])> {
     let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
     let code = digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|code| code.parse().ok());
     let code: u16 = code
@@ -115,8 +128,17 @@ fn split(line: &[u8]) -> Result<(u16, bool, String)> {
         Some(b'-') => (false, &line[4..]),
         Some(_) => return Err(corrupt("the answer's code does not end")),
     };
-    let text = String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Ok((code, last, text))
+}
+
+/// Adds the words of a line, without what a terminal or a log would take for more than words.
+fn push_clean(out: &mut String, words: &[u8]) {
+    let words = String::from_utf8_lossy(words);
+    if words.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        out.push_str(&words);
+    } else {
+        out.extend(words.chars().map(|c| if c.is_control() { ' ' } else { c }));
+    }
 }
 
 /// What cannot be read: before the end of the mail nothing has taken effect; the caller says otherwise after it.
@@ -137,7 +159,7 @@ mod tests {
     #[test]
     fn replies_are_read() {
         let reply = parse("250-mail.example.org greets\r\n250-SIZE 1000\r\n250 PIPELINING\r\n");
-        assert_eq!((reply.code, reply.lines.len()), (250, 3));
+        assert_eq!((reply.code, reply.lines().count()), (250, 3));
         let refused = parse("550 5.1.1 <ada@example.org>: no such user\r\n");
         assert_eq!(refused.vendor_code(), "550 5.1.1");
         assert_eq!(refused.text(), "<ada@example.org>: no such user");

@@ -33,6 +33,8 @@ pub(super) struct Carried {
     pub(super) queued: Option<String>,
 }
 
+/// What the commands of most mails fit into.
+const COMMANDS: usize = 256;
 /// How many recipients are asked for in one write: few enough that their replies never fill both ends of the line.
 const GROUP: usize = 100;
 
@@ -40,19 +42,13 @@ impl Connection {
     /// Carries one mail. Whether the connection can carry another one is [`Connection::clean`] afterwards.
     pub(super) async fn carry(&mut self, cx: &CallContext, mail: &Envelope<'_>) -> Result<Carried> {
         // What the server cannot take is found before it hears of it: the connection stays fit for the next mail.
-        let mail_from = self.mail_from(mail)?;
+        let (mail_from, utf8) = self.mail_from(mail)?;
         self.mails += 1;
         self.clean = false;
-        let utf8 = mail_from.ends_with(" SMTPUTF8\r\n");
-        let commands: Vec<String> = mail
-            .to
-            .iter()
-            .map(|to| format!("RCPT TO:<{}>\r\n", if utf8 { to.as_str().into() } else { header_address(to) }))
-            .collect();
         let replies = if self.features().pipelining {
-            self.pipelined(&mail_from, &commands).await?
+            self.pipelined(mail_from, &mail.to, utf8).await?
         } else {
-            self.step_by_step(&mail_from, &commands).await?
+            self.step_by_step(&mail_from, &mail.to, utf8).await?
         };
         let outcomes: Vec<RecipientOutcome> = mail
             .to
@@ -75,8 +71,8 @@ impl Connection {
         Ok(Carried { outcomes, queued })
     }
 
-    /// `MAIL FROM` with what the server offers and the mail needs.
-    fn mail_from(&self, mail: &Envelope<'_>) -> Result<String> {
+    /// `MAIL FROM` with what the server offers and the mail needs, and whether that is SMTPUTF8.
+    fn mail_from(&self, mail: &Envelope<'_>) -> Result<(String, bool)> {
         let features = self.features();
         let size = mail.content.len() as u64;
         if let Some(Some(limit)) = features.size
@@ -88,23 +84,27 @@ impl Connection {
                 .with_context("limit", limit));
         }
         let mut addresses = mail.to.iter().copied().chain([mail.from]);
-        let header_end = find_header_end(mail.content);
-        let utf8 = addresses.any(EmailAddress::needs_smtputf8) || !mail.content[..header_end].is_ascii();
+        let eight_bit = !mail.content.is_ascii();
+        let utf8 = addresses.any(EmailAddress::needs_smtputf8)
+            || (eight_bit && !mail.content[..find_header_end(mail.content)].is_ascii());
         if utf8 && !features.utf8 {
             return Err(
                 Error::unsupported("smtputf8").with_context("because", "the server does not offer SMTPUTF8")
             );
         }
-        let eight_bit = !mail.content.is_ascii();
         if eight_bit && !features.eight_bit {
             return Err(Error::invalid_argument(
                 "the mail holds 8-bit bytes and the server does not offer 8BITMIME",
             ));
         }
         let from = if utf8 { mail.from.as_str().into() } else { header_address(mail.from) };
-        let mut line = format!("MAIL FROM:<{from}>");
+        let mut line = String::with_capacity(COMMANDS);
+        for piece in ["MAIL FROM:<", &from, ">"] {
+            line.push_str(piece);
+        }
         if features.size.is_some() {
-            line.push_str(&format!(" SIZE={size}"));
+            line.push_str(" SIZE=");
+            line.push_str(&size.to_string());
         }
         if eight_bit {
             line.push_str(" BODY=8BITMIME");
@@ -113,18 +113,22 @@ impl Connection {
             line.push_str(" SMTPUTF8");
         }
         line.push_str("\r\n");
-        Ok(line)
+        Ok((line, utf8))
     }
 
-    async fn pipelined(&mut self, mail_from: &str, recipients: &[String]) -> Result<Replies> {
+    async fn pipelined(&mut self, mail_from: String, to: &[&EmailAddress], utf8: bool) -> Result<Replies> {
         let limit = self.timeouts().command;
-        let mut replies = Vec::with_capacity(recipients.len());
-        let groups = recipients.chunks(GROUP);
+        let mut replies = Vec::with_capacity(to.len());
+        let groups = to.chunks(GROUP);
         let last = groups.len().saturating_sub(1);
+        let mut commands = mail_from;
         for (number, group) in groups.enumerate() {
-            let first = if number == 0 { mail_from } else { "" };
-            let end = if number == last { "DATA\r\n" } else { "" };
-            self.write(Step::Sender, [first, &group.concat(), end].concat().as_bytes(), limit).await?;
+            group.iter().for_each(|to| push_recipient(&mut commands, to, utf8));
+            if number == last {
+                commands.push_str("DATA\r\n");
+            }
+            self.write(Step::Sender, commands.as_bytes(), limit).await?;
+            commands.clear();
             if number == 0 {
                 let sender = self.reply(Step::Sender, limit).await?;
                 if !sender.is_positive() {
@@ -141,15 +145,18 @@ impl Connection {
         Ok(Replies { recipients: replies, data: Some(data) })
     }
 
-    async fn step_by_step(&mut self, mail_from: &str, recipients: &[String]) -> Result<Replies> {
+    async fn step_by_step(&mut self, mail_from: &str, to: &[&EmailAddress], utf8: bool) -> Result<Replies> {
         let sender = self.command(Step::Sender, mail_from).await?;
         if !sender.is_positive() {
             self.clean = sender.code != 421;
             return Err(refused(Step::Sender, &sender));
         }
-        let mut replies = Vec::with_capacity(recipients.len());
-        for line in recipients {
-            let reply = self.command(Step::Recipient, line).await?;
+        let mut replies = Vec::with_capacity(to.len());
+        let mut line = String::with_capacity(COMMANDS);
+        for to in to {
+            line.clear();
+            push_recipient(&mut line, to, utf8);
+            let reply = self.command(Step::Recipient, &line).await?;
             stop_if_fatal(&reply)?;
             replies.push(reply);
         }
@@ -202,6 +209,14 @@ impl Connection {
     }
 }
 
+/// `RCPT TO`, with its line end.
+fn push_recipient(out: &mut String, to: &EmailAddress, utf8: bool) {
+    let address = if utf8 { to.as_str().into() } else { header_address(to) };
+    for piece in ["RCPT TO:<", &address, ">\r\n"] {
+        out.push_str(piece);
+    }
+}
+
 struct Replies {
     recipients: Vec<Reply>,
     /// `None` if DATA was not worth asking for.
@@ -237,7 +252,12 @@ fn with_end(content: &[u8]) -> Vec<u8> {
     if rest.first() == Some(&b'.') {
         out.push(b'.');
     }
-    while let Some(at) = find_dot_line(rest) {
+    // Hardly a mail has such a line, and this look at all of it at once takes no time at all.
+    let dots = content
+        .iter()
+        .zip(content.iter().skip(1))
+        .fold(false, |found, pair| found | (pair == (&b'\n', &b'.')));
+    while dots && let Some(at) = find_dot_line(rest) {
         out.extend_from_slice(&rest[..at]);
         out.push(b'.');
         rest = &rest[at..];
