@@ -19,11 +19,17 @@ pub struct Suite {
     pub domain: &'static str,
     /// Without these nothing is measured.
     pub servers: &'static [&'static Server],
+    /// Without these some rows are missing.
+    pub also: &'static [&'static Server],
 }
 
 /// Every benchmark. A new one is a line here, and a program `bench-<domain>` behind the feature `<domain>`.
-pub const SUITES: &[Suite] =
-    &[Suite { domain: "cache", servers: &[&servers::REDIS] }, Suite { domain: "email", servers: &[] }];
+pub const SUITES: &[Suite] = &[
+    Suite { domain: "cache", servers: &[&servers::REDIS], also: &[] },
+    // The server that answers at once is in the program: none but a native one keeps up.
+    Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT] },
+    Suite { domain: "storage", servers: &[&servers::MINIO], also: &[] },
+];
 
 /// The suites that were asked for.
 pub fn select(domain: Option<&str>) -> Result<Vec<&'static Suite>> {
@@ -71,6 +77,6 @@ mod tests {
     fn a_domain_is_chosen_by_its_name() {
         assert_eq!(select(Some("email")).unwrap().len(), 1);
         assert_eq!(select(None).unwrap().len(), SUITES.len());
-        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email"));
+        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email, storage"));
     }
 }

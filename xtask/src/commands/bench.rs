@@ -63,13 +63,20 @@ impl Bench {
         let program = suite.build(tool)?;
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         let mut fleet = Fleet::new(tool.groups().clone());
-        for server in suite.servers {
+        for server in suite.servers.iter().chain(suite.also) {
             eprintln!("starting {} …", server.what);
             fleet.add(server, &host, &tool.folder(), None);
         }
-        let absent: Vec<_> = fleet.absent().map(|(server, why)| format!("{}: {why}", server.name)).collect();
+        let (mut missed, mut absent) = (Vec::new(), Vec::new());
+        for (server, why) in fleet.absent() {
+            let needed = suite.servers.iter().any(|needed| needed.name == server.name);
+            if needed { &mut absent } else { &mut missed }.push(format!("{}: {why}", server.name));
+        }
         if !absent.is_empty() {
             return Err(Failure::new(format!("servers that cannot be had: {}", absent.join("; "))));
+        }
+        for line in missed {
+            eprintln!("rows without figures, since a server cannot be had: {line}");
         }
         let mut command = Command::new(program);
         command.current_dir(tool.folder()).envs(fleet.variables());

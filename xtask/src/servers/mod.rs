@@ -8,6 +8,7 @@ mod fleet;
 mod go_module;
 mod go_toolchain;
 mod kept;
+mod mailpit;
 mod minio;
 mod ports;
 mod program;
@@ -26,6 +27,7 @@ use crate::process::Groups;
 use crate::workspace::Workspace;
 
 pub use fleet::{Ended, Fleet, obtain};
+pub use mailpit::MAILPIT;
 pub use minio::PLAIN as MINIO;
 pub use program::Program;
 pub use redis::PLAIN as REDIS;

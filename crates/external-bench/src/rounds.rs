@@ -1,0 +1,189 @@
+//! Rounds: all contestants of a case take turns, so that what disturbs the machine disturbs each of them.
+
+use std::ops::RangeInclusive;
+
+use crate::report::Bench;
+
+/// Who does the work, and how to measure it once.
+pub struct Contestant<'a> {
+    name: String,
+    measure: Box<dyn FnMut() -> Vec<f64> + 'a>,
+}
+
+impl<'a> Contestant<'a> {
+    /// `measure` does the work and gives its figure in the unit of the case.
+    pub fn new(name: impl Into<String>, mut measure: impl FnMut() -> f64 + 'a) -> Self {
+        Self::of_many(name, move || vec![measure()])
+    }
+
+    /// `measure` does the work once and gives a figure for each of the cases.
+    pub fn of_many(name: impl Into<String>, measure: impl FnMut() -> Vec<f64> + 'a) -> Self {
+        Self { name: name.into(), measure: Box::new(measure) }
+    }
+}
+
+/// A case's name and unit.
+pub type Measured<'a> = (&'a str, &'a str);
+
+/// How thoroughly to measure, and where the results go.
+pub struct Rounds {
+    rounds: usize,
+    only: Option<String>,
+    alone: Option<String>,
+    benches: Vec<Bench>,
+}
+
+impl Rounds {
+    /// So many rounds a case, after one that is not counted; of the cases only those whose name holds `only`.
+    #[must_use]
+    pub fn new(rounds: usize, only: Option<String>) -> Self {
+        Self { rounds: rounds.max(1), only, alone: None, benches: Vec::new() }
+    }
+
+    /// Of the contestants only this one.
+    #[must_use]
+    pub fn alone(self, alone: Option<String>) -> Self {
+        Self { alone, ..self }
+    }
+
+    /// Whether a case of this name is to be measured.
+    #[must_use]
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+
+    /// Measures one case; the first contestant is ours. Each figure is the median of the rounds.
+    pub fn case(&mut self, domain: &str, name: &str, unit: &str, contestants: Vec<Contestant<'_>>) {
+        self.cases(domain, &[(name, unit)], contestants);
+    }
+
+    /// As [`case`](Self::case), with one round for work that takes long.
+    pub fn once(&mut self, domain: &str, name: &str, unit: &str, contestants: Vec<Contestant<'_>>) {
+        self.once_each(domain, &[(name, unit)], contestants);
+    }
+
+    /// Measures several cases by the same work; the first contestant is ours. They are wanted or not by the first name.
+    pub fn cases(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
+        self.take_turns(domain, cases, contestants, 0..=self.rounds);
+    }
+
+    /// As [`cases`](Self::cases), with one round for work that takes long, and none to warm up.
+    pub fn once_each(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
+        self.take_turns(domain, cases, contestants, 1..=1);
+    }
+
+    fn take_turns(
+        &mut self,
+        domain: &str,
+        cases: &[Measured<'_>],
+        mut contestants: Vec<Contestant<'_>>,
+        numbers: RangeInclusive<usize>,
+    ) {
+        if !cases.first().is_some_and(|(name, _)| self.wants(name)) {
+            return;
+        }
+        if let Some(alone) = &self.alone {
+            contestants.retain(|contestant| contestant.name == *alone);
+        }
+        let mut rounds = vec![Vec::with_capacity(self.rounds); contestants.len()];
+        for round in numbers {
+            for turn in 0..contestants.len() {
+                // Whoever follows the loudest would always follow it.
+                let who = (turn + round) % contestants.len();
+                let figures = (contestants[who].measure)();
+                if round > 0 {
+                    rounds[who].push(figures);
+                }
+            }
+        }
+        for (at, (name, unit)) in cases.iter().enumerate() {
+            let figures =
+                |rounds: &Vec<Vec<f64>>| median(rounds.iter().filter_map(|r| r.get(at).copied()).collect());
+            let mut results = contestants.iter().map(|c| c.name.clone()).zip(rounds.iter().map(figures));
+            if let Some((_, ours)) = results.next() {
+                self.record(Bench::new(domain, name, unit, ours, results.collect()));
+            }
+        }
+    }
+
+    fn record(&mut self, bench: Bench) {
+        let peers =
+            bench.peers.iter().map(|peer| format!("{} {} ({:.2})", peer.name, peer.value, peer.ratio));
+        let peers = peers.collect::<Vec<_>>().join(", ");
+        eprintln!("{} {}: {} {}; {peers}", bench.domain, bench.name, bench.ours, bench.unit);
+        self.benches.push(bench);
+    }
+
+    /// All results.
+    #[must_use]
+    pub fn finish(self) -> Vec<Bench> {
+        self.benches
+    }
+}
+
+/// The middle of the figures.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => figures[length / 2],
+        length => f64::midpoint(figures[length / 2 - 1], figures[length / 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 100.0]), 3.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 100.0]), 3.0);
+        assert_eq!(median(vec![]), 0.0);
+    }
+
+    #[test]
+    fn contestants_take_turns_and_the_first_round_does_not_count() {
+        let order = RefCell::new(Vec::new());
+        let contestant = |name: &'static str, figures: &'static [f64]| {
+            let (order, mut at) = (&order, 0);
+            Contestant::new(name, move || {
+                order.borrow_mut().push(name);
+                at += 1;
+                figures[at - 1]
+            })
+        };
+        let mut rounds = Rounds::new(3, None);
+        rounds.case(
+            "cache",
+            "x",
+            "ns",
+            vec![contestant("ours", &[99.0, 1.0, 2.0, 3.0]), contestant("peer", &[99.0, 4.0, 4.0, 8.0])],
+        );
+        assert_eq!(*order.borrow(), ["ours", "peer", "peer", "ours", "ours", "peer", "peer", "ours"]);
+        let bench = rounds.finish().remove(0);
+        assert_eq!((bench.ours, bench.peers[0].value, bench.peers[0].ratio), (2.0, 4.0, 2.0));
+    }
+
+    #[test]
+    fn one_piece_of_work_may_have_several_figures() {
+        let mut rounds = Rounds::new(2, None);
+        let ours = Contestant::of_many("ours", || vec![10.0, 2.0]);
+        let peer = Contestant::of_many("peer", || vec![5.0, 1.0]);
+        rounds.cases("storage", &[("up", "MB/s"), ("up, CPU", "s/GiB")], vec![ours, peer]);
+        let benches = rounds.finish();
+        assert_eq!((benches[0].ours, benches[0].peers[0].ratio), (10.0, 2.0));
+        // Seconds of work a GiB: less is better, though a slash is in it.
+        assert_eq!((benches[1].unit.as_str(), benches[1].peers[0].ratio), ("s/GiB", 0.5));
+    }
+
+    #[test]
+    fn a_case_that_is_not_asked_for_is_not_measured() {
+        let mut rounds = Rounds::new(1, Some("get".into()));
+        rounds.case("cache", "set", "ns", vec![Contestant::new("ours", || panic!("measured"))]);
+        assert!(rounds.finish().is_empty());
+    }
+}
