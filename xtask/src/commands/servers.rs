@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use clap::{Args, Subcommand};
 
 use crate::failure::Result;
 use crate::runs::{Record, records, write_whole};
-use crate::servers::{ALL, Fleet, Host, Server, named, obtain};
+use crate::servers::{ALL, Fleet, Host, Server, control, named, obtain};
 use crate::tool::Tool;
 
 /// Starts the test servers in the background, stops them, lists them.
@@ -31,6 +32,11 @@ enum Action {
         /// Only these [default: all]
         names: Vec<String>,
     },
+    /// Start them in the foreground, with a control port, until Ctrl-C; prints the same lines
+    Run {
+        /// Only these [default: all]
+        names: Vec<String>,
+    },
     /// Stop those that `up` started; prints `unset` lines
     Down,
     /// Get the programs, so that nothing needs to be fetched later; start nothing
@@ -47,6 +53,7 @@ impl Servers {
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         match &self.action {
             Action::Up { names } => up(tool, &chosen(names)?),
+            Action::Run { names } => run(tool, &chosen(names)?),
             Action::Down => down(tool),
             Action::Fetch { names } => fetch(tool, &chosen(names)?),
             Action::List => list(tool),
@@ -104,6 +111,26 @@ fn up(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
         eprintln!("{line}");
     }
     Ok(if absent.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
+    let mut fleet = Fleet::new(tool.groups().clone());
+    for server in servers {
+        fleet.add(server, &host, &tool.folder(), None);
+    }
+    fleet.lines().iter().for_each(|line| eprintln!("{line}"));
+    fleet.absent().for_each(|(server, why)| eprintln!("{} cannot be had: {why}", server.name));
+    for (name, value) in fleet.variables() {
+        println!("export {name}='{value}'");
+    }
+    let control = control::serve(Arc::new(Mutex::new(fleet)))?;
+    println!("export EXTERNAL_CONTROL='{control}'");
+    eprintln!("they run until Ctrl-C; a line like `kill redis` or `start redis` to {control} does that");
+    // The signal ends the process, and the servers with it.
+    loop {
+        std::thread::park();
+    }
 }
 
 fn down(tool: &Tool) -> Result<ExitCode> {

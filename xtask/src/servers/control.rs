@@ -51,3 +51,64 @@ fn obey(fleet: &mut Fleet, line: &str) -> Result<()> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::process::Groups;
+    use crate::servers::{Host, Server, Source};
+    use crate::workspace::Workspace;
+
+    /// A program that runs, in a folder that shows whether it was prepared again.
+    const FAKE: Server = Server {
+        name: "fake",
+        what: "nothing",
+        note: "nothing",
+        variables: &["EXTERNAL_TEST_FAKE_OF_XTASK"],
+        ports: 1,
+        sources: |_| vec![Source::on_path("sh")],
+        prepare: |_, _, place| Ok(fs::create_dir(place.data.join("prepared"))?),
+        command: |program, place| {
+            let mut command = program.command();
+            command.args(["-c", "touch prepared/started; exec sleep 60"]).current_dir(&place.data);
+            Ok(command)
+        },
+        ready: |place| fs::metadata(place.data.join("prepared/started")).map(drop).context("not yet"),
+        addresses: |place| vec![format!("127.0.0.1:{}", place.ports[0])],
+    };
+
+    #[test]
+    fn servers_are_stopped_killed_and_started_where_they_were() {
+        let folder = std::env::temp_dir().join(format!("xtask-control-{}", std::process::id()));
+        let groups = Groups::new(&folder);
+        let workspace = Workspace { root: folder.clone(), target: folder.clone(), packages: Vec::new() };
+        let mut fleet = Fleet::new(groups.clone());
+        fleet.add(&FAKE, &Host { workspace: &workspace, groups: &groups }, &folder, None);
+        let address = fleet.variables()["EXTERNAL_TEST_FAKE_OF_XTASK"].clone();
+        let fleet = Arc::new(Mutex::new(fleet));
+        let stream = TcpStream::connect(serve(Arc::clone(&fleet)).unwrap()).unwrap();
+        let mut answers = BufReader::new(stream.try_clone().unwrap()).lines();
+        let mut tell = |line: &str| {
+            (&stream).write_all(format!("{line}\n").as_bytes()).unwrap();
+            answers.next().unwrap().unwrap()
+        };
+        let living = || crate::runs::records(&folder).len();
+        for (end, start) in [("kill fake", "start fake"), ("stop fake", "start fake")] {
+            assert_eq!(tell(end), "ok");
+            assert_eq!(living(), 0);
+            assert_eq!(tell(start), "ok");
+            assert_eq!(living(), 1);
+        }
+        // It runs, so nothing is started.
+        assert_eq!(tell("start fake"), "ok");
+        // Its folder could be prepared only once, and is as it was.
+        assert!(folder.join("fake/prepared/started").is_file());
+        assert_eq!(fleet.lock().unwrap().variables()["EXTERNAL_TEST_FAKE_OF_XTASK"], address);
+        assert_eq!(tell("kill other"), "error: no server other here; there are: fake");
+        assert!(tell("please").starts_with("error: cannot read"));
+        fleet.lock().unwrap().end();
+        assert_eq!(living(), 0);
+    }
+}
