@@ -203,18 +203,20 @@ impl Tls {
         })?;
         let connector = tokio_rustls::TlsConnector::from(self.client_config().await?);
         connector.connect(name, tcp).await.map_err(|error| {
-            // A certificate that is not trusted now will not be in a moment.
-            let distrusted = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)));
-            let failed = Error::unavailable(if distrusted {
-                "the peer's certificate is not trusted"
-            } else {
-                "TLS handshake failed"
-            });
-            let retry = if distrusted { Retry::Never } else { Retry::Backoff };
-            failed.with_effect(Effect::NotSent).with_retry(retry).with_source(error)
+            let (message, retry) =
+                match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                    // A certificate that is not trusted now will not be in a moment.
+                    Some(rustls::Error::InvalidCertificate(_)) => {
+                        ("the peer's certificate is not trusted", Retry::Never)
+                    }
+                    // What came is no TLS at all, as a rule the greeting of another protocol.
+                    Some(rustls::Error::InvalidMessage(_)) => (
+                        "TLS handshake failed: is this a port for plain connections, or for STARTTLS?",
+                        Retry::Backoff,
+                    ),
+                    _ => ("TLS handshake failed", Retry::Backoff),
+                };
+            Error::unavailable(message).with_effect(Effect::NotSent).with_retry(retry).with_source(error)
         })
     }
 }
@@ -225,6 +227,22 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_peer_without_tls_is_told_from_a_failing_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt;
+            let (mut peer, _) = listener.accept().await.unwrap();
+            peer.write_all(b"220 mail.example.org ESMTP\r\n").await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let tls = Tls::new(external_core::build::TlsSettings::new());
+        let error = dial_tls("localhost", port, &tls, None).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
+        assert!(error.message().contains("STARTTLS"), "{error}");
+    }
 
     #[tokio::test]
     async fn a_refused_connection_is_known_not_sent() {
