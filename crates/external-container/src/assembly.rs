@@ -30,6 +30,8 @@ pub(crate) struct Assembly {
     pub(crate) tables: Vec<Arc<InstanceTable>>,
     /// The tables that the service named as its own.
     pub(crate) own: BTreeMap<String, Section>,
+    /// The table `tls`, if there is one.
+    pub(crate) tls: Option<Section>,
     pub(crate) mode: Mode,
     pub(crate) world: BuildContext,
     pub(crate) observers: Vec<Arc<dyn CallObserver>>,

@@ -147,14 +147,15 @@ impl ContainerBuilder {
         document.instances.retain(|table| {
             !self.given.iter().any(|given| given.domain == table.domain && given.name == table.name)
         });
-        let world = match document.tls {
-            Some(tls) => self.world.with_tls(tls),
-            None => self.world,
+        let (world, tls) = match document.tls {
+            Some((settings, section)) => (self.world.with_tls(settings), Some(section)),
+            None => (self.world, None),
         };
         let assembly = Arc::new_cyclic(|this| Assembly {
             domains: self.domains,
             tables: document.instances.into_iter().map(Arc::new).collect(),
             own: document.own,
+            tls,
             mode: self.mode.or(document.mode).unwrap_or_default(),
             world,
             observers: self.observers,

@@ -57,7 +57,7 @@ pub(crate) struct InstanceTable {
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) mode: Option<Mode>,
-    pub(crate) tls: Option<TlsSettings>,
+    pub(crate) tls: Option<(TlsSettings, Section)>,
     /// In the order in which they are written.
     pub(crate) instances: Vec<InstanceTable>,
     /// The tables that the service named as its own.
@@ -82,7 +82,8 @@ impl Document {
             } else if key == "mode" {
                 document.mode = Some(Section::new("mode", entry.value).parse()?);
             } else if key == "tls" {
-                document.tls = Some(Section::new("tls", entry.value).parse()?);
+                let section = Section::new("tls", entry.value);
+                document.tls = Some((section.parse()?, section));
             } else {
                 return Err(unknown_table(&entry, domains, own));
             }

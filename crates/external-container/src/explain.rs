@@ -14,6 +14,10 @@ pub(crate) fn explain(assembly: &Assembly) -> String {
     for table in assembly.own.keys() {
         line(&mut text, format_args!("\n# [{table}] is the service's own and not shown"));
     }
+    if let Some(tls) = &assembly.tls {
+        line(&mut text, format_args!("\n[tls]"));
+        section(&mut text, tls);
+    }
     let built = assembly.state().built.clone();
     for instance in &built {
         describe(&mut text, instance);

@@ -232,6 +232,23 @@ fn embedded_providers_are_warned_of_once_unless_in_development() {
 }
 
 #[test]
+fn explain_shows_the_tls_settings_of_all_instances() {
+    let file = "[tls]\nca_file = '/etc/ca.pem'\nclient_key = 'hunter2'\n";
+    let environment = [("EXTERNAL__TLS__ONLY_CA_FILE", "true")];
+    let container = builder().env(environment).from_str("s.toml", file).unwrap();
+    assert_eq!(
+        container.explain(),
+        r#"mode = "production"
+
+[tls]
+ca_file = "/etc/ca.pem"  # s.toml:2:11
+client_key = ***  # s.toml:3:14
+only_ca_file = true  # environment variable EXTERNAL__TLS__ONLY_CA_FILE
+"#
+    );
+}
+
+#[test]
 fn explain_says_what_holds_and_where_it_was_said() {
     let file = "[echo.default]\nprovider = 'far'\nrequires = ['loud']\nprefix = 'file'\npassword = 'hunter2'\n\
                 url = 'redis://app:hunter2@host:1/0'\npool.size = 5\nclient.suffix = '!'\n[echo.default.resilience]\nmax_attempts = 2\n\
