@@ -51,6 +51,7 @@
 //! name = "plain"                        # several targets a provider: plain, tls
 //! lane = "server"                       # embedded | simulator | server | live
 //! needs = ["EXTERNAL_TEST_REDIS_URL"]   # must be set, else every clause is "not run"
+//! feature = "serve"                     # optional: likewise, where the provider's error says that it is off
 //! config = { url = "${EXTERNAL_TEST_REDIS_URL}", namespace = "${NAMESPACE}" }
 //! missing = { url = "redis://127.0.0.1:1/" }   # optional: points where nobody is
 //! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials

@@ -191,7 +191,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
     pub(crate) fn obstacle(&self) -> Option<String> {
         match &self.source {
             Source::Absent(why) => Some(why.clone()),
-            Source::Data(_, target) => target.obstacle(),
+            Source::Data(entry, target) => target.obstacle().or_else(|| lacks_feature(entry, target)),
             Source::Code(_) | Source::Broken(_) => None,
         }
     }
@@ -213,6 +213,15 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
             }
         }
     }
+}
+
+/// That this build lacks the feature of a target, if the provider itself says so: any other error is for the clauses.
+fn lacks_feature<S: ?Sized>(entry: &ProviderEntry<S>, target: &Target) -> Option<String> {
+    let feature = target.feature.as_deref()?;
+    let section = section(&target.table(&Place::nowhere(), None).ok()?).ok()?;
+    let said = (entry.build)(&section, &BuildContext::default()).err()?.report();
+    said.contains(&format!("feature `{feature}`"))
+        .then(|| format!("this build does not hold the feature `{feature}`"))
 }
 
 /// The section of a configuration that this table is.

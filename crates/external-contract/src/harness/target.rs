@@ -28,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) lane: Lane,
     #[serde(default)]
     needs: Vec<String>,
+    /// The feature that this configuration needs beside the provider's own.
+    pub(crate) feature: Option<String>,
     #[serde(default)]
     config: Table,
     pub(crate) missing: Option<Table>,
