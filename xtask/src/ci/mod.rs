@@ -8,14 +8,17 @@ pub use cargo_deny::Installing;
 pub use steps::STEPS;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::failure::{Context, Failure, Result};
-use crate::process::Groups;
+use crate::process::{Group, Groups};
 use crate::tool::Tool;
 use crate::workspace::Workspace;
+
+/// How long another run of this tool gets to end what it started.
+const TOOL_GRACE: Duration = Duration::from_secs(10);
 
 /// One step.
 pub struct Step {
@@ -67,6 +70,15 @@ impl Ci<'_> {
         command
     }
 
+    /// Starts another command of this tool that works beside the steps, with its output in a log of its own. It ends with
+    /// the value.
+    pub fn beside(&self, name: &str, arguments: &[&str], logs: &Path) -> Result<Group> {
+        let log = Log { path: logs.join(format!("{name}.txt")) };
+        let mut command = self.xtask(arguments);
+        command.stdin(Stdio::null()).stdout(log.open()?).stderr(log.open()?);
+        self.tool.groups().with_grace(TOOL_GRACE).spawn(name, &mut command)
+    }
+
     /// Runs a command to its end, with its output in the step's log.
     pub fn run(&self, log: &Log, command: &mut Command) -> Result<()> {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -77,7 +89,7 @@ impl Ci<'_> {
         command.env("CARGO_TERM_PROGRESS_WHEN", "never").env("CARGO_TERM_COLOR", "never");
         let (out, error) = (log.open()?, log.open()?);
         // A step may be this tool, which has processes of its own to end.
-        let groups: Groups = self.tool.groups().with_grace(Duration::from_secs(10));
+        let groups: Groups = self.tool.groups().with_grace(TOOL_GRACE);
         let mut group = groups.spawn(&name, command.stdin(Stdio::null()).stdout(out).stderr(error))?;
         let status = group.wait()?;
         if status.success() {

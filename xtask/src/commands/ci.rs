@@ -55,12 +55,20 @@ impl Ci {
         let needs_deny = steps.iter().any(|step| step.name == "deny");
         let deny = if needs_deny { Installing::start(tool, &logs)? } else { Installing::none() };
         let ci = Run { tool, program, report: logs.join("contract-report.json"), deny: &deny };
+        // The contract step finds them there, or waits for the one that is being made.
+        let needs_servers = steps.iter().any(|step| step.name == "contract");
+        let programs = if needs_servers {
+            Some(ci.beside("servers-fetch", &["servers", "fetch"], &logs)?)
+        } else {
+            None
+        };
 
         let started = Instant::now();
         let mut done = Vec::new();
         for (at, step) in steps.iter().copied().enumerate() {
             done.push(one(&ci, step, (at + 1, steps.len()), &logs));
         }
+        drop(programs);
         Ok(conclude(tool, &done, started.elapsed()))
     }
 
