@@ -2,39 +2,60 @@
 
 use std::time::Duration;
 
+use external_core::storage::StorageService;
+use external_net::{Connection, Tls, dial};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::Finding;
+use crate::{Case, Finding};
+
+/// How long one answer may take.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+#[non_exhaustive]
+pub struct LinkAnswer {
+    /// The status code.
+    pub status: u16,
     headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    /// The body, without transfer coding.
+    pub body: Vec<u8>,
 }
 
-impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+impl LinkAnswer {
+    /// The value of a header, by its name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 }
 
-/// Sends one request on a connection of its own.
-pub(super) async fn open(
+/// Sends one request on a connection of its own; over TLS it trusts what the case's provider trusts.
+///
+/// # Errors
+///
+/// A finding if nothing that is HTTP comes back.
+pub async fn open_link(
+    case: &Case<dyn StorageService>,
     method: &str,
     url: &str,
     headers: &[(String, String)],
     body: &[u8],
-) -> Result<Answer, Finding> {
-    let (host, target) = url
-        .strip_prefix("http://")
-        .map(|rest| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
-        .ok_or_else(|| Finding::not_run("links over TLS are not opened by the suite"))?;
-    let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+) -> Result<LinkAnswer, Finding> {
+    let told = |why: String| Finding::failed(format!("an HTTP answer to {method} {}", address(url)), why);
+    let (encrypted, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Err(told("no HTTP URL".to_owned())),
+    };
+    let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(port))) => (host, port),
+        _ => (authority, if encrypted { 443 } else { 80 }),
+    };
+    let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n");
     for (name, value) in headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -43,24 +64,29 @@ pub(super) async fn open(
     }
     request.push_str("\r\n");
     let exchange = async {
-        let authority = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-        let mut stream = TcpStream::connect(authority).await?;
-        stream.write_all(request.as_bytes()).await?;
+        let failed = |error: std::io::Error| Finding::failed("a request that is sent", error.to_string());
+        let mut stream = Connection::Plain(dial(host, port, Some(Instant::now() + WITHIN)).await?);
+        if encrypted {
+            stream = stream.start_tls(host, &Tls::new(case.tls()?)).await?;
+        }
+        stream.write_all(request.as_bytes()).await.map_err(failed)?;
         // A server that refuses by the head alone may close before it has read the body.
         let _ = stream.write_all(body).await;
+        let _ = stream.flush().await;
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer).await;
-        if answer.is_empty() { read.map(|_| answer) } else { Ok(answer) }
+        if answer.is_empty() { read.map(|_| answer).map_err(failed) } else { Ok(answer) }
     };
-    let told = |why: String| Finding::failed(format!("an HTTP answer to {method} {host}"), why);
-    let answer = timeout(Duration::from_secs(10), exchange)
-        .await
-        .map_err(|_| told("none within 10 s".to_owned()))?
-        .map_err(|error| told(error.to_string()))?;
+    let answer = timeout(WITHIN, exchange).await.map_err(|_| told("none within 10 s".to_owned()))??;
     parse(&answer).ok_or_else(|| told(String::from_utf8_lossy(&answer).chars().take(200).collect()))
 }
 
-fn parse(answer: &[u8]) -> Option<Answer> {
+/// A URL without its query, which is as good as a credential.
+fn address(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
+fn parse(answer: &[u8]) -> Option<LinkAnswer> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(answer.get(..end)?).ok()?;
     let mut lines = head.split("\r\n");
@@ -70,7 +96,7 @@ fn parse(answer: &[u8]) -> Option<Answer> {
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect();
     let body = answer.get(end + 4..)?.to_vec();
-    let mut answer = Answer { status, headers, body };
+    let mut answer = LinkAnswer { status, headers, body };
     if answer.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         answer.body = unchunked(&answer.body)?;
     }

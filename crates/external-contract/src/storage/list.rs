@@ -77,7 +77,10 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 for limit in [1, 2, 5, 100] {
                     folded(&store, store.listing("").with_delimiter("/").with_limit(limit), &top, &["a/", "b/", "d/"]).await?;
                     folded(&store, store.listing("a/").with_delimiter("/").with_limit(limit), &["a/b", "a/c"], &["a/d/"]).await?;
+                    // The fact `delimiter` names the only one a server folds by.
+                    if case.fact("delimiter").is_none() {
                     folded(&store, store.listing("d").with_delimiter("--").with_limit(limit), &["d/e/f"], &["dd--"]).await?;
+                    }
                 }
                 let page = page(&store, store.listing("").with_delimiter("/").with_limit(2)).await?;
                 let seen = page.objects.len() + page.prefixes.len();

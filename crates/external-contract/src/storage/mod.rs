@@ -21,12 +21,14 @@ mod versions;
 use bytes::Bytes;
 use external_core::storage::{
     AbortMultipartRequest, CAPABILITIES, DeleteBatchRequest, DeleteRequest, GetRequest, HeadRequest,
-    ListRequest, ListUploadsRequest, ObjectKey, PutRequest, StorageService, supports,
+    ListRequest, ListUploadsRequest, MultipartStorage, MultipartUpload, ObjectKey, PutRequest,
+    StorageService, supports,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
 
-use crate::{Case, ProviderCall, Suite, Verdict, ensure, ensure_eq};
+use crate::{Case, Finding, ProviderCall, Suite, Verdict, ensure, ensure_eq};
+pub use http::{LinkAnswer, open_link};
 use store::{Store, pattern};
 
 type S = dyn StorageService;
@@ -142,12 +144,31 @@ fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         };
         if supports(service, "list-uploads").is_supported() {
-            let page = multipart.list_uploads(&case.cx(), &ListUploadsRequest::new(case.name(""))).await?;
-            let count = page.uploads.len();
+            let count = mine(case, multipart).await?.len();
             ensure(count == 0, "no upload left behind", format!("{count} uploads"))?;
         }
         Ok(())
     })
+}
+
+/// The unfinished uploads of this case. All are looked at, page by page: some servers understand the prefix of this
+/// listing as a whole key, and a leak must not hide behind that.
+async fn mine(
+    case: &Case<S>,
+    multipart: &dyn MultipartStorage,
+) -> std::result::Result<Vec<MultipartUpload>, Finding> {
+    let (mut request, namespace) = (ListUploadsRequest::new(""), case.name(""));
+    let mut mine = Vec::new();
+    for _ in 0..1000 {
+        let page = multipart.list_uploads(&case.cx(), &request).await?;
+        let uploads = page.uploads.into_iter().map(|pending| pending.upload);
+        mine.extend(uploads.filter(|upload| upload.key.as_str().starts_with(&namespace)));
+        match page.next {
+            Some(token) => request = request.with_token(token),
+            None => return Ok(mine),
+        }
+    }
+    Err(Finding::failed("a listing that ends", "page after page"))
 }
 
 /// Removes what lies in the case's namespace, and nothing else.
@@ -168,9 +189,8 @@ fn cleanup<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
         if let Some(multipart) = service.multipart()
             && supports(service, "list-uploads").is_supported()
         {
-            let page = multipart.list_uploads(&case.cx(), &ListUploadsRequest::new(case.name(""))).await?;
-            for pending in page.uploads {
-                multipart.abort_multipart(&case.cx(), &AbortMultipartRequest::new(pending.upload)).await?;
+            for upload in mine(case, multipart).await? {
+                multipart.abort_multipart(&case.cx(), &AbortMultipartRequest::new(upload)).await?;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use external_core::storage::{PresignMethod, PresignRequest, PresignedUrl};
 use external_core::{ErrorKind, Result};
 
 use super::S;
-use super::http::{Answer, open};
+use super::http::{LinkAnswer, open_link};
 use super::store::{Store, pattern};
 use crate::{Case, Clause, Finding, Verdict, check, clause, ensure, ensure_eq, ensure_error, refuses};
 
@@ -21,8 +21,12 @@ async fn link(
     Ok(facet.presign(&case.cx(), request).await)
 }
 
-async fn follow(link: &PresignedUrl, body: &[u8]) -> std::result::Result<Answer, Finding> {
-    open(link.method.as_str(), &link.url, &link.headers, body).await
+async fn follow(
+    case: &Case<S>,
+    link: &PresignedUrl,
+    body: &[u8],
+) -> std::result::Result<LinkAnswer, Finding> {
+    open_link(case, link.method.as_str(), &link.url, &link.headers, body).await
 }
 
 fn read(case: &Case<S>, name: &str) -> Result<PresignRequest> {
@@ -33,12 +37,12 @@ fn write(case: &Case<S>, name: &str) -> Result<PresignRequest> {
     Ok(PresignRequest::put(Store::of(case).key(name)?))
 }
 
-fn is_refused(what: &str, answer: &Answer) -> Verdict {
+fn is_refused(what: &str, answer: &LinkAnswer) -> Verdict {
     let refused = (400..500).contains(&answer.status);
     ensure(refused, format!("{what} is refused"), format!("HTTP {}", answer.status))
 }
 
-fn is_fine(what: &str, answer: &Answer) -> Verdict {
+fn is_fine(what: &str, answer: &LinkAnswer) -> Verdict {
     let fine = (200..300).contains(&answer.status);
     let body: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
     ensure(fine, format!("{what} works"), format!("HTTP {} {body}", answer.status))
@@ -59,12 +63,12 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let hour = (3500..=3700).contains(&lives.as_secs());
                 ensure(hour, "an hour to live", format!("{lives:?}"))?;
                 for _ in 0..2 {
-                    let answer = follow(&url, b"").await?;
+                    let answer = follow(case, &url, b"").await?;
                     is_fine("the link", &answer)?;
                     ensure(answer.body == body, "the bytes", format!("{} other bytes", answer.body.len()))?;
                     ensure_eq("the content type", &answer.header("content-type"), &Some("image/x-test"))?;
                 }
-                let nothing = follow(&link(case, &read(case, "never")?).await??, b"").await?;
+                let nothing = follow(case, &link(case, &read(case, "never")?).await??, b"").await?;
                 ensure_eq("the status for what is not there", &nothing.status, &404)?;
             }
         )
@@ -73,7 +77,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let store = Store::of(case);
             let url = link(case, &write(case, "k")?).await??;
             let body = pattern(100_000, 6);
-            is_fine("the link", &follow(&url, &body).await?)?;
+            is_fine("the link", &follow(case, &url, &body).await?)?;
             store.holds("k", &body).await?;
         })
         .capability("presign-put", check!(|case| { refuses_link(case, PresignMethod::Put).await?; })),
@@ -86,12 +90,12 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let stated = url.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
                 ensure_eq("the type to send", &stated.map(|(_, value)| value.as_str()), &Some("image/png"))?;
                 let other = [("content-type".to_owned(), "text/html".to_owned())];
-                let answer = open("PUT", &url.url, &other, b"<script>").await?;
+                let answer = open_link(case, "PUT", &url.url, &other, b"<script>").await?;
                 is_refused("an upload with another type", &answer)?;
-                let none = open("PUT", &url.url, &[], b"<script>").await?;
+                let none = open_link(case, "PUT", &url.url, &[], b"<script>").await?;
                 is_refused("an upload without a type", &none)?;
                 store.lacks("k").await?;
-                is_fine("the link", &follow(&url, b"png").await?)?;
+                is_fine("the link", &follow(case, &url, b"png").await?)?;
                 store.holds("k", b"png").await?;
                 let headers = store.head("k").await?.headers;
                 ensure_eq("the type stored", &headers.content_type.as_deref(), &Some("image/png"))?;
@@ -107,10 +111,10 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 store.put("k2", "two").await?;
                 let url = link(case, &read(case, "k1")?).await??;
                 for method in ["PUT", "DELETE", "POST"] {
-                    is_refused(method, &open(method, &url.url, &url.headers, b"evil").await?)?;
+                    is_refused(method, &open_link(case, method, &url.url, &url.headers, b"evil").await?)?;
                 }
                 for (what, changed) in tampered(&url.url) {
-                    is_refused(&what, &open("GET", &changed, &url.headers, b"").await?)?;
+                    is_refused(&what, &open_link(case, "GET", &changed, &url.headers, b"").await?)?;
                 }
                 store.holds("k1", b"one").await?;
                 store.holds("k2", b"two").await?;
@@ -121,9 +125,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             Store::of(case).put("k", "x").await?;
             let request = read(case, "k")?.with_expires_in(Duration::from_secs(2));
             let url = link(case, &request).await??;
-            is_fine("the link", &follow(&url, b"").await?)?;
+            is_fine("the link", &follow(case, &url, b"").await?)?;
             tokio::time::sleep(Duration::from_millis(3500)).await;
-            is_refused("the expired link", &follow(&url, b"").await?)?;
+            is_refused("the expired link", &follow(case, &url, b"").await?)?;
         })
         .capability("presign-get", check!(|case| { refuses_link(case, PresignMethod::Get).await?; })),
         clause!(
@@ -148,7 +152,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let store = Store::of(case);
             for name in ["plain", "with space", "a+b", "100%", "%2F", "a&b=c?d#e", "ключ/鍵", "semi;colon", "~!*'()", "q\"<>\\^`{|}"] {
                 store.put(name, format!("body of {name}")).await?;
-                let answer = follow(&link(case, &read(case, name)?).await??, b"").await?;
+                let answer = follow(case, &link(case, &read(case, name)?).await??, b"").await?;
                 is_fine(&format!("the link to `{name}`"), &answer)?;
                 ensure_eq(&format!("the body of `{name}`"), &answer.body, format!("body of {name}").as_bytes())?;
             }

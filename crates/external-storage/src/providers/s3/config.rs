@@ -88,8 +88,8 @@ pub enum Store {
     #[default]
     Amazon,
     /// MinIO. It ignores the conditions of a deletion and those on a copy's destination, so these are unsupported, and
-    /// it lists unfinished uploads by whole keys alone, so all of the bucket's are asked for and sorted out here. It
-    /// takes no object beside a folder of its name and no segment above 255 bytes. (Seen with the release of 2026-02.)
+    /// it lists unfinished uploads by whole keys alone, so all of the bucket's are asked for and sorted out here. Pages
+    /// folded by another delimiter than `/` never end there, so it is the only one. MinIO takes no object beside a folder of its name and no segment above 255 bytes. (Seen with the release of 2026-02.)
     Minio,
 }
 
@@ -99,6 +99,11 @@ impl Store {
             Self::Amazon => &[],
             Self::Minio => &["delete-if-match", "copy-create-only", "copy-compare-and-swap"],
         }
+    }
+
+    /// Whether listings can be folded by `delimiter`.
+    pub(super) fn folds_by(self, delimiter: &str) -> bool {
+        self != Self::Minio || delimiter == "/"
     }
 
     /// Whether the prefix of a listing of uploads is one, instead of a whole key.

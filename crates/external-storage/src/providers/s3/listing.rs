@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::types::EncodingType;
 use external_core::storage::{ListEntry, ListPage, ListRequest, PageToken, VersionToken};
-use external_core::{CallContext, Result};
+use external_core::{CallContext, Error, Result};
 
 use super::{S3Storage, wire};
 
@@ -11,6 +11,9 @@ impl S3Storage {
     pub(super) async fn list_objects(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
         request.validate()?;
         self.require(request.delimiter.is_some(), "list-delimiter")?;
+        if request.delimiter.as_ref().is_some_and(|text| !self.store.folds_by(text)) {
+            return Err(Error::unsupported("a delimiter other than `/`"));
+        }
         self.require(request.start_after.is_some(), "list-start-after")?;
         let listed = self.ask(cx, |client, mark| {
             client
