@@ -11,14 +11,14 @@ use external_storage::{
 };
 use futures_util::TryStreamExt;
 
-use super::{client, store_of};
+use super::{client, store, store_of};
 
 async fn keys(storage: &StorageClient) -> Vec<String> {
     storage.list("").map_ok(|entry| entry.key.to_string()).try_collect().await.unwrap()
 }
 
 /// The store's own files, but for its locks.
-fn own_files(root: &Path) -> Vec<String> {
+pub(super) fn own_files(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root.join(".external")];
     while let Some(folder) = folders.pop() {
@@ -31,6 +31,13 @@ fn own_files(root: &Path) -> Vec<String> {
         }
     }
     found
+}
+
+#[test]
+fn a_relative_root_is_where_it_was_when_the_store_was_made() {
+    let store = store(Path::new("objects"));
+    let here = std::env::current_dir().unwrap().join("objects");
+    assert_eq!(external_core::Provider::info(&store).location(), format!("local://{}", here.display()));
 }
 
 #[tokio::test]
@@ -117,7 +124,7 @@ async fn attributes_of_any_allowed_size_are_kept_and_replaced() {
     let storage = client(root.path());
     let mut large = ObjectAttributes::new().with_user_metadata("m", "x".repeat(2000));
     for n in 0..10 {
-        large = large.with_tag(format!("{n}{}", "鍵".repeat(100)), "🗝".repeat(256));
+        large = large.with_tag(format!("{n}{}", "鍵".repeat(100)), "鑰".repeat(256));
     }
     let key = ObjectKey::parse("k").unwrap();
     // From an attribute of the file to a sidecar and back.
