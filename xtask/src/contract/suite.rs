@@ -1,6 +1,6 @@
 //! The run of one suite binary: its environment, its progress, its rows.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -75,6 +75,10 @@ pub fn run(
     let report = tool.folder().join(format!("{}-{}.rows.json", built.domain(), built.target));
     let log = logs.join(format!("{}-{}.txt", built.domain(), built.target));
     let mut command = built.command(steering);
+    // The run's folder goes with it, also after Ctrl-C, which ends a suite before it has tidied up.
+    let scratch = tool.folder().join("scratch");
+    fs::create_dir_all(&scratch)?;
+    command.env("TMPDIR", &scratch);
     command.env("EXTERNAL_CONTRACT_REPORT", &report).env("EXTERNAL_CONTRACT_PROGRESS", "1");
     command
         .stdout(File::create(&log).context(format!("cannot write {}", log.display()))?)
@@ -104,7 +108,7 @@ pub fn run(
         }
     }
     let status = group.wait()?;
-    let mut rows: Vec<Row> = match std::fs::read(&report) {
+    let mut rows: Vec<Row> = match fs::read(&report) {
         Ok(text) => serde_json::from_slice(&text)
             .context(format!("{} wrote rows that cannot be read", built.package))?,
         Err(_) => Vec::new(),
@@ -147,7 +151,7 @@ fn show(event: &Event, domain: &str, bar: &ProgressBar) {
 /// A folder for what the binaries print; it stays after the run.
 pub fn logs(tool: &Tool) -> Result<PathBuf> {
     let logs = tool.workspace().own().join("logs");
-    std::fs::create_dir_all(&logs)?;
+    fs::create_dir_all(&logs)?;
     Ok(logs)
 }
 
