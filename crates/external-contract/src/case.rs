@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
 use tempfile::TempDir;
 
@@ -238,6 +239,19 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let section = section(table).map_err(Error::configuration)?;
         let context = target.context(&self.place).map_err(Error::configuration)?;
         (entry.build)(&section, &world(context))
+    }
+
+    /// The TLS settings that the provider is built with: what else speaks to its back end trusts no other.
+    ///
+    /// # Errors
+    ///
+    /// Not run if a variable is not set.
+    pub fn tls(&self) -> Result<TlsSettings, Finding> {
+        let context = match self.harness.target() {
+            Some(target) => target.context(&self.place).map_err(Finding::not_run)?,
+            None => BuildContext::default(),
+        };
+        Ok(context.tls().clone())
     }
 
     /// The JSON Schema of the provider's configuration.
