@@ -81,6 +81,11 @@ impl Breaker {
         }
     }
 
+    /// Whether calls pass and are watched; does not look at the clock, since time alone closes nothing.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.lock().phase, Phase::Closed)
+    }
+
     pub(crate) fn isolate(&self) {
         self.enter(&mut self.lock(), Phase::Isolated);
     }

@@ -59,13 +59,12 @@ impl Envelope {
 
     /// `None` if this is no envelope, or one of a later version.
     pub(super) fn open(mut bytes: Bytes) -> Option<Self> {
-        let magic = [bytes.try_get_u8().ok()?, bytes.try_get_u8().ok()?];
-        if magic != MAGIC {
+        let &[magic, version, codec, high, low, flags] = bytes.first_chunk()?;
+        if [magic, version] != MAGIC {
             return None;
         }
-        let codec = bytes.try_get_u8().ok()?;
-        let schema = bytes.try_get_u16().ok()?;
-        let flags = bytes.try_get_u8().ok()?;
+        bytes.advance(6);
+        let schema = u16::from_be_bytes([high, low]);
         if flags & !(ABSENT | FRESH_UNTIL | TAGGED) != 0 {
             return None;
         }

@@ -356,7 +356,7 @@ impl<C> Typed<C> {
                 return Ok((Place::Unknown, Found::Nothing));
             }
         };
-        let found = core.forgiving(self.open(&key, entry).await).unwrap_or(Found::Nothing);
+        let found = core.forgiving(self.open(key.as_str(), entry).await).unwrap_or(Found::Nothing);
         Ok((Place::At(key), found))
     }
 

@@ -54,7 +54,7 @@ impl<C: Clone> CacheNamespace<C> {
         C: Codec<T>,
     {
         let (key, entry) = self.client.core.read(&self.scope(key)?).await?;
-        self.client.typed().fresh(&key, entry).await
+        self.client.typed().fresh(key.as_str(), entry).await
     }
 
     /// Stores a value.

@@ -90,7 +90,10 @@ impl Core {
     pub(super) async fn read(&self, scope: &Scope) -> Result<(CacheKey, Option<CacheEntry>)> {
         let (namespace, key) = match scope {
             Scope::Plain(key) => {
-                let entry = self.send(&GetRequest::new(key.clone())).await?;
+                let entry = match self.at_once(key.as_str()) {
+                    Some(entry) => entry,
+                    None => self.send(&GetRequest::new(key.clone())).await?,
+                };
                 return Ok((key.clone(), entry));
             }
             Scope::In(namespace, key) => (namespace, key),

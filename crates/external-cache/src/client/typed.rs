@@ -1,19 +1,20 @@
 //! Typed values: sealing, opening, and telling fresh from stale from unusable.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use external_core::Result;
-use external_core::cache::{CacheEntry, CacheKey};
+use external_core::cache::CacheEntry;
 
 use super::envelope::{Envelope, Stamp};
 use super::{Codec, Core, Encode};
 
-/// What it takes to read and write typed values.
+/// What it takes to read and write typed values. `R` is a way to the core: owned by what outlives the call.
 #[derive(Clone)]
-pub(super) struct Typed<C> {
-    pub(super) core: Arc<Core>,
+pub(super) struct Typed<C, R = Arc<Core>> {
+    pub(super) core: R,
     pub(super) codec: C,
     pub(super) schema: u16,
 }
@@ -28,7 +29,7 @@ pub(super) enum Found<T> {
     Nothing,
 }
 
-impl<C> Typed<C> {
+impl<C, R: Deref<Target = Core>> Typed<C, R> {
     /// The bytes to store for a value (`None`: for its absence).
     pub(super) fn seal<T: ?Sized>(
         &self,
@@ -50,7 +51,7 @@ impl<C> Typed<C> {
     }
 
     /// A fresh value, counted as hit or miss.
-    pub(super) async fn fresh<T>(&self, key: &CacheKey, entry: Option<CacheEntry>) -> Result<Option<T>>
+    pub(super) async fn fresh<T>(&self, key: &str, entry: Option<CacheEntry>) -> Result<Option<T>>
     where
         C: Codec<T>,
     {
@@ -68,7 +69,7 @@ impl<C> Typed<C> {
     }
 
     /// Opens what was read. Asks for the tags' generations if there are tags.
-    pub(super) async fn open<T>(&self, key: &CacheKey, entry: Option<CacheEntry>) -> Result<Found<T>>
+    pub(super) async fn open<T>(&self, key: &str, entry: Option<CacheEntry>) -> Result<Found<T>>
     where
         C: Codec<T>,
     {
@@ -98,9 +99,9 @@ impl<C> Typed<C> {
         Ok(Found::Usable { value, stale_for })
     }
 
-    fn undecodable<T>(&self, key: &CacheKey, reason: &'static str) -> Found<T> {
+    fn undecodable<T>(&self, key: &str, reason: &'static str) -> Found<T> {
         self.core.counters.undecodable.add();
-        tracing::debug!(%key, reason, "a cached value cannot be decoded: taken as a miss");
+        tracing::debug!(key, reason, "a cached value cannot be decoded: taken as a miss");
         Found::Nothing
     }
 }

@@ -18,9 +18,12 @@ impl<C> CacheClient<C> {
     where
         C: Codec<T>,
     {
-        let key = user_key(key.as_ref())?;
-        let found = self.send(&GetRequest::new(key.clone())).await?;
-        self.typed().fresh(&key, found).await
+        let key = key.as_ref();
+        let found = match self.core.at_once(key) {
+            Some(found) => found,
+            None => self.send(&GetRequest::new(user_key(key)?)).await?,
+        };
+        self.reader().fresh(key, found).await
     }
 
     /// Stores a value; `ttl` is a `Duration`, or `None` for no expiry.
@@ -86,7 +89,7 @@ impl<C> CacheClient<C> {
         C: Encode<T>,
     {
         let mut request =
-            SetRequest::new(user_key(key.as_ref())?, self.typed().seal(Some(value), None, Vec::new())?);
+            SetRequest::new(user_key(key.as_ref())?, self.reader().seal(Some(value), None, Vec::new())?);
         request.ttl = time_to_live(ttl)?;
         request.condition = condition;
         Ok(self.send(&request).await?.stored)
@@ -102,12 +105,12 @@ impl<C> CacheClient<C> {
         C: Codec<T>,
     {
         let keys = keys.iter().map(|key| user_key(key.as_ref())).collect::<Result<Vec<_>>>()?;
-        let typed = self.typed();
+        let typed = self.reader();
         let mut values = Vec::with_capacity(keys.len());
         for batch in keys.chunks(self.core.batch_keys()) {
             let found = self.send(&GetManyRequest::new(batch.to_vec())).await?;
             for (key, entry) in batch.iter().zip(found) {
-                values.push(typed.fresh(key, entry).await?);
+                values.push(typed.fresh(key.as_str(), entry).await?);
             }
         }
         Ok(values)
@@ -130,7 +133,7 @@ impl<C> CacheClient<C> {
         let mut entries = Vec::with_capacity(values.len());
         for (key, value) in values {
             let mut entry =
-                SetEntry::new(user_key(key.as_ref())?, self.typed().seal(Some(value), None, Vec::new())?);
+                SetEntry::new(user_key(key.as_ref())?, self.reader().seal(Some(value), None, Vec::new())?);
             entry.ttl = ttl;
             entries.push(entry);
         }

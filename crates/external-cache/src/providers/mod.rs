@@ -4,6 +4,8 @@ pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 
+use std::any::Any;
+
 use external_core::cache::CacheService;
 use external_core::{Effect, Error, ProviderEntry, Result};
 use external_resilience::KnownProvider;
@@ -18,6 +20,13 @@ pub(crate) const TABLE: &[ProviderEntry<dyn CacheService>] = &[
 /// Every provider there is, so that a missing one can name its feature.
 pub(crate) const KNOWN: &[KnownProvider] =
     &[KnownProvider { id: "memory", feature: "" }, KnownProvider { id: "redis", feature: "redis" }];
+
+/// The provider, if its values are in this process and reading one neither waits nor fails. One that stands before
+/// another (`inner()`) is not: it would be passed by.
+pub(crate) fn in_process(service: &dyn CacheService) -> Option<&memory::MemoryCache> {
+    let service: &dyn Any = service;
+    service.downcast_ref()
+}
 
 /// The JSON Schema of a configuration.
 pub(crate) fn schema<T: schemars::JsonSchema>() -> String {

@@ -89,6 +89,11 @@ impl MemoryCache {
         self.store.get(key)
     }
 
+    /// As [`peek`](Self::peek), by the text of a key.
+    pub(crate) fn peek_named(&self, key: &str) -> Option<CacheEntry> {
+        self.store.get_named(key)
+    }
+
     /// Forgets every value; locks stay. Listeners are told that anything may have changed.
     pub fn clear(&self) {
         self.store.clear();

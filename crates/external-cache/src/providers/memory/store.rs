@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use external_core::cache::{CacheEntry, CacheKey, CasToken, TimeToLive, Ttl};
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 use tokio::time::Instant;
 
 use super::config::{ENTRY_OVERHEAD, Sizes};
@@ -29,6 +29,16 @@ impl Stored {
     /// Values without expiry never look at the clock.
     fn is_live(&self) -> bool {
         self.expires_at.is_none_or(|end| Instant::now() < end)
+    }
+}
+
+/// The text of a key, by which a value is found without the key being made.
+#[derive(PartialEq, Eq, Hash)]
+struct Named<'a>(&'a str);
+
+impl Equivalent<CacheKey> for Named<'_> {
+    fn equivalent(&self, key: &CacheKey) -> bool {
+        self.0 == key.as_str()
     }
 }
 
@@ -90,11 +100,16 @@ impl Store {
 
     /// A live value.
     pub(super) fn get(&self, key: &CacheKey) -> Option<CacheEntry> {
-        let stored = self.values.get(key)?;
+        self.get_named(key.as_str())
+    }
+
+    /// A live value by the text of its key.
+    pub(super) fn get_named(&self, key: &str) -> Option<CacheEntry> {
+        let stored = self.values.get(&Named(key))?;
         if stored.is_live() {
             Some(CacheEntry::new(stored.value, CasToken::from_version(stored.version)))
         } else {
-            self.values.remove_if(key, |stored| !stored.is_live());
+            self.values.remove_if(&Named(key), |stored| !stored.is_live());
             None
         }
     }
