@@ -51,7 +51,8 @@ impl NewProvider {
              cargo xtask contract-test --domain {domain} --provider {id} --lane embedded    each failure names a step\n  \
              dependencies of the vendor's own: `{id} = [\"dep:…\"]` in crates/{package}/Cargo.toml\n\n\
              When it is written: an example in crates/{package}/examples/, a row in the tables of its README.md and \
-             src/lib.rs,\na line in its CHANGELOG.md, and cargo xtask support-matrix"
+             src/lib.rs,\na line in its CHANGELOG.md, a small service that takes it alone in \
+             xtask/adoption/{package}/{id}.rs,\nand cargo xtask support-matrix"
         );
         Ok(ExitCode::SUCCESS)
     }
