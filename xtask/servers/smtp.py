@@ -148,6 +148,9 @@ class Handler:
             file.flush()
             os.fsync(file.fileno())
         os.rename(name + ".part", name + ".eml")
+        folder = os.open(self.spool, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 async def main():

@@ -25,12 +25,19 @@ pub(crate) struct Args {
     /// The folder in which mails arrive as `.eml` files, if it is another one than the configuration's `[demo] mailbox`.
     #[arg(long, value_name = "DIR")]
     pub(crate) mailbox: Option<PathBuf>,
+    /// Takes each system down in the middle and loses answers, and fails unless the service was seen to recover.
+    ///
+    /// With the embedded providers the faults are injected. Servers are killed and restarted through the control port
+    /// whose address is in `EXTERNAL_CONTROL`.
+    #[arg(long)]
+    pub(crate) fault: bool,
 }
 
 impl Args {
     /// The configuration asked for, else the embedded one beside this crate's manifest.
     pub(crate) fn config(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| here("config/embedded.toml"))
+        let shipped = if self.fault { "config/embedded-fault.toml" } else { "config/embedded.toml" };
+        self.config.clone().unwrap_or_else(|| here(shipped))
     }
 
     /// The users asked for, else those in this crate's folder.

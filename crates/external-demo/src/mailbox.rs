@@ -8,20 +8,24 @@ use std::path::Path;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
-use crate::register::Account;
+use crate::accounts::Account;
 
 /// The mails of a folder by their Message-ID, without its angle brackets.
 pub(crate) struct Mailbox(HashMap<String, Vec<Message<'static>>>);
 
 impl Mailbox {
-    /// Reads and parses all `.eml` files.
+    /// Reads and parses all `.eml` files. A folder that is not there yet is an empty one.
     ///
     /// # Errors
     ///
     /// If the folder or a file in it cannot be read.
     pub(crate) fn read(folder: &Path) -> io::Result<Self> {
         let mut mails: HashMap<String, Vec<_>> = HashMap::new();
-        for entry in fs::read_dir(folder)? {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self(mails)),
+            entries => entries?,
+        };
+        for entry in entries {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != "eml") {
                 continue;
@@ -37,9 +41,14 @@ impl Mailbox {
         Ok(Self(mails))
     }
 
+    /// Whether a mail is there.
+    pub(crate) fn has(&self, message_id: &str) -> bool {
+        self.0.contains_key(message_id)
+    }
+
     /// Whether the mails of all these accounts are there.
     pub(crate) fn has_all(&self, accounts: &[Account]) -> bool {
-        accounts.iter().all(|account| self.0.contains_key(&account.message_id))
+        accounts.iter().all(|account| self.has(&account.record.message_id))
     }
 
     /// Checks the welcome mail of an account: there, there once, and every part of it as it was meant.
@@ -48,10 +57,9 @@ impl Mailbox {
     ///
     /// What is wrong.
     pub(crate) fn check(&self, account: &Account) -> Result<(), String> {
-        let mail = match self.0.get(&account.message_id).map(Vec::as_slice) {
-            None => {
-                return Err(format!("there is no mail with Message-ID <{}>", account.message_id));
-            }
+        let id = &account.record.message_id;
+        let mail = match self.0.get(id).map(Vec::as_slice) {
+            None => return Err(format!("there is no mail with Message-ID <{id}>")),
             Some([mail]) => mail,
             Some(mails) => return Err(format!("the mail arrived {} times", mails.len())),
         };

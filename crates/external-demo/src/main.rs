@@ -2,7 +2,9 @@
 //! and nothing else. It registers the users of an input file, then reads everything back and checks it byte for byte.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people watch")]
 
+mod accounts;
 mod args;
+mod fault;
 mod folder;
 mod input;
 mod mailbox;
@@ -12,29 +14,34 @@ mod portrait;
 mod register;
 mod report;
 mod settings;
+mod systems;
 mod verify;
 
 use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use external_cache::CacheClient;
 use external_container::Container;
-use external_core::BuildContext;
+use external_core::storage::ObjectKey;
+use external_core::{BuildContext, Result};
+use external_email::EmailClient;
+use external_resilience::Domain;
 use external_storage::StorageClient;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use crate::accounts::{Account, Accounts, Journal};
 use crate::args::Args;
+use crate::fault::Script;
 use crate::input::Registration;
 use crate::observer::Calls;
-use crate::register::{Account, Accounts};
+use crate::register::{Finished, Unfinished};
 use crate::report::Report;
+use crate::settings::Settings;
 
-/// How many users register side by side.
-const SIDE_BY_SIDE: usize = 4;
 /// How long the back ends may take to answer the first probe.
 const PROBE: Duration = Duration::from_secs(10);
 /// How long running calls may take to end.
@@ -52,8 +59,8 @@ impl<E: std::fmt::Display> From<E> for Failure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let calls = Arc::new(Calls::default());
-    let ok = match run(&args, &calls).await {
+    let (calls, journal) = (Arc::<Calls>::default(), Arc::<Journal>::default());
+    let ok = match run(&args, &calls, &journal).await {
         Ok(ok) => ok,
         Err(Failure(why)) => {
             eprintln!("error: {}", why.trim_end());
@@ -61,7 +68,8 @@ async fn main() -> ExitCode {
         }
     };
     let written = args.report.as_deref().map_or(Ok(()), |file| {
-        let report = Report { ok, calls: &calls.heard() };
+        let (heard, systems) = (calls.heard(), seen(&calls, &journal));
+        let report = Report { ok, calls: &heard, systems: &systems };
         report.write(file).map_err(|error| format!("{}: {error}", file.display()))
     });
     if let Err(why) = &written {
@@ -70,13 +78,13 @@ async fn main() -> ExitCode {
     if ok && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
+async fn run(args: &Args, calls: &Arc<Calls>, journal: &Arc<Journal>) -> Result<bool, Failure> {
     let started = Instant::now();
     let users = input::read(&args.users())?;
     let folder = folder::create(&args.out, BuildContext::default().now())
         .map_err(|error| format!("{}: {error}", args.out.display()))?;
     let config = args.config();
-    let opened = settings::open(&config, &folder, args.mailbox.as_deref(), calls.clone());
+    let opened = settings::open(&config, &folder, args.mailbox.as_deref(), args.fault, calls.clone());
     let (container, settings) = opened.inspect_err(|_| {
         // Nothing was done in it. If it cannot be taken away, it is empty all the same.
         let _ = fs::remove_dir(&folder);
@@ -85,16 +93,19 @@ async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
     println!("{} users from {}", users.len(), args.users().display());
 
     let objects = container.get_default::<StorageClient>()?.info().location().to_owned();
-    let work = work(&container, users, &folder, &settings.mailbox);
+    watch_breakers(&container, calls)?;
+    let script = match args.fault {
+        true => Some(Script::new(&settings.fault, &container, users.len())?),
+        false => None,
+    };
+    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let accounts = Accounts::open(&container, &settings, &run)?.with_journal(journal.clone());
     let result = tokio::select! {
-        result = work => result,
+        result = work(&container, &accounts, &settings, users, script, calls) => result,
         () = platform::asked_to_end() => Err(Failure("interrupted".into())),
     };
     let shutdown = container.shutdown(SHUTDOWN).await;
-    let heard = calls.heard();
-    if !heard.is_empty() {
-        println!("\nexternal calls\n\n{}", report::table(&heard));
-    }
+    show_calls(calls, journal);
     println!("objects  {objects}");
     println!("mails    {}", settings.mailbox.display());
     if !shutdown.is_clean() {
@@ -112,23 +123,28 @@ async fn run(args: &Args, calls: &Arc<Calls>) -> Result<bool, Failure> {
 /// Registers all, then checks all.
 async fn work(
     container: &Container,
+    accounts: &Accounts,
+    settings: &Settings,
     users: Vec<Registration>,
-    folder: &Path,
-    mailbox: &Path,
+    script: Option<Script>,
+    calls: &Calls,
 ) -> Result<bool, Failure> {
-    let run = folder.file_name().unwrap_or_default().to_string_lossy();
-    let accounts = Accounts::open(container, &run)?;
     let health = container.health(PROBE).await;
     print!("{health}");
     if !health.is_up() {
         return Err("a back end cannot be reached; nobody was registered".into());
     }
     println!();
+    let down = script.as_ref().map(Script::domains);
     let asked = users.len();
-    let registered = register(&accounts, users).await;
+    let Registered { done, kept } = register(accounts, users, settings.patience, script).await?;
     println!("\nreading everything back");
-    let mut ok = registered.len() == asked;
-    for check in verify::all(&accounts, &registered, mailbox).await {
+    let mut ok = done.len() == asked;
+    let mut checks = verify::all(accounts, &done, &kept, &settings.mailbox).await;
+    if let Some(down) = down {
+        checks.push(fault::seen::check(&seen(calls, &accounts.journal), &down));
+    }
+    for check in checks {
         let mark = if check.passed() { "ok  " } else { "FAIL" };
         println!("  {mark} {} {}", check.looked_at, check.what);
         for failure in &check.failures {
@@ -139,31 +155,68 @@ async fn work(
     Ok(ok)
 }
 
-/// Registers side by side, and says how each went.
-async fn register(accounts: &Accounts, users: Vec<Registration>) -> Vec<Account> {
+/// Who was registered, and which portraits others left behind.
+struct Registered {
+    done: Vec<Account>,
+    kept: Vec<ObjectKey>,
+}
+
+/// Registers everybody, and says how each went. The script, if there is one, takes systems down meanwhile.
+async fn register(
+    accounts: &Accounts,
+    users: Vec<Registration>,
+    patience: Duration,
+    mut script: Option<Script>,
+) -> Result<Registered, Failure> {
     let all = users.len();
-    let mut registering = stream::iter(users)
-        .map(async |user| {
-            let name = user.name.clone();
-            (name, accounts.register(user).await)
-        })
-        .buffer_unordered(SIDE_BY_SIDE)
-        .enumerate();
-    let mut registered = Vec::with_capacity(all);
-    while let Some((done, (name, result))) = registering.next().await {
-        let done = done + 1;
+    let signups = users.into_iter().map(|user| accounts.begin(user)).collect::<Result<Vec<_>>>()?;
+    let mut finished = std::pin::pin!(register::everybody(accounts, signups, patience).enumerate());
+    let mut registered = Registered { done: Vec::with_capacity(all), kept: Vec::new() };
+    while let Some((before, Finished { name, result })) = finished.next().await {
+        let done = before + 1;
         match result {
             Ok(account) => {
                 let portrait = &account.user.portrait;
                 println!(
-                    "[{done:>3}/{all}] {name}: {portrait:?}, link, profile, mail to {}",
+                    "[{done:>3}/{all}] {name}: record, {portrait:?}, profile, mail to {}",
                     account.user.email
                 );
-                registered.push(account);
+                registered.done.push(account);
             }
-            Err(error) => println!("[{done:>3}/{all}] {name}: FAILED: {error}"),
+            Err(Unfinished { error, is_unknown, portrait }) => {
+                let how = if is_unknown { "GIVEN UP, OUTCOME UNKNOWN" } else { "FAILED" };
+                println!("[{done:>3}/{all}] {name}: {how}: {error}");
+                registered.kept.extend(portrait);
+            }
+        }
+        if let Some(script) = &mut script {
+            script.reached(done).await?;
         }
     }
-    registered.sort_by_key(|account| account.profile.number);
-    registered
+    if let Some(script) = script {
+        script.finish().await?;
+    }
+    registered.done.sort_by_key(|account| account.record.number);
+    Ok(registered)
+}
+
+/// Lets the observer look at the breakers of the instances that the service uses.
+fn watch_breakers(container: &Container, calls: &Calls) -> Result<(), Failure> {
+    calls.watch(StorageClient::NAME, container.get_default::<StorageClient>()?.pipeline().clone());
+    calls.watch(CacheClient::NAME, container.get_default::<CacheClient>()?.pipeline().clone());
+    calls.watch(EmailClient::NAME, container.get_default::<EmailClient>()?.pipeline().clone());
+    Ok(())
+}
+
+/// What was seen so far, system by system.
+fn seen(calls: &Calls, journal: &Journal) -> Vec<systems::System> {
+    systems::systems(&calls.heard(), &calls.breakers(), &journal.entries())
+}
+
+fn show_calls(calls: &Calls, journal: &Journal) {
+    let heard = calls.heard();
+    if !heard.is_empty() {
+        println!("\nexternal calls\n\n{}", report::table(&heard));
+        println!("retries, breaker, answers that were lost\n\n{}", report::recovery(&seen(calls, journal)));
+    }
 }

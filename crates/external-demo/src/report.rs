@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::observer::Call;
+use crate::systems::System;
 
 /// The JSON report.
 #[derive(Debug, Serialize)]
@@ -17,6 +18,9 @@ pub(crate) struct Report<'a> {
     pub(crate) ok: bool,
     /// One entry a call.
     pub(crate) calls: &'a [Call],
+    /// One entry a system; absent if nothing was called.
+    #[serde(skip_serializing_if = "<[System]>::is_empty")]
+    pub(crate) systems: &'a [System],
 }
 
 impl Report<'_> {
@@ -57,21 +61,55 @@ pub(crate) fn table(calls: &[Call]) -> String {
             *sum.outcomes.entry(call.outcome).or_default() += 1;
         }
     }
-    let head = [
-        "domain",
-        "provider",
-        "operation",
-        "calls",
-        "attempts",
-        "outcome",
-        "total ms",
-        "mean ms",
-        "slowest ms",
+    let mut rows = vec![
+        [
+            "domain",
+            "provider",
+            "operation",
+            "calls",
+            "attempts",
+            "outcome",
+            "total ms",
+            "mean ms",
+            "slowest ms",
+        ]
+        .map(str::to_owned),
     ];
-    let mut rows = vec![head.map(str::to_owned)];
     rows.extend(sums.iter().map(|(names, sum)| row(*names, sum)));
     rows.push(row(["all", "", ""], &all));
-    lines(&rows)
+    lines(&rows, [false, false, false, true, true, false, true, true, true], true)
+}
+
+/// One row a system: what the pipeline, its breaker and the service had to do for it.
+pub(crate) fn recovery(systems: &[System]) -> String {
+    let mut rows = vec![
+        [
+            "domain",
+            "provider",
+            "calls",
+            "attempts",
+            "retries",
+            "opened",
+            "recovered",
+            "unknown",
+            "reconciled",
+        ]
+        .map(str::to_owned),
+    ];
+    rows.extend(systems.iter().map(|system| {
+        [
+            system.domain.to_owned(),
+            system.provider.to_owned(),
+            system.calls.to_string(),
+            system.attempts.to_string(),
+            system.retries.to_string(),
+            system.openings.to_string(),
+            system.recoveries.to_string(),
+            system.unknown.to_string(),
+            system.reconciled.to_string(),
+        ]
+    }));
+    lines(&rows, [false, false, true, true, true, true, true, true, true], false)
 }
 
 fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {
@@ -96,20 +134,19 @@ fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {
     ]
 }
 
-/// Text to the left, numbers to the right.
-fn lines(rows: &[[String; 9]]) -> String {
-    const NUMBERS: [bool; 9] = [false, false, false, true, true, false, true, true, true];
+/// Text to the left, `numbers` to the right; a rule below the head and, if there is one, above the sum.
+fn lines<const N: usize>(rows: &[[String; N]], numbers: [bool; N], has_sum: bool) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..NUMBERS.len()).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).zip(NUMBERS).map(|((cell, &width), number)| {
+        let cells = row.iter().zip(&widths).zip(numbers).map(|((cell, &width), number)| {
             if number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
         let line = cells.collect::<Vec<_>>().join("  ");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}", line.trim_end());
-        if at == 0 || at + 2 == rows.len() {
+        if at == 0 || has_sum && at + 2 == rows.len() {
             let rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width)).collect();
             let _ = writeln!(text, "  {}", rule.join("  "));
         }
@@ -122,7 +159,7 @@ mod tests {
     use super::*;
 
     fn call(operation: &'static str, attempts: u32, outcome: &'static str, ms: f64) -> Call {
-        Call { domain: "storage", provider: "local", operation, attempts, outcome, ms }
+        Call { domain: "storage", provider: "local", is_default: true, operation, attempts, outcome, ms }
     }
 
     #[test]
@@ -143,7 +180,7 @@ mod tests {
     fn the_report_has_an_entry_a_call() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/report.json");
-        Report { ok: true, calls: &[call("put", 1, "ok", 1.5)] }.write(&file).unwrap();
+        Report { ok: true, calls: &[call("put", 1, "ok", 1.5)], systems: &[] }.write(&file).unwrap();
         let read: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         let expected = serde_json::json!({ "ok": true, "calls": [{
             "domain": "storage", "provider": "local", "operation": "put", "attempts": 1, "outcome": "ok", "ms": 1.5,

@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use external_container::{Container, ContainerBuilder};
 use external_core::{BuildContext, Error, Result};
 use external_resilience::CallObserver;
 use serde::Deserialize;
+
+use crate::fault;
 
 /// What stands for the folder of the run in a configuration.
 const OUT: &str = "${OUT}";
@@ -20,6 +23,23 @@ const TABLE: &str = "demo";
 pub(crate) struct Settings {
     /// The folder in which the mails arrive as `.eml` files.
     pub(crate) mailbox: PathBuf,
+    /// How long a mail that was taken may be on its way there. Default: 2 s.
+    #[serde(default = "two_seconds", with = "external_core::config::duration")]
+    pub(crate) delivery: Duration,
+    /// How long a registration is come back to while a system is down. Default: 60 s.
+    #[serde(default = "a_minute", with = "external_core::config::duration")]
+    pub(crate) patience: Duration,
+    /// What `--fault` takes down. Default: nothing.
+    #[serde(default)]
+    pub(crate) fault: fault::Settings,
+}
+
+fn two_seconds() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn a_minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// Opens the container that a configuration file describes.
@@ -31,6 +51,7 @@ pub(crate) fn open(
     file: &Path,
     folder: &Path,
     mailbox: Option<&Path>,
+    with_faults: bool,
     observer: Arc<dyn CallObserver>,
 ) -> Result<(Container, Settings)> {
     let name = file.display().to_string();
@@ -50,17 +71,22 @@ pub(crate) fn open(
         }
         None => context,
     };
-    let container = builder().ignore(TABLE).observer(observer).context(context).from_str(&name, &text)?;
+    let container =
+        builder(with_faults).ignore(TABLE).observer(observer).context(context).from_str(&name, &text)?;
     let settings = container.section(TABLE).parse()?;
     Ok((container, settings))
 }
 
-/// The domains that an account service needs.
-fn builder() -> ContainerBuilder {
-    Container::builder()
-        .domain(external_storage::registry())
-        .domain(external_cache::registry())
-        .domain(external_email::registry())
+/// The domains that an account service needs; with faults, each has one provider more.
+fn builder(with_faults: bool) -> ContainerBuilder {
+    let (mut storage, mut cache, mut email) =
+        (external_storage::registry(), external_cache::registry(), external_email::registry());
+    if with_faults {
+        storage = storage.with(fault::inject::STORAGE);
+        cache = cache.with(fault::inject::CACHE);
+        email = email.with(fault::inject::EMAIL);
+    }
+    Container::builder().domain(storage).domain(cache).domain(email)
 }
 
 /// A path that can stand between quotes as it is.

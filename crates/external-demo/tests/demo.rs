@@ -154,3 +154,62 @@ fn a_host_that_cannot_be_reached_is_named_and_nobody_is_registered() {
     assert!(said.contains("127.0.0.1:1") && said.contains("nobody was registered"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+/// Each system goes down in the middle and answers are lost; in the end a program that is not the demo counts one
+/// portrait and one mail for everybody.
+#[test]
+fn injected_faults_are_recovered_from_and_nothing_is_done_twice() {
+    let out = tempfile::tempdir().unwrap();
+    let output = demo(out.path(), &["--fault"]);
+    let shown = text(&output.stdout);
+    assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
+    assert!(
+        shown.contains("OUTCOME UNKNOWN") && shown.contains("by its Message-ID; not sent again"),
+        "{shown}"
+    );
+    assert!(shown.contains("3 systems went down, and the service recovered"), "{shown}");
+    let report = report(out.path());
+    let systems = report["systems"].as_array().unwrap();
+    assert_eq!(systems.len(), 3);
+    for system in systems {
+        for what in ["retries", "openings", "recoveries"] {
+            assert!(system[what].as_u64().unwrap() > 0, "{what}: {system}");
+        }
+        assert_eq!(system["unknown"], system["reconciled"], "{system}");
+    }
+    assert!(
+        systems.iter().any(|system| system["domain"] == "email" && system["unknown"].as_u64() >= Some(2))
+    );
+
+    let census = |users: &Path| {
+        let run = runs(out.path()).remove(0);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_census"));
+        command.arg("--users").arg(users);
+        command.arg("--objects").arg(run.join("objects")).arg("--mails").arg(run.join("mails"));
+        command.output().unwrap()
+    };
+    let users = here("data/users.jsonl");
+    let counted = census(&users);
+    let said = text(&counted.stdout);
+    assert!(counted.status.success(), "{said}");
+    assert!(said.contains("portraits  30 found; 30 of 30 users have exactly one"), "{said}");
+    assert!(said.contains("mails      30 found; 30 of 30 users have exactly one"), "{said}");
+
+    // A census that finds nothing wrong whatever there is would be worth nothing.
+    let mails = runs(out.path()).remove(0).join("mails");
+    let mail = fs::read_dir(&mails).unwrap().next().unwrap().unwrap().path();
+    fs::copy(&mail, mails.join("again.eml")).unwrap();
+    let counted = census(&users);
+    assert!(!counted.status.success() && text(&counted.stdout).contains("once more, by its Message-ID"));
+}
+
+#[test]
+fn a_script_that_cannot_be_played_is_refused_before_anybody_is_registered() {
+    let out = tempfile::tempdir().unwrap();
+    let config = here("config/embedded.toml");
+    let output = demo(out.path(), &["--fault", "--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(said.contains("[demo.fault] names nothing that can be taken down"), "{said}");
+    assert!(report(out.path())["calls"].as_array().unwrap().is_empty());
+}

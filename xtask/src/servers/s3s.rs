@@ -20,7 +20,7 @@ pub const S3: Server = Server {
     ports: 1,
     sources: |host| vec![Source::on_path("s3s-fs"), S3S_FS.source(host)],
     // A folder is a bucket.
-    prepare: |_, _, place| Ok(std::fs::create_dir_all(place.data.join("objects").join(s3::BUCKET.value()))?),
+    prepare: |_, _, place| Ok(std::fs::create_dir_all(place.keep.join(s3::BUCKET.value()))?),
     command,
     ready: |place| s3::lists(place.ports[0]),
     addresses: |place| {
@@ -36,6 +36,6 @@ fn command(program: &Program, place: &Place) -> Result<Command> {
     let mut command = program.command();
     command.args(["--host", "127.0.0.1", "--port", &place.ports[0].to_string()]);
     command.args(["--access-key", &s3::ACCESS_KEY.value(), "--secret-key", &s3::SECRET_KEY.value()]);
-    command.arg(place.data.join("objects"));
+    command.arg(&place.keep);
     Ok(command)
 }

@@ -1,0 +1,170 @@
+//! The provider `faulty`: another instance of the configuration, with faults put around its calls.
+//!
+//! ```toml
+//! [email.default]
+//! provider = "faulty"
+//! inner = "outbox"      # the instance [email.outbox]
+//! lost_answers = 2      # of the first 10 calls that change something, chosen by `seed`
+//! seed = 7
+//! ```
+
+mod cache;
+mod email;
+mod storage;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use external_cache::CacheClient;
+use external_core::cache::CacheService;
+use external_core::email::EmailService;
+use external_core::storage::StorageService;
+use external_core::{
+    BuildContext, Effect, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result, Section,
+};
+use external_email::EmailClient;
+use external_resilience::Domain;
+use external_storage::StorageClient;
+use serde::Deserialize;
+
+pub(crate) use cache::FaultyCache;
+pub(crate) use email::FaultyEmail;
+pub(crate) use storage::FaultyStorage;
+
+/// The row of the storage table.
+pub(crate) const STORAGE: ProviderEntry<dyn StorageService> = ProviderEntry {
+    id: ID,
+    feature: "",
+    kind: ProviderKind::Composite,
+    build: |section, context| {
+        Ok(Arc::new(FaultyStorage(Faults::build(section, context, <StorageClient as Domain>::provider)?)))
+    },
+    schema,
+};
+
+/// The row of the cache table.
+pub(crate) const CACHE: ProviderEntry<dyn CacheService> = ProviderEntry {
+    id: ID,
+    feature: "",
+    kind: ProviderKind::Composite,
+    build: |section, context| {
+        Ok(Arc::new(FaultyCache(Faults::build(section, context, <CacheClient as Domain>::provider)?)))
+    },
+    schema,
+};
+
+/// The row of the e-mail table.
+pub(crate) const EMAIL: ProviderEntry<dyn EmailService> = ProviderEntry {
+    id: ID,
+    feature: "",
+    kind: ProviderKind::Composite,
+    build: |section, context| {
+        Ok(Arc::new(FaultyEmail(Faults::build(section, context, <EmailClient as Domain>::provider)?)))
+    },
+    schema,
+};
+
+const ID: &str = "faulty";
+/// Answers are lost among so many first calls that change something.
+const AMONG: usize = 10;
+
+/// The table of an instance.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    /// The name of the instance of the same domain that does the work.
+    inner: String,
+    /// How many answers are lost. 0 to 10, default 0.
+    #[serde(default)]
+    lost_answers: usize,
+    /// Chooses which. Default 0.
+    #[serde(default)]
+    seed: u64,
+}
+
+fn schema() -> String {
+    let count = |most: u64| serde_json::json!({ "type": "integer", "minimum": 0, "maximum": most });
+    serde_json::json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["inner"],
+        "properties": {
+            "inner": { "type": "string" },
+            "lost_answers": count(AMONG as u64),
+            "seed": count(u64::MAX),
+        },
+    })
+    .to_string()
+}
+
+/// A provider that can be taken down.
+pub(crate) trait Faulty {
+    /// What takes it down.
+    fn switch(&self) -> Switch;
+}
+
+/// Takes a system down and brings it back. Clones are the same switch.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Switch(Arc<AtomicBool>);
+
+impl Switch {
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.0.store(is_down, Ordering::SeqCst);
+    }
+
+    fn is_down(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A service of the contract `S`, and the faults around its calls.
+struct Faults<S: ?Sized> {
+    inner: Arc<S>,
+    info: ProviderInfo,
+    switch: Switch,
+    /// Which of the calls that change something lose their answer, counted from 0.
+    lost: BTreeSet<usize>,
+    changes: AtomicUsize,
+}
+
+impl<S: ?Sized + 'static> Faults<S> {
+    fn build(section: &Section, context: &BuildContext, provider: fn(&S) -> &dyn Provider) -> Result<Self> {
+        let config: Config = section.parse()?;
+        if config.lost_answers > AMONG {
+            return Err(section.invalid("lost_answers", "at most 10 answers can be lost"));
+        }
+        let inner = context.resolve::<S>(&config.inner)?;
+        let told = provider(&inner).info();
+        let info = ProviderInfo::new(ID, told.domain(), told.location(), told.capabilities().clone());
+        let mut order: Vec<usize> = (0..AMONG).collect();
+        fastrand::Rng::with_seed(config.seed).shuffle(&mut order);
+        let lost = order.into_iter().take(config.lost_answers).collect();
+        Ok(Self { inner, info, switch: Switch::default(), lost, changes: AtomicUsize::new(0) })
+    }
+
+    /// A call that changes nothing.
+    async fn read<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.around(false, call).await
+    }
+
+    /// A call that changes something: its answer may be lost after it took effect.
+    async fn change<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        self.around(true, call).await
+    }
+
+    async fn around<T>(&self, changes: bool, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.switch.is_down() {
+            return Err(Error::unavailable("the system is down (injected)").with_effect(Effect::NotSent));
+        }
+        let is_lost = changes && self.lost.contains(&self.changes.fetch_add(1, Ordering::SeqCst));
+        let answer = call.await?;
+        // A system that goes down while it works has done the work, and nobody hears of it.
+        if is_lost || self.switch.is_down() {
+            return Err(
+                Error::unavailable("the answer was lost (injected)").with_effect(Effect::MaybeApplied)
+            );
+        }
+        Ok(answer)
+    }
+}

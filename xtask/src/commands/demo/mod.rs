@@ -1,0 +1,231 @@
+//! `demo`: the main job, from build to result, and the census after it.
+
+mod backends;
+mod roster;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use crate::failure::{Context, Failure, Result};
+use crate::graph::{self, Built};
+use crate::servers::{Ended, Fleet, control};
+use crate::tool::Tool;
+
+use self::backends::Kept;
+
+/// Builds and runs the demo: a small account service that keeps records, stores portraits and sends mails.
+///
+/// Nothing needs to be installed and nothing but loopback is used. Objects and mails stay in `demo/` under the target
+/// directory, so that they can be looked at.
+#[derive(Debug, Args)]
+#[command(after_help = "Which providers it uses comes from the configuration and nothing else:\n  \
+    cargo xtask demo                      config/embedded.toml, embedded providers only\n  \
+    cargo xtask demo --servers            config/servers.toml, Redis, S3 and SMTP started here\n  \
+    cargo xtask demo --fault              config/embedded-fault.toml: faults are injected\n  \
+    cargo xtask demo --servers --fault    the servers are killed and restarted in the middle\n  \
+    cargo xtask demo --config FILE        yours; every provider is compiled in\n\nThe files are in crates/external-demo. \
+    After a run with --servers or --fault, a program that is not the demo counts what\nevery user has. The first build \
+    takes two to three minutes on two cores; with --servers or --config about twice that.")]
+pub struct Demo {
+    /// Start Redis, an S3 server and an SMTP server, and run against them
+    #[arg(long)]
+    servers: bool,
+    /// Take every system down in the middle, and fail unless the service recovers
+    #[arg(long)]
+    fault: bool,
+    /// How many users to register, or a file of them (default: the 30 of crates/external-demo/data)
+    #[arg(long, value_name = "N|FILE")]
+    users: Option<Users>,
+    /// Run the same program with another configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write every external call as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Whom to register.
+#[derive(Debug, Clone)]
+enum Users {
+    /// So many of those that are shipped.
+    Count(usize),
+    /// Those of a file.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for Users {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::File(text.into()), Self::Count))
+    }
+}
+
+/// What belongs to one run.
+struct Run {
+    /// The folder under which the demo makes its own.
+    out: PathBuf,
+    users: PathBuf,
+    /// What the servers keep.
+    kept: Kept,
+}
+
+/// Where the census looks.
+struct Places {
+    redis: Option<String>,
+    objects: PathBuf,
+    mails: PathBuf,
+}
+
+impl Demo {
+    /// Runs the command.
+    pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        let run = self.prepare(tool)?;
+        let fleet = Arc::new(Mutex::new(Fleet::new(tool.groups().clone())));
+        let _ended = Ended(Arc::clone(&fleet));
+        let mut variables = Vec::new();
+        let mut places = None;
+        if self.servers {
+            let mut fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
+            backends::start(tool, &mut fleet, &run.kept)?;
+            variables = backends::overrides(&fleet)?;
+            variables.extend(fleet.variables());
+            places = Some(Places {
+                redis: Some(backends::value(&fleet, "EXTERNAL_TEST_REDIS_URL")?),
+                objects: run.kept.buckets.join(backends::value(&fleet, backends::BUCKET)?),
+                mails: run.kept.mails.clone(),
+            });
+        }
+        if self.servers {
+            variables.push(("EXTERNAL_CONTROL", control::serve(Arc::clone(&fleet))?.to_string()));
+        }
+
+        let built = self.build(tool)?;
+        let mut command = Command::new(program(&built, "external-demo")?);
+        command.current_dir(&tool.workspace().root).envs(variables);
+        command.arg("--config").arg(self.config(&tool.workspace().root)?);
+        command.arg("--out").arg(&run.out).arg("--users").arg(&run.users);
+        if let Some(report) = &self.report {
+            command.arg("--report").arg(std::path::absolute(report)?);
+        }
+        if self.servers {
+            command.arg("--mailbox").arg(&run.kept.mails);
+        }
+        if self.fault {
+            command.arg("--fault");
+        }
+        let mut ok = tool.groups().status("external-demo", &mut command)?.success();
+        if self.counts() {
+            let places = places.map_or_else(|| embedded(&run), Ok)?;
+            ok &= census(tool, program(&built, "census")?, &run.users, &places)?;
+        }
+        Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Whether what the run leaves behind is counted: where that is known, and there is more to it than the demo's own
+    /// checks.
+    fn counts(&self) -> bool {
+        self.config.is_none() && (self.servers || self.fault)
+    }
+
+    /// The folder of the run, and the users.
+    fn prepare(&self, tool: &Tool) -> Result<Run> {
+        let shipped = tool.workspace().root.join("crates/external-demo/data/users.jsonl");
+        let mut out = tool.workspace().target.join("demo");
+        let (count, file) = match &self.users {
+            None => (None, shipped),
+            Some(Users::Count(count)) => (Some(*count), shipped),
+            Some(Users::File(file)) => (None, std::path::absolute(file)?),
+        };
+        let loses_an_answer = self.servers && self.fault;
+        if count.is_some() || self.counts() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            out = out.join(format!("{}-{now}-{}", self.kind(), std::process::id()));
+        }
+        fs::create_dir_all(&out).context(format!("cannot make {}", out.display()))?;
+        let mut users = file;
+        if count.is_some() || loses_an_answer {
+            let made = out.join("users.jsonl");
+            let loser = roster::write(&users, count, loses_an_answer, &made)?;
+            if let Some(loser) = loser {
+                eprintln!("the mail to {loser} will be taken without an answer");
+            }
+            users = made;
+        }
+        Ok(Run { users, kept: Kept { mails: out.join("mails"), buckets: out.join("buckets") }, out })
+    }
+
+    fn kind(&self) -> &'static str {
+        match (self.servers, self.fault) {
+            (true, true) => "servers-fault",
+            (true, false) => "servers",
+            (false, true) => "fault",
+            (false, false) => "embedded",
+        }
+    }
+
+    fn config(&self, root: &Path) -> Result<PathBuf> {
+        let shipped = |name: &str| Ok(root.join("crates/external-demo/config").join(name));
+        match &self.config {
+            Some(file) => std::path::absolute(file).context(format!("{}", file.display())),
+            None if self.servers => shipped("servers.toml"),
+            None if self.fault => shipped("embedded-fault.toml"),
+            None => shipped("embedded.toml"),
+        }
+    }
+
+    fn build(&self, tool: &Tool) -> Result<Vec<Built>> {
+        let mut command = tool.workspace().cargo();
+        command.arg("build");
+        if self.servers || self.config.is_some() {
+            eprintln!("building the demo with every provider …");
+            graph::select(&mut command, tool.workspace());
+            graph::with_a_test(&mut command, tool.workspace(), "external-demo");
+        } else {
+            eprintln!("building the demo with the embedded providers …");
+            command.args(["--package", "external-demo"]);
+        }
+        graph::build(tool, command.args(["--bin", "external-demo", "--bin", "census"]))
+    }
+}
+
+fn program<'a>(built: &'a [Built], name: &str) -> Result<&'a Path> {
+    let program = built.iter().find(|built| built.target == name);
+    program.map(|built| &*built.file).ok_or_else(|| Failure::new(format!("the build made no {name}")))
+}
+
+/// Counts what the run left behind, and says whether every user has exactly one of each.
+fn census(tool: &Tool, program: &Path, users: &Path, places: &Places) -> Result<bool> {
+    let mut command = Command::new(program);
+    command.arg("--users").arg(users);
+    if let Some(url) = &places.redis {
+        command.arg("--redis").arg(url.strip_prefix("redis://").unwrap_or(url).trim_end_matches('/'));
+    }
+    command.arg("--objects").arg(&places.objects).arg("--mails").arg(&places.mails);
+    println!("\ncounted by a program that is not the demo");
+    let ok = tool.groups().status("census", &mut command)?.success();
+    println!("{}", if ok { "everybody has exactly one of each" } else { "CENSUS FAILED" });
+    Ok(ok)
+}
+
+/// Where the embedded providers put what they keep; the cache keeps nothing that outlives the demo.
+fn embedded(run: &Run) -> Result<Places> {
+    let own = own_folder(&run.out)?;
+    Ok(Places { redis: None, objects: own.join("objects"), mails: own.join("mails") })
+}
+
+/// The folder that the demo made for itself under `out`, where there was none before.
+fn own_folder(out: &Path) -> Result<PathBuf> {
+    for entry in fs::read_dir(out).context(format!("cannot read {}", out.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("run-") {
+            return Ok(entry.path());
+        }
+    }
+    Err(Failure::new(format!("the demo made no folder in {}", out.display())))
+}
