@@ -44,6 +44,13 @@ impl Hasher {
         }
     }
 
+    pub(crate) fn kind(&self) -> ChecksumKind {
+        match self {
+            Self::Crc32c(_) => ChecksumKind::Crc32c,
+            Self::Sha256(_) => ChecksumKind::Sha256,
+        }
+    }
+
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Crc32c(sum) => *sum = crc32c::crc32c_append(*sum, bytes),

@@ -39,7 +39,7 @@ pub use external_core::{
 pub use external_resilience::{CallObserver, Domain, Policy};
 // Whatever else stands in the signatures here, so that a service needs this crate alone.
 #[cfg(feature = "local")]
-pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig};
+pub use providers::local::{LocalConfig, LocalStorage, MetadataPlace, ServeConfig, Swept};
 pub use providers::memory::{MemoryConfig, MemoryStorage};
 #[cfg(feature = "s3")]
 pub use providers::s3::{PayloadSigning, RoleConfig, S3Config, S3Storage, Store as S3Store};

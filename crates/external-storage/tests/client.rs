@@ -83,13 +83,18 @@ async fn nothing_pending(case: &Case<S>, storage: &StorageClient) -> Verdict {
     ensure(left.is_empty(), "no unfinished upload", format!("{left:?}"))
 }
 
-/// Bytes that look random but are not.
+/// Bytes of which no two blocks are alike.
 fn pattern(length: usize) -> Bytes {
-    let next = |state: &mut u64| {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        Some((*state >> 16).to_le_bytes())
+    const BLOCK: usize = 1024;
+    let next = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some((*state >> 24) as u8)
     };
-    let mut bytes: Vec<u8> = (0..length.div_ceil(8)).scan(7, |state, _| next(state)).flatten().collect();
+    let block: Vec<u8> = (0..BLOCK).scan(7, |state, _| next(state)).collect();
+    let mut bytes = block.repeat(length.div_ceil(BLOCK));
+    for (number, block) in bytes.chunks_mut(BLOCK).enumerate() {
+        block[..8].copy_from_slice(&(number as u64).to_le_bytes());
+    }
     bytes.truncate(length);
     bytes.into()
 }

@@ -6,10 +6,14 @@
 mod crash;
 #[path = "local/disk.rs"]
 mod disk;
+#[path = "local/full.rs"]
+mod full;
 #[path = "local/links.rs"]
 mod links;
 #[path = "local/races.rs"]
 mod races;
+#[path = "local/sweep.rs"]
+mod sweep;
 
 use std::path::Path;
 

@@ -83,7 +83,7 @@ async fn dropped_at_every_await(
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
-    vec![
+    let clauses = vec![
         clause!(
             "storage.upload.6",
             "A failing source or part leaves no upload behind, and the key as it was.",
@@ -136,8 +136,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 .await?;
             }
         )
-        .of_client()
-        .with_limit(LONG),
+        .of_client(),
         clause!(
             "storage.client_copy.2",
             "A copy that passes through the client and is dropped leaves no upload.",
@@ -153,8 +152,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 .await?;
             }
         )
-        .of_client()
-        .with_limit(LONG),
+        .of_client(),
         clause!("storage.upload.10", "A part that fails in passing is sent again alone.", |case: S| {
             let passing = |operation: &str, number| match (operation, number) {
                 ("put_part", 1) => Fault::Before,
@@ -275,8 +273,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure(!watcher.exists(case.name("k")).await?, "no object", "one")?;
             }
         )
-        .of_client()
-        .with_limit(LONG),
+        .of_client(),
         clause!(
             "storage.upload.15",
             "An abort that fails in passing is tried again, for half a minute; the upload's error does not wait for that.",
@@ -303,7 +300,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 nothing_pending(case, &StorageClient::from(inner)).await?;
             }
         )
-        .of_client()
-        .with_limit(LONG),
-    ]
+        .of_client(),
+    ];
+    clauses.into_iter().map(|clause| clause.with_limit(LONG)).collect()
 }

@@ -89,7 +89,7 @@ impl Faulty {
     /// Everything works.
     pub(super) fn new(inner: Arc<S>) -> Self {
         let info = inner.info().clone();
-        Self {
+        let faulty = Self {
             inner,
             info,
             plan: Box::new(|_, _| Fault::None),
@@ -98,7 +98,10 @@ impl Faulty {
             parts: Load::default(),
             bytes: Load::default(),
             gets: Load::default(),
-        }
+        };
+        // So that first parts are as small as the store takes them, and not such that thousands of them hold its
+        // largest object.
+        faulty.with_limit("object-bytes-max", 1)
     }
 
     /// `plan` says for each call of an operation, counted from 1, what goes wrong.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use external_contract::storage::open_link;
 use external_contract::{Case, Clause, check, clause, ensure, ensure_eq, ensure_error};
 use external_core::{Capability, ErrorKind};
 use external_storage::{
@@ -10,7 +11,6 @@ use external_storage::{
     VersionToken,
 };
 use futures_util::TryStreamExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client, key};
@@ -120,21 +120,11 @@ fn defaults() -> Vec<Clause<S>> {
             let storage = StorageClient::from(case.bare()?);
             storage.put(case.name("a b.txt"), "linked").await?;
             let url = storage.get_url(case.name("a b.txt"), Duration::from_secs(60)).await?;
-            let answer = fetch(&url)
-                .await
-                .map_err(|error| external_contract::Finding::failed("an answer", error.to_string()))?;
-            ensure(
-                answer.starts_with("HTTP/1.1 200"),
-                "status 200",
-                answer.lines().next().unwrap_or_default(),
-            )?;
-            ensure(answer.ends_with("\r\n\r\nlinked"), "the object", &answer)?;
-            let forged = fetch(&url.replace("a%20b", "a%20c")).await.unwrap_or_default();
-            ensure(
-                forged.starts_with("HTTP/1.1 403"),
-                "status 403",
-                forged.lines().next().unwrap_or_default(),
-            )?;
+            let answer = open_link(case, "GET", &url, &[], b"").await?;
+            ensure_eq("the status", &answer.status, &200)?;
+            ensure_eq("the object", &Bytes::from(answer.body), &Bytes::from("linked"))?;
+            let forged = open_link(case, "GET", &url.replace("a%20b", "a%20c"), &[], b"").await?;
+            ensure_eq("the status of a forged link", &forged.status, &403)?;
         })
         .of_client()
         .capability(
@@ -146,18 +136,6 @@ fn defaults() -> Vec<Clause<S>> {
             }),
         ),
     ]
-}
-
-/// What a plain HTTP client sees.
-async fn fetch(url: &str) -> std::io::Result<String> {
-    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap_or_default();
-    let mut stream = tokio::net::TcpStream::connect(host).await?;
-    stream
-        .write_all(format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").as_bytes())
-        .await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
 }
 
 fn many() -> Vec<Clause<S>> {
@@ -187,18 +165,24 @@ fn many() -> Vec<Clause<S>> {
         clause!("storage.list.1", "The stream holds every key of every page, each once.", |case: S| {
             let faulty = Faulty::new(case.bare()?).shared();
             let storage = client(&faulty)?;
-            let names = ["a", "a-b", "a/b", "a/c/d", "ab", "b"];
-            for name in names {
+            let mut names = vec!["a", "a-b", "a/b", "a/c/d", "ab", "b"];
+            let mut folded_names = vec!["a", "a-b", "a/", "ab", "b"];
+            // Some servers take no `a` beside an `a/b`.
+            if case.fact("beside-folder").as_deref() == Some("no") {
+                names.remove(0);
+                folded_names.remove(0);
+            }
+            for name in &names {
                 storage.put(case.name(name), "x").await?;
             }
             for limit in 1..8 {
                 let request = ListRequest::new(case.name("")).with_limit(limit);
                 let all: Vec<_> = storage.list_with(request.clone()).try_collect().await?;
                 let all: Vec<_> = all.iter().map(|item| bare(case, item.text())).collect();
-                ensure_eq("the keys", &all, &names.map(str::to_owned).to_vec())?;
+                ensure_eq("the keys", &all, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
                 let folded: Vec<ListItem> = storage.list_with(request.with_delimiter("/")).try_collect().await?;
                 let folded: Vec<_> = folded.iter().map(|item| bare(case, item.text())).collect();
-                ensure_eq("keys and prefixes in order", &folded, &["a", "a-b", "a/", "ab", "b"].map(str::to_owned).to_vec())?;
+                ensure_eq("keys and prefixes in order", &folded, &folded_names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
             }
             let objects: Vec<_> = storage.list(case.name("a/")).try_collect().await?;
             ensure_eq("the objects below a/", &objects.len(), &2)?;
@@ -319,7 +303,18 @@ fn copies() -> Vec<Clause<S>> {
                 ensure_eq("the source", &storage.download(case.name("old")).await?, &Bytes::from("newer"))?;
             }
         )
-        .of_client(),
+        .of_client()
+        .capability(
+            "delete-if-match",
+            check!(|case| {
+                // What the store cannot tell nobody notices; the object itself still moves whole.
+                let storage = client(&Faulty::new(case.bare()?).shared())?;
+                storage.put(case.name("old"), "x").await?;
+                storage.rename(case.name("old"), case.name("new")).await?;
+                ensure_eq("the object", &storage.download(case.name("new")).await?, &Bytes::from("x"))?;
+                ensure(!storage.exists(case.name("old")).await?, "nothing at the old key", "an object")?;
+            }),
+        ),
     ]
 }
 

@@ -4,6 +4,7 @@ mod budget;
 mod multipart;
 mod parts;
 mod source;
+mod sums;
 
 use bytes::Bytes;
 use external_core::storage::{
@@ -17,6 +18,7 @@ use tokio::io::AsyncRead;
 use self::budget::Held;
 use self::multipart::First;
 use self::parts::PartSizes;
+use self::sums::Sums;
 use super::StorageClient;
 use crate::checksum::Hasher;
 
@@ -186,14 +188,13 @@ impl StorageClient {
 
         let parts = self.service().multipart().is_some();
         let size = if parts { sizes.next_size()? } else { self.largest_put() };
-        let mut hasher = kind.map(Hasher::new).transpose()?;
-        let (first, mut held, sum) =
-            self.locate(PUT, self.next_part(&mut source, size, &mut hasher).await)?;
+        let mut sums = Sums::new(kind)?;
+        let (first, mut held, sum) = self.locate(PUT, self.next_part(&mut source, size, &mut sums).await)?;
         if self.locate(PUT, source.is_empty().await)? {
             if let Some(held) = &mut held {
                 held.shrink(first.len() as u64);
             }
-            let checksum = self.verify_whole(request, hasher)?;
+            let checksum = self.verify_whole(request, sums.whole)?;
             let size = first.len() as u64;
             let put = self.single_put(request, first, checksum);
             let receipt = self.put_call(cx, &put).await?;
@@ -206,7 +207,7 @@ impl StorageClient {
                     .with_context("bytes_at_least", size);
             return self.locate(PUT, Err(error));
         }
-        self.upload_parts(cx, request, source, sizes, First { body: first, held, sum, hasher }).await
+        self.upload_parts(cx, request, source, sizes, First { body: first, held, sum, sums }).await
     }
 
     /// Reads the next part, once the budget lets it into memory; with its checksum, where that comes with the whole's.
@@ -214,14 +215,11 @@ impl StorageClient {
         &self,
         source: &mut Source<'_>,
         size: usize,
-        hasher: &mut Option<Hasher>,
+        sums: &mut Sums,
     ) -> Result<(Bytes, Option<Held>, Option<Checksum>)> {
         let held = self.inner.budget.take(size as u64).await;
         let body = source.part(size).await?;
-        let sum = match hasher {
-            Some(hasher) => hasher.update_with_part(&body).await?,
-            None => None,
-        };
+        let sum = sums.update_with_part(&body).await?;
         Ok((body, held, sum))
     }
 
@@ -244,6 +242,15 @@ impl StorageClient {
     fn upload_checksum(&self, request: &UploadRequest) -> Option<ChecksumKind> {
         let given = request.checksum.map(|sum| sum.kind());
         given.or_else(|| self.inner.settings.checksum.kind().filter(|_| self.can("checksum")))
+    }
+
+    /// The checksum that an upload in parts is sent with: SHA-256s of parts do not add up to that of the whole, so where the
+    /// provider needs them to, the bytes are sent under CRC-32Cs, and the SHA-256 is verified here.
+    fn parts_checksum(&self, request: &UploadRequest) -> Option<ChecksumKind> {
+        match self.upload_checksum(request) {
+            Some(ChecksumKind::Sha256) if !self.can("multipart-sha256") => Some(ChecksumKind::Crc32c),
+            kind => kind,
+        }
     }
 
     /// The checksum of all the bytes; `Corrupt` if another one was given beforehand.

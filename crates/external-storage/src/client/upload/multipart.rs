@@ -18,8 +18,9 @@ use tokio::sync::oneshot;
 use super::budget::Held;
 use super::parts::PartSizes;
 use super::source::Source;
+use super::sums::Sums;
 use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
-use crate::checksum::{self, Hasher};
+use crate::checksum;
 
 /// How long aborting is tried: about as long as a store takes to be started again.
 const ABORT_WITHIN: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ pub(super) struct First {
     pub(super) held: Option<Held>,
     /// Its checksum, where the whole's gave it.
     pub(super) sum: Option<Checksum>,
-    pub(super) hasher: Option<Hasher>,
+    pub(super) sums: Sums,
 }
 
 /// An upload that is aborted unless it is completed.
@@ -108,7 +109,7 @@ impl StorageClient {
     ) -> Result<UploadReceipt> {
         // The precondition is sent at the end: whether it can be is asked before megabytes are.
         self.locate(PUT, self.check_multipart_precondition(&request.precondition))?;
-        let pending = self.begin_pending(cx, request, first.hasher.is_some()).await?;
+        let pending = self.begin_pending(cx, request).await?;
         match self.send_all(cx, request, source, sizes, first, &pending).await {
             Ok(receipt) => {
                 pending.completed();
@@ -122,10 +123,10 @@ impl StorageClient {
     }
 
     /// Begins inside the clean-up tracker: dropped meanwhile, what was begun is aborted all the same.
-    async fn begin_pending(&self, cx: &CallContext, request: &UploadRequest, sum: bool) -> Result<Pending> {
+    async fn begin_pending(&self, cx: &CallContext, request: &UploadRequest) -> Result<Pending> {
         let mut begin =
             BeginMultipartRequest::new(request.key.clone()).with_attributes(request.attributes.clone());
-        begin.checksum = self.upload_checksum(request).filter(|_| sum);
+        begin.checksum = self.parts_checksum(request);
         begin.call = request.call.clone();
         if let Some(left) = cx.remaining() {
             begin.call = begin.call.with_timeout(left);
@@ -153,10 +154,14 @@ impl StorageClient {
         pending: &Pending,
     ) -> Result<UploadReceipt> {
         let upload = pending.upload()?;
-        let First { body, held, sum, mut hasher } = first;
+        let First { body, held, sum, mut sums } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
         let mut sending = FuturesUnordered::new();
         let mut total = body.len() as u64;
+        let kind = self.parts_checksum(request);
+        self.locate(PUT, sums.send_as(kind, &body).await)?;
+        // Its own sum may be of the other kind.
+        let sum = sum.filter(|sum| Some(sum.kind()) == kind);
         sending.push(self.send_part(cx, request, upload, 1, (body, held, sum)));
         loop {
             while sending.len() >= self.inner.settings.upload_concurrency {
@@ -168,7 +173,7 @@ impl StorageClient {
                     return Ok(None);
                 }
                 let size = sizes.next_size()?;
-                self.next_part(&mut source, size, &mut hasher).await.map(Some)
+                self.next_part(&mut source, size, &mut sums).await.map(Some)
             };
             let read = poll_beside(self.unless_closing(reading), &mut sending, &mut receipts).await?;
             let Some(part) = self.locate(PUT, read)? else {
@@ -182,14 +187,16 @@ impl StorageClient {
         }
         receipts.sort_unstable_by_key(|receipt| receipt.number);
         let parts = u32::try_from(receipts.len()).unwrap_or(u32::MAX);
-        let checksum = self.verify_whole(request, hasher)?;
+        let (whole, sent) = sums.finish();
+        let checksum = self.verify_whole(request, whole)?;
+        let sent = sent.or(checksum);
         let mut complete = CompleteMultipartRequest::new(upload.clone(), receipts)
             .with_precondition(request.precondition.clone())
             .with_call_options(request.call.clone());
-        complete.checksum = checksum;
+        complete.checksum = sent;
         let receipt = match self.complete_call(cx, &complete).await {
             Ok(receipt) => receipt,
-            Err(error) => self.reconcile(cx, request, error, total, checksum).await?,
+            Err(error) => self.reconcile(cx, request, error, total, sent).await?,
         };
         Ok(self.uploaded(request, &receipt, total, parts, checksum))
     }
@@ -212,7 +219,7 @@ impl StorageClient {
         number: u32,
         (body, held, sum): (Bytes, Option<Held>, Option<Checksum>),
     ) -> Result<PartReceipt> {
-        let sum = match (sum, self.upload_checksum(request)) {
+        let sum = match (sum, self.parts_checksum(request)) {
             (None, Some(kind)) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
             (sum, _) => sum,
         };

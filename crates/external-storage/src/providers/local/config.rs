@@ -1,6 +1,7 @@
 //! What can be set for a folder of objects.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -23,6 +24,11 @@ pub struct LocalConfig {
     /// Where an object's metadata is kept. Default: with the file.
     #[serde(default)]
     pub metadata: MetadataPlace,
+    /// How long an upload that is neither completed nor aborted is kept once no part of it comes any more. The first write
+    /// of a store takes away those that have been left for longer. Default: `7d`.
+    #[serde(default = "a_week", with = "external_core::config::duration")]
+    #[schemars(with = "String")]
+    pub upload_lifetime: Duration,
     /// Signed links to the objects, answered by an HTTP server in this process. Without it links are unsupported.
     /// Needs the feature `serve`.
     #[serde(default)]
@@ -42,6 +48,10 @@ pub enum MetadataPlace {
     Sidecar,
 }
 
+fn a_week() -> Duration {
+    Duration::from_secs(7 * 24 * 3600)
+}
+
 fn yes() -> bool {
     true
 }
@@ -55,6 +65,7 @@ impl LocalConfig {
             create: true,
             durable: true,
             metadata: MetadataPlace::default(),
+            upload_lifetime: a_week(),
             serve: None,
         }
     }
@@ -77,6 +88,13 @@ impl LocalConfig {
     #[must_use]
     pub fn with_metadata_place(mut self, place: MetadataPlace) -> Self {
         self.metadata = place;
+        self
+    }
+
+    /// Sets how long an upload is kept that nobody goes on with.
+    #[must_use]
+    pub fn with_upload_lifetime(mut self, lifetime: Duration) -> Self {
+        self.upload_lifetime = lifetime;
         self
     }
 

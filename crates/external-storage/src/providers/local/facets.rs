@@ -32,7 +32,7 @@ impl MultipartStorage for LocalStorage {
         request.attributes.validate()?;
         cx.mark_sent();
         let (key, attributes) = (request.key.clone(), request.attributes.clone());
-        self.on_disk(move |store| store.begin(&key, &attributes)).await
+        self.on_disk(Some(&request.key), move |store| store.begin(&key, &attributes)).await
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
@@ -44,14 +44,16 @@ impl MultipartStorage for LocalStorage {
         too_large(request.body.len() as u64)?;
         let (upload, body, sum) = (request.upload.clone(), request.body.clone(), request.checksum);
         let part = self
-            .on_disk(move |store| {
+            .on_disk(Some(&request.upload.key), move |store| {
                 checksum::verify_write(sum, &body)?;
                 store.stage_part(&upload, &body)
             })
             .await?;
         cx.mark_sent();
         let (upload, number, size) = (request.upload.clone(), request.number, request.body.len() as u64);
-        let receipt = self.on_disk(move |store| store.commit_part(part, &upload, number, size)).await?;
+        let about = Some(&request.upload.key);
+        let receipt =
+            self.on_disk(about, move |store| store.commit_part(part, &upload, number, size)).await?;
         Ok(receipt.with_checksum(sum))
     }
 
@@ -60,11 +62,11 @@ impl MultipartStorage for LocalStorage {
         cx: &CallContext,
         request: &CompleteMultipartRequest,
     ) -> Result<PutReceipt> {
-        let asked = request.clone();
-        let staged = self.on_disk(move |store| store.assemble(&asked)).await?;
+        let (asked, about) = (request.clone(), Some(&request.upload.key));
+        let staged = self.on_disk(about, move |store| store.assemble(&asked)).await?;
         let request = request.clone();
         cx.mark_sent();
-        self.on_disk(move |store| match staged {
+        self.on_disk(about, move |store| match staged {
             Some(staged) => {
                 store.commit(staged, &request.upload.key, &request.precondition, Some(&request.upload))
             }
@@ -76,13 +78,13 @@ impl MultipartStorage for LocalStorage {
     async fn abort_multipart(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
         cx.mark_sent();
         let upload = request.upload.clone();
-        self.on_disk(move |store| store.forget(&upload)).await
+        self.on_disk(Some(&request.upload.key), move |store| store.forget(&upload)).await
     }
 
     async fn list_uploads(&self, cx: &CallContext, request: &ListUploadsRequest) -> Result<UploadPage> {
         cx.mark_sent();
         let request = request.clone();
-        self.on_disk(move |store| store.uploads(&request)).await
+        self.on_disk(None, move |store| store.uploads(&request)).await
     }
 }
 
@@ -118,10 +120,11 @@ impl CopyStorage for LocalStorage {
         request.validate()?;
         no_versions(request.from_version.is_some())?;
         let asked = request.clone();
-        let copy = self.on_disk(move |store| stage_copy(store, &asked)).await?;
+        let copy = self.on_disk(Some(&request.from), move |store| stage_copy(store, &asked)).await?;
         cx.mark_sent();
+        let about = Some(&request.to);
         let request = request.clone();
-        self.on_disk(move |store| {
+        self.on_disk(about, move |store| {
             let mut copy = copy;
             let pinned = request.precondition == Precondition::None && request.if_match.is_none();
             for _ in 0..RESTARTS {
@@ -143,14 +146,14 @@ impl TagStorage for LocalStorage {
     async fn get_tags(&self, cx: &CallContext, request: &GetTagsRequest) -> Result<BTreeMap<String, String>> {
         cx.mark_sent();
         let key = request.key.clone();
-        self.on_disk(move |store| Ok(store.open(&key)?.1.attributes.tags)).await
+        self.on_disk(Some(&request.key), move |store| Ok(store.open(&key)?.1.attributes.tags)).await
     }
 
     async fn put_tags(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {
         validate_tags(&request.tags)?;
         cx.mark_sent();
         let (key, tags) = (request.key.clone(), request.tags.clone());
-        self.on_disk(move |store| {
+        self.on_disk(Some(&request.key), move |store| {
             for _ in 0..RESTARTS {
                 let Some((spot, _)) = store.find(&DiskPath::of(&key))? else {
                     break;

@@ -92,7 +92,7 @@ impl Walk<'_> {
     /// Visits the keys below a folder in order. Answers whether the page is full.
     fn folder(&mut self, folder: Rc<OwnedFd>, base: &str) -> Result<bool> {
         let mut places = Vec::new();
-        places_in(&folder, base, &[], &mut places)?;
+        places_in(&folder, base, &[], &mut places).map_err(|error| error.with_context("folder", base))?;
         drop(folder);
         places.sort_unstable_by(|one, other| one.text.cmp(&other.text));
         for place in places {

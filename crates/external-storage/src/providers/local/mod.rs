@@ -18,17 +18,19 @@ mod record;
 mod serve;
 #[cfg(feature = "serve")]
 mod serve;
+mod sweep;
 mod tree;
 mod uploads;
 mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use external_core::storage::{
     CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, HeadRequest, ListPage,
-    ListRequest, MultipartStorage, ObjectInfo, PutReceipt, PutRequest, StorageService, TagStorage,
+    ListRequest, MultipartStorage, ObjectInfo, ObjectKey, PutReceipt, PutRequest, StorageService, TagStorage,
 };
 use external_core::{
     BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
@@ -38,6 +40,7 @@ use external_core::{
 pub use config::{LocalConfig, MetadataPlace};
 use record::Recorded;
 pub use serve::ServeConfig;
+pub use sweep::Swept;
 use tree::Store;
 
 /// The row of the provider table.
@@ -112,6 +115,7 @@ impl LocalConfig {
             create: self.create,
             durable: self.durable,
             metadata: self.metadata,
+            upload_lifetime: self.upload_lifetime,
             context: context.clone(),
             swept: AtomicBool::new(false),
         });
@@ -144,15 +148,35 @@ impl LocalStorage {
         self.links.as_ref().ok_or_else(|| Error::unsupported("presign-get"))?.address().await
     }
 
+    /// Takes away what nobody has touched for `age`, and tells how much: uploads that were neither completed nor aborted,
+    /// metadata whose file another tool has removed or replaced, and what crashed writers were making, the last not before
+    /// a day. It reads every folder below the root once; the first write of a store sweeps by itself what it can tell
+    /// without that, see [`LocalConfig::upload_lifetime`].
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub async fn sweep(&self, age: Duration) -> Result<Swept> {
+        self.on_disk(None, move |store| store.sweep(age)).await
+    }
+
+    /// Runs `work` where it may block. What the file system says is about some step and some file below the root: which
+    /// root and which object, people have to be told.
     async fn on_disk<T: Send + 'static>(
         &self,
+        about: Option<&ObjectKey>,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = self.store.clone();
-        // What the file system says is about some file below the root: which root, people have to be told.
-        blocking(move || work(&store)).await.map_err(|error| match error.context_value("at") {
-            Some(_) => error.with_context("root", self.store.root.display()),
-            None => error,
+        blocking(move || work(&store)).await.map_err(|error| {
+            if error.context_value("at").is_none() {
+                return error;
+            }
+            let error = error.with_context("root", self.store.root.display());
+            match about.filter(|_| error.context_value("key").is_none()) {
+                Some(key) => error.with_context("key", key),
+                None => error,
+            }
         })
     }
 }
@@ -170,7 +194,7 @@ impl Provider for LocalStorage {
     /// Whether the root can be opened, and a file made below it.
     async fn probe(&self, cx: &CallContext) -> Result<()> {
         cx.mark_sent();
-        self.on_disk(|store| {
+        self.on_disk(None, |store| {
             let nothing = Recorded { attributes: Default::default(), checksum: None, upload: None };
             store.stage(nothing).map(drop)
         })
@@ -193,17 +217,19 @@ impl StorageService for LocalStorage {
         let recorded =
             Recorded { attributes: request.attributes.clone(), checksum: request.checksum, upload: None };
         let body = request.body.clone();
-        let staged = self.on_disk(move |store| store.stage_bytes(&body, recorded)).await?;
+        let staged =
+            self.on_disk(Some(&request.key), move |store| store.stage_bytes(&body, recorded)).await?;
         let (key, precondition) = (request.key.clone(), request.precondition.clone());
         cx.mark_sent();
-        self.on_disk(move |store| store.commit(staged, &key, &precondition, None)).await
+        self.on_disk(Some(&request.key), move |store| store.commit(staged, &key, &precondition, None)).await
     }
 
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
         no_versions(request.version.is_some())?;
         cx.mark_sent();
-        let request = request.clone();
-        self.on_disk(move |store| {
+        let asked = request.clone();
+        self.on_disk(Some(&request.key), move |store| {
+            let request = asked;
             let (file, known) = store.open(&request.key)?;
             if request.if_match.is_some_and(|token| token != known.token) {
                 return Err(write::conflict(&request.key));
@@ -220,14 +246,15 @@ impl StorageService for LocalStorage {
         no_versions(request.version.is_some())?;
         cx.mark_sent();
         let key = request.key.clone();
-        self.on_disk(move |store| Ok(store.open(&key)?.1.info(&key))).await
+        self.on_disk(Some(&request.key), move |store| Ok(store.open(&key)?.1.info(&key))).await
     }
 
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
         cx.mark_sent();
-        let request = request.clone();
-        let existed =
-            self.on_disk(move |store| store.remove(&request.key, request.if_match.as_ref())).await?;
+        let asked = request.clone();
+        let removing =
+            self.on_disk(Some(&request.key), move |store| store.remove(&asked.key, asked.if_match.as_ref()));
+        let existed = removing.await?;
         Ok(Deleted::new((cx.attempt() <= 1).then_some(existed)))
     }
 
@@ -244,8 +271,16 @@ impl StorageService for LocalStorage {
         cx.mark_sent();
         let keys = request.keys.clone();
         let first = cx.attempt() <= 1;
-        self.on_disk(move |store| {
-            let delete = |key| store.remove(key, None).map(|existed| Deleted::new(first.then_some(existed)));
+        let root = self.store.root.clone();
+        self.on_disk(None, move |store| {
+            let about = |key: &ObjectKey, error: Error| match error.context_value("at") {
+                Some(_) => error.with_context("root", root.display()).with_context("key", key),
+                None => error,
+            };
+            let delete = |key| match store.remove(key, None) {
+                Ok(existed) => Ok(Deleted::new(first.then_some(existed))),
+                Err(error) => Err(about(key, error)),
+            };
             Ok(keys.iter().map(delete).collect())
         })
         .await
@@ -255,7 +290,7 @@ impl StorageService for LocalStorage {
         request.validate()?;
         cx.mark_sent();
         let request = request.clone();
-        self.on_disk(move |store| store.page(&request)).await
+        self.on_disk(None, move |store| store.page(&request)).await
     }
 
     fn multipart(&self) -> Option<&dyn MultipartStorage> {

@@ -29,13 +29,11 @@ pub(super) struct Store {
     pub(super) create: bool,
     pub(super) durable: bool,
     pub(super) metadata: MetadataPlace,
+    pub(super) upload_lifetime: Duration,
     pub(super) context: BuildContext,
     /// Whether what crashed writers left was looked for.
     pub(super) swept: AtomicBool,
 }
-
-/// What a crashed writer left is taken away once nobody can be writing it any more.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
 
 /// A name in a folder that is held open.
 #[derive(Debug)]
@@ -93,29 +91,9 @@ impl Store {
     pub(super) fn scratch(&self, root: &OwnedFd) -> Result<OwnedFd> {
         let scratch = self.own_folder(root, &["tmp"])?;
         if !self.swept.swap(true, Ordering::Relaxed) {
-            self.sweep(&scratch)?;
+            self.sweep_once(root, &scratch)?;
         }
         Ok(scratch)
-    }
-
-    fn sweep(&self, scratch: &OwnedFd) -> Result<()> {
-        let now = self.context.now();
-        for (name, kind) in entries(scratch)? {
-            let Ok(stat) = statat(scratch, &name, AtFlags::SYMLINK_NOFOLLOW) else {
-                continue;
-            };
-            let written = Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
-            let age = now.duration_since(SystemTime::UNIX_EPOCH + written).unwrap_or_default();
-            if age < LEFT_BEHIND {
-                continue;
-            }
-            // Somebody else may be sweeping too.
-            let _ = match kind {
-                FileType::Directory => remove_folder(scratch, &name),
-                _ => unlinkat(scratch, &name, AtFlags::empty()).map_err(|errno| from_errno("unlink", errno)),
-            };
-        }
-        Ok(())
     }
 
     /// One of the store's own folders, made if it is not there.
