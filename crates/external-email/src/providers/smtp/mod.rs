@@ -90,14 +90,14 @@ impl SmtpEmail {
         self.pool.resting()
     }
 
-    /// Delivers within the call's deadline.
+    /// Delivers within the call's deadline, which in a managed call is a pipeline's to keep: it drops this future.
     async fn deliver(
         &self,
         cx: &CallContext,
         mail: &Envelope<'_>,
         id: Option<MessageId>,
     ) -> Result<SendReceipt> {
-        let carried = match cx.deadline() {
+        let carried = match cx.deadline().filter(|_| !cx.is_managed()) {
             None => self.transact(cx, mail).await,
             Some(deadline) => match tokio::time::timeout_at(deadline, self.transact(cx, mail)).await {
                 Ok(carried) => carried,
