@@ -53,7 +53,8 @@ pub(crate) fn measure(
     size: u64,
 ) -> Result<Taken, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let task = [FLAG, contestant, integrity.name(), direction.name(), &size.to_string()];
+    let size = size.to_string();
+    let task = [FLAG, contestant, integrity.name(), direction.name(), &size];
     let output = Command::new(program)
         .args(task)
         .stderr(Stdio::inherit())

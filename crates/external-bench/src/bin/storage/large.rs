@@ -16,7 +16,8 @@ pub(crate) fn measure(rounds: &mut Rounds, options: &Options) -> Result<(), Stri
             for direction in Direction::BOTH {
                 let name = format!("s3 {} {}, {}", said(size), direction.name(), integrity.name());
                 let (cpu, memory) = (format!("{name}: processor"), format!("{name}: memory grown by"));
-                let cases = [(name.as_str(), "MB/s"), (&cpu, "CPU seconds a GiB"), (&memory, "MiB")];
+                let cases =
+                    [(name.as_str(), "MB/s"), (cpu.as_str(), "CPU seconds a GiB"), (memory.as_str(), "MiB")];
                 if !rounds.wants(&name) {
                     continue;
                 }

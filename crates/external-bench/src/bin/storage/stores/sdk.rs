@@ -79,7 +79,7 @@ impl Sdk {
                 part => Some((part, (source, None))),
             }
         });
-        let sent = parts.enumerate().map(async |(at, part)| self.part(key, id, at, part?).await);
+        let sent = parts.enumerate().map(|(at, part)| async move { self.part(key, id, at, part?).await });
         let parts: Vec<CompletedPart> = sent.buffered(PARTS_AT_A_TIME).try_collect().await?;
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let complete = self.client.complete_multipart_upload().bucket(&self.bucket).key(key);
