@@ -90,8 +90,15 @@ impl ContractTest {
         let mut fleet = Fleet::new(tool.groups().clone());
         // Programs that take minutes are made while the suites are built.
         let built = std::thread::scope(|scope| {
-            scope.spawn(|| fleet.fetch(&servers, &host));
-            self.selected(tool)
+            let fetching = scope.spawn(|| fleet.fetch(&servers, &host));
+            let built = self.selected(tool);
+            if built.is_err() {
+                // Nobody needs the programs any more.
+                drop(tool.groups().end_all());
+            } else if !fetching.is_finished() {
+                eprintln!("  waiting  for the programs of the servers");
+            }
+            built
         })?;
         for server in &servers {
             fleet.add(server, &host, &tool.folder(), None);
@@ -131,7 +138,7 @@ impl ContractTest {
     }
 
     fn announce(&self, servers: &[&'static Server], host: &Host<'_>, tool: &Tool) {
-        let cold = !tool.workspace().target.join("debug/deps").is_dir();
+        let cold = !suites::were_built(tool);
         eprintln!("This will");
         for server in servers {
             eprintln!("  start    {:<10} {}, from {}", server.name, server.what, Fleet::plan(server, host));

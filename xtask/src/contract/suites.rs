@@ -28,6 +28,16 @@ pub fn build(tool: &Tool) -> Result<Vec<Built>> {
     Ok(built)
 }
 
+/// Whether they were ever built, this version or another: every one of them needs external-contract, and this tool does not.
+pub fn were_built(tool: &Tool) -> bool {
+    let Ok(mut entries) = tool.workspace().target.join("debug/deps").read_dir() else {
+        return false;
+    };
+    entries.any(|entry| {
+        entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libexternal_contract"))
+    })
+}
+
 /// The version of external-contract.
 pub fn version(tool: &Tool) -> String {
     let packages = &tool.workspace().packages;

@@ -66,8 +66,9 @@ impl Fleet {
             return Plan::Given(server.variables[0]);
         }
         let sources = (server.sources)(host);
-        match sources.iter().find(|source| source.here && (source.obtain)(host).is_ok()) {
-            Some(source) => Plan::Here(source.what.clone()),
+        let here = sources.iter().filter(|source| source.here).find_map(|source| (source.obtain)(host).ok());
+        match here {
+            Some(program) => Plan::Here(program.origin),
             None => Plan::Fetch(
                 sources.into_iter().filter(|source| !source.here).map(|source| source.what).collect(),
             ),
