@@ -5,17 +5,18 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_checksums::body::validate;
 use external_core::{Effect, Error, ErrorKind, Retry};
 
 /// The error of an exchange that failed.
-pub(super) fn failed<E>(error: SdkError<E, HttpResponse>) -> Error
+pub(super) fn failed<E>(error: &SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    match &error {
+    match error {
         SdkError::ServiceError(refusal) => {
             let answer = Answer::read(refusal.raw());
             answered(refusal.err().code(), refusal.err().message(), &answer)
@@ -23,29 +24,36 @@ where
         SdkError::ResponseError(broken) => {
             let answer = Answer::read(broken.raw());
             // A body that broke off is the transport's fault, one that cannot be read the server's.
-            let error = match broke_off(&error) {
+            let error = match broke_off(error) {
                 Some(error) => error.with_effect(Effect::MaybeApplied),
                 None => Error::corrupt("the answer cannot be read"),
             };
             answer.told(error)
         }
-        SdkError::DispatchFailure(failure) if failure.is_user() => {
-            ours(&error).unwrap_or_else(|| never_left("the request cannot be made", &error))
-        }
-        SdkError::DispatchFailure(_) => ours(&error)
-            .or_else(|| broke_off(&error))
-            .unwrap_or_else(|| Error::unavailable("the exchange broke off").with_source(Chain::of(&error))),
-        // Credentials and region are looked for before anything is sent.
-        _ => ours(&error).unwrap_or_else(|| never_left("the request cannot be made or signed", &error)),
+        SdkError::DispatchFailure(failure) if failure.is_io() => ours(error)
+            .unwrap_or_else(|| Error::unavailable("the connection broke").with_source(Chain::of(error))),
+        // Region and credentials are looked for before anything is sent.
+        _ => ours(error).or_else(|| no_credentials(error)).unwrap_or_else(|| {
+            Error::configuration("the request cannot be made")
+                .with_effect(Effect::NotSent)
+                .with_source(Chain::of(error))
+        }),
     }
 }
 
+/// Whether other credentials are to be looked for.
+pub(super) fn is_expired(error: &Error) -> bool {
+    error.vendor_code().is_some_and(|code| EXPIRED.contains(&code))
+}
+
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
+
 /// The error of a body that failed while it was read.
-pub(super) fn body(error: Box<dyn StdError + Send + Sync>) -> Error {
-    if sources(&*error).any(|source| source.is::<validate::Error>()) {
+pub(super) fn body(error: &(dyn StdError + 'static)) -> Error {
+    if sources(error).any(|source| source.is::<validate::Error>()) {
         return Error::corrupt("the checksum does not match the bytes");
     }
-    Error::unavailable("the connection broke in the middle of the body").with_source(Chain::of(&*error))
+    Error::unavailable("the connection broke in the middle of the body").with_source(Chain::of(error))
 }
 
 /// The error of one entry of an answer that holds several.
@@ -134,7 +142,7 @@ fn by_code(code: &str, answer: &Answer) -> Option<Error> {
         "SignatureDoesNotMatch" => {
             refused(Error::unauthenticated("the signature is wrong: most often the secret key is"))
         }
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken" => {
+        code if EXPIRED.contains(&code) => {
             // The next attempt finds credentials anew.
             refused(Error::unauthenticated("the credentials have expired")).with_retry(Retry::Backoff)
         }
@@ -207,8 +215,9 @@ fn by_status(status: u16) -> Error {
         413 => refused(Error::payload_too_large("larger than the store takes")),
         416 => refused(Error::invalid_argument("the range selects no byte of the object")),
         429 => refused(Error::rate_limited("the store asks for fewer requests")),
+        200..=299 => Error::corrupt("the answer cannot be read"),
         500..=599 => Error::unavailable("the store failed").with_effect(Effect::MaybeApplied),
-        400..=499 => refused(Error::unexpected("the store refuses the request")),
+        status if (400..500).contains(&status) => refused(Error::unexpected("the store refuses the request")),
         _ => Error::unexpected("an answer that the protocol does not have here"),
     }
 }
@@ -221,8 +230,13 @@ fn elsewhere(answer: &Answer) -> Error {
     }
 }
 
-fn never_left(message: &'static str, error: &(dyn StdError + 'static)) -> Error {
-    Error::configuration(message).with_effect(Effect::NotSent).with_source(Chain::of(error))
+/// The sources of credentials have none, or cannot be asked now.
+fn no_credentials(error: &(dyn StdError + 'static)) -> Option<Error> {
+    let cause = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>())?;
+    let passing = matches!(cause, CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_));
+    let error = Error::unauthenticated("no credentials can be had").with_effect(Effect::NotSent);
+    let retry = if passing { Retry::Backoff } else { Retry::Never };
+    Some(error.with_retry(retry).with_source(Chain::of(cause)))
 }
 
 /// Our own error in the chain of sources: a connection that could not be made, a secret that could not be read.

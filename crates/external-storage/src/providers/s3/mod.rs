@@ -8,7 +8,8 @@
 //! - User metadata beyond ASCII travels as encoded words (RFC 2047). Keys of other writers that are no
 //!   [`ObjectKey`](external_core::storage::ObjectKey), such as the `folder/` markers of some tools, are left out of
 //!   listings.
-//! - A copy takes objects of up to 5 GiB.
+//! - A copy takes objects of up to 5 GiB. Parts grow with their number, so that an upload of unknown length that begins
+//!   with parts of 8 MiB holds 8 TiB; a larger one needs a larger `part_bytes`.
 //! - S3 gives no reason to a HEAD: `head` in a bucket that does not exist is `NotFound`, and one with expired
 //!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells.
 //! - Stores differ: say which yours is in `store`, or name what it lacks in `without`, and it is refused before
@@ -44,7 +45,6 @@ use external_core::storage::{
 };
 use external_core::{
     CallContext, Capabilities, Error, ErrorKind, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
-    Retry,
 };
 
 pub use config::{PayloadSigning, RoleConfig, S3Config, Store};
@@ -60,11 +60,10 @@ pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
     schema: crate::providers::schema::<S3Config>,
 };
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html> and, for the object,
-/// <https://aws.amazon.com/about-aws/whats-new/2025/12/amazon-s3-maximum-object-size-50-tb/>.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>. The size of an object is left to the store: it
+/// differs between them, and first parts that were to reach 50 TB would be large for everybody.
 const LIMITS: &[(&str, u64)] = &[
     ("put-bytes-max", 5 << 30),
-    ("object-bytes-max", 50 << 40),
     ("part-bytes-min", 5 << 20),
     ("part-bytes-max", 5 << 30),
     ("parts-max", 10_000),
@@ -147,9 +146,9 @@ impl S3Storage {
         let _passed = sent.passed_to(cx);
         let client = self.sdk.client().await;
         send(client.clone(), sent.mark()).await.map_err(|error| {
-            let error = error::failed(error);
+            let error = error::failed(&error);
             if error.kind() == ErrorKind::Unauthenticated {
-                self.sdk.forget(&client, error.retry() != Retry::Never);
+                self.sdk.forget(&client, error::is_expired(&error));
             }
             error
         })

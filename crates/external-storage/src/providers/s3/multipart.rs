@@ -165,10 +165,13 @@ impl MultipartStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
+        if answer.bucket.is_none() && answer.is_truncated.is_none() {
+            return Err(wire::lacking("IsTruncated"));
+        }
         let uploads = answer.uploads().iter().filter_map(|upload| pending(upload, encoded)).collect();
         let more = answer.is_truncated() == Some(true);
         let next = answer.next_key_marker().filter(|_| more).and_then(|key| wire::decoded(key, encoded));
-        Ok(UploadPage::new(uploads, wire::marker_token(next, answer.next_upload_id_marker.clone())))
+        Ok(UploadPage::new(uploads, wire::marker_token(next, answer.next_upload_id_marker())))
     }
 }
 
@@ -200,7 +203,7 @@ impl S3Storage {
         let more = uploads.len() > most;
         uploads.truncate(most);
         let last = uploads.last().filter(|_| more).map(place);
-        Ok(UploadPage::new(uploads, last.and_then(|(key, id)| wire::marker_token(Some(key), id))))
+        Ok(UploadPage::new(uploads, last.and_then(|(key, id)| wire::marker_token(Some(key), id.as_deref()))))
     }
 
     /// S3 sums a whole upload up by CRC alone.

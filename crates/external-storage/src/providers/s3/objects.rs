@@ -75,7 +75,8 @@ impl S3Storage {
             Ok(mut answer) => {
                 let body = std::mem::take(&mut answer.body).into_inner();
                 let (info, range) = self.got(&request.key, answer)?;
-                let chunks = BodyDataStream::new(body).map(|chunk| chunk.map_err(error::body));
+                let chunks =
+                    BodyDataStream::new(body).map(|chunk| chunk.map_err(|error| error::body(&*error)));
                 Ok(GetResult::Object(ObjectBody::new(info, range, ByteStream::new(chunks))))
             }
             Err(error) if error.http_status() == Some(304) => Ok(GetResult::NotModified),

@@ -31,7 +31,7 @@ impl PresignStorage for S3Storage {
             PresignMethod::Get => {
                 self.require(true, "presign-get")?;
                 let get = client.get_object().bucket(&self.bucket).key(request.key.as_str());
-                get.presigned(config).await.map_err(error::failed)?
+                get.presigned(config).await.map_err(|error| error::failed(&error))?
             }
             PresignMethod::Put => {
                 self.require(true, "presign-put")?;
@@ -40,7 +40,7 @@ impl PresignStorage for S3Storage {
                     .bucket(&self.bucket)
                     .key(request.key.as_str())
                     .set_content_type(request.content_type.clone());
-                put.presigned(config).await.map_err(error::failed)?
+                put.presigned(config).await.map_err(|error| error::failed(&error))?
             }
             _ => return Err(Error::unsupported("this kind of link")),
         };

@@ -93,7 +93,7 @@ impl HttpConnector for Transport {
             .await
             .map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
-                .map_err(|error| ConnectorError::other(error.into(), None))
+                .map_err(|error| ConnectorError::io(error.into()))
         })
     }
 }

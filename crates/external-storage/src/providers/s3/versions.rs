@@ -38,6 +38,9 @@ impl VersionStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
+        if answer.name.is_none() && answer.is_truncated.is_none() {
+            return Err(wire::lacking("IsTruncated"));
+        }
         let mut versions = Vec::with_capacity(answer.versions().len() + answer.delete_markers().len());
         for stored in answer.versions() {
             let Some(key) = wire::key(stored.key(), encoded) else { continue };
@@ -64,7 +67,7 @@ impl VersionStorage for S3Storage {
         });
         let more = answer.is_truncated() == Some(true);
         let next = answer.next_key_marker().filter(|_| more).and_then(|key| wire::decoded(key, encoded));
-        Ok(VersionPage::new(versions, wire::marker_token(next, answer.next_version_id_marker.clone())))
+        Ok(VersionPage::new(versions, wire::marker_token(next, answer.next_version_id_marker())))
     }
 
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>, `versionId`

@@ -1,0 +1,163 @@
+//! Keys that expire in the middle, keys in files, roles, and a clock that is wrong.
+
+use std::sync::Mutex;
+
+use external_core::{CallContext, ErrorKind, Secret};
+use external_storage::{
+    GetRequest, PutRequest, RoleConfig, StorageClient, StorageService, StorageSettings, UploadRequest,
+};
+use wiremock::matchers::{any, header_exists, method, path, query_param};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::{config, context, header, key, refusal, stored};
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> Secret {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let text = format!("{{ \"file\": {:?} }}", path.to_str().unwrap());
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Takes parts until the token is called old, and from then on only those with another.
+struct Expiring {
+    parts: Mutex<u32>,
+    token: std::path::PathBuf,
+}
+
+impl Respond for Expiring {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut parts = self.parts.lock().unwrap();
+        *parts += 1;
+        let token = header(request, "x-amz-security-token").unwrap();
+        if *parts <= 2 || token == "new" {
+            return stored();
+        }
+        // Whoever hands out the tokens has written the next one meanwhile.
+        std::fs::write(&self.token, "new").unwrap();
+        refusal(400, "ExpiredToken")
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_in_the_middle_of_an_upload_are_looked_for_anew() {
+    let server = MockServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let token = file(&folder, "token", "old");
+    let begun = "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+    let done = "<CompleteMultipartUploadResult><ETag>\"whole\"</ETag></CompleteMultipartUploadResult>";
+    let xml = |body: &str| ResponseTemplate::new(200).set_body_raw(body, "application/xml");
+    Mock::given(method("POST")).and(query_param("uploads", "")).respond_with(xml(begun)).mount(&server).await;
+    Mock::given(method("POST"))
+        .and(query_param("uploadId", "u"))
+        .respond_with(xml(done))
+        .mount(&server)
+        .await;
+    let parts = Expiring { parts: Mutex::new(0), token: folder.path().join("token") };
+    Mock::given(method("PUT")).respond_with(parts).mount(&server).await;
+    let storage = config(&server).with_session_token(token).build(&context()).unwrap();
+    let settings = StorageSettings::new().with_part_bytes(5 << 20);
+    let client = StorageClient::over(storage).with_settings(settings).unwrap();
+    let body = vec![7_u8; 21 << 20];
+    let receipt = client.upload_with(&body[..], UploadRequest::new(key("k"))).await.unwrap();
+    assert_eq!(receipt.size, 21 << 20);
+    let requests = server.received_requests().await.unwrap();
+    let aborted = requests.iter().any(|request| request.method.as_str() == "DELETE");
+    assert!(!aborted, "the upload went on");
+    let tokens: Vec<_> = requests
+        .iter()
+        .map(|request| (request.method.to_string(), header(request, "x-amz-security-token").unwrap()))
+        .collect();
+    assert_eq!(tokens.last().unwrap().1, "new", "{tokens:?}");
+}
+
+#[tokio::test]
+async fn keys_in_a_file_are_read_again_when_they_were_refused() {
+    let server = MockServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let id = file(&folder, "id", "FIRST");
+    Mock::given(any()).respond_with(refusal(403, "InvalidAccessKeyId")).up_to_n_times(1).mount(&server).await;
+    Mock::given(any()).respond_with(stored()).mount(&server).await;
+    let storage = config(&server).with_keys(id, "secret").build(&context()).unwrap();
+    let cx = CallContext::default();
+    let put = PutRequest::new(key("k"), "x");
+    let error = storage.put(&cx, &put).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    std::fs::write(folder.path().join("id"), "SECOND").unwrap();
+    storage.put(&cx, &put).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    assert!(header(&requests[0], "authorization").unwrap().contains("Credential=FIRST/"));
+    assert!(header(&requests[1], "authorization").unwrap().contains("Credential=SECOND/"));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_told_before_anything_is_sent() {
+    let server = super::answering(stored()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = file(&folder, "secret", "x");
+    let storage = config(&server).with_keys("id", secret).build(&context()).unwrap();
+    std::fs::remove_file(folder.path().join("secret")).unwrap();
+    let cx = CallContext::default();
+    let error = storage.put(&cx, &PutRequest::new(key("k"), "x")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
+    assert_eq!(error.effect(), external_core::Effect::NotSent);
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+/// The server's `Date` is an hour ahead of our clock: the second attempt is signed by it.
+#[tokio::test]
+async fn a_wrong_clock_is_corrected_by_what_the_server_says() {
+    let server = MockServer::start().await;
+    let refused = refusal(403, "RequestTimeTooSkewed").insert_header("date", "Sun, 22 Nov 2026 13:00:00 GMT");
+    Mock::given(any()).respond_with(refused).up_to_n_times(1).mount(&server).await;
+    Mock::given(any()).respond_with(stored()).mount(&server).await;
+    let storage = StorageClient::over(config(&server).build(&context()).unwrap());
+    storage.put("k", "x").await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let dates: Vec<_> = requests.iter().map(|request| header(request, "x-amz-date").unwrap()).collect();
+    assert_eq!(dates[0], "20261122T120000Z");
+    assert!(dates[1].starts_with("20261122T1300") || dates[1].starts_with("20261122T1259"), "{dates:?}");
+}
+
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+#[tokio::test]
+async fn a_role_is_assumed_with_the_keys_given() {
+    let server = MockServer::start().await;
+    let answer = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+        <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>\
+        <Credentials><AccessKeyId>TEMPORARY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+        <SessionToken>session</SessionToken><Expiration>2026-11-22T13:00:00Z</Expiration></Credentials>\
+        </AssumeRoleResult></AssumeRoleResponse>";
+    let xml = ResponseTemplate::new(200).set_body_raw(answer, "text/xml");
+    Mock::given(method("POST")).and(path("/")).respond_with(xml).expect(1).mount(&server).await;
+    Mock::given(header_exists("x-amz-security-token")).respond_with(stored()).mount(&server).await;
+    let mut role = RoleConfig::new("arn:aws:iam::123456789012:role/writer");
+    role.endpoint = Some(server.uri());
+    role.external_id = Some("agreed".to_owned());
+    let storage = config(&server).with_role(role).build(&context()).unwrap();
+    let cx = CallContext::default();
+    for _ in 0..3 {
+        storage.put(&cx, &PutRequest::new(key("k"), "x")).await.unwrap();
+    }
+    let requests = server.received_requests().await.unwrap();
+    let asked = String::from_utf8(requests[0].body.clone()).unwrap();
+    for part in ["Action=AssumeRole", "ExternalId=agreed", "DurationSeconds=3600"] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    assert!(header(&requests[1], "authorization").unwrap().contains("Credential=TEMPORARY/"));
+}
+
+#[tokio::test]
+async fn a_token_service_that_refuses_is_told_before_anything_is_sent() {
+    let server = MockServer::start().await;
+    let answer =
+        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
+    let xml = ResponseTemplate::new(403).set_body_raw(answer, "text/xml");
+    Mock::given(method("POST")).respond_with(xml).mount(&server).await;
+    let mut role = RoleConfig::new("arn:aws:iam::123456789012:role/writer");
+    role.endpoint = Some(server.uri());
+    let storage = config(&server).with_role(role).build(&context()).unwrap();
+    let error = storage.get(&CallContext::default(), &GetRequest::new(key("k"))).await.unwrap_err();
+    assert_eq!(error.effect(), external_core::Effect::NotSent, "{error}");
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() == "/"), "no request for the object");
+}
