@@ -39,7 +39,7 @@ pub fn write(
 /// The users of a file, their portraits found from anywhere.
 fn read(file: &Path) -> Result<Vec<User>> {
     let text = fs::read_to_string(file).context(format!("cannot read {}", file.display()))?;
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     lines
         .map(|line| {
