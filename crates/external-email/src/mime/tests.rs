@@ -238,9 +238,9 @@ fn a_short_text_is_written_as_the_tree_would() {
             let mut message = message("s");
             (message.text, message.html) = (None, None);
             if html {
-                message.html = Some(text.into())
+                message.html = Some(text.into());
             } else {
-                message.text = Some(text.into())
+                message.text = Some(text.into());
             }
             let (kind, same) = only_text(&message).unwrap();
             let (mut short, mut tree) = (Vec::new(), Vec::new());
