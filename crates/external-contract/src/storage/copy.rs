@@ -158,6 +158,16 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             })
             .await?;
         })),
+        clause!("storage.copy.8", "Source and destination may be any keys that parse.", |case: S| {
+            let store = Store::of(case);
+            for name in ["with space", "a+b", "100%", "%2F", "a&b=c?d#e", "ключ/鍵", "\u{1}tab\t", "q\"<>\\^`{|}"] {
+                store.put(name, format!("body of {name}")).await?;
+                let to = format!("copy of {name}");
+                copy(case, &request(case, name, &to)?).await??;
+                store.holds(&to, format!("body of {name}").as_bytes()).await?;
+            }
+        })
+        .capability("copy", check!(|case| { no_facet(case)?; })),
         clause!(
             "storage.copy.7",
             "A copy onto itself that changes nothing is `InvalidArgument`; with `replace_attributes` it changes them.",

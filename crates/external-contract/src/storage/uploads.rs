@@ -105,6 +105,24 @@ pub(super) async fn pending(
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
+        clause!("storage.complete_multipart.8", "One empty part makes an empty object.", |case: S| {
+            let store = Store::of(case);
+            store.put("k", "old").await?;
+            let upload = Upload::begin(case, "k").await?;
+            let part = upload.put(1, "").await?;
+            ensure_eq("the size of the part", &part.size, &0)?;
+            let receipt = upload.complete(&[part]).await?;
+            store.holds("k", b"").await?;
+            let head = store.head("k").await?;
+            ensure_eq("the size", &head.size, &0)?;
+            ensure_eq("the token", &head.token, &receipt.token)?;
+        })
+        .capability(
+            "multipart",
+            check!(|case| {
+                no_facet(case)?;
+            }),
+        ),
         clause!(
             "storage.abort_multipart.1",
             "Afterwards it is in no `list_uploads`, and the key holds what it held.",

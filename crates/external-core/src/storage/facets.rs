@@ -59,6 +59,7 @@ pub trait MultipartStorage: Send + Sync {
     /// - Completing an upload again answers its receipt again or `NotFound`, and changes nothing.
     ///   (storage.complete_multipart.6)
     /// - Completing an upload that was aborted is `NotFound`. (storage.complete_multipart.7)
+    /// - One empty part makes an empty object. (storage.complete_multipart.8)
     ///
     /// # Errors
     ///
@@ -127,6 +128,7 @@ pub trait CopyStorage: Send + Sync {
     ///   (storage.copy.6)
     /// - A copy onto itself that changes nothing is `InvalidArgument`; with `replace_attributes` it changes them.
     ///   (storage.copy.7)
+    /// - Source and destination may be any keys that parse. (storage.copy.8)
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use external_contract::{Clause, Finding, abandon, clause, ensure, ensure_eq, ensure_error};
+use external_contract::{Clause, abandon, clause, ensure, ensure_eq, ensure_error};
 use external_core::{CallOptions, ErrorKind};
 use external_storage::{DownloadRequest, Policy, StorageClient};
 
@@ -144,7 +144,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let streamed = storage.download_stream(&part).await.map(drop);
             let ranged = storage.download_ranged(&part).await.map(drop);
             for (what, read) in [("a part of it", streamed), ("a part of it by ranges", ranged)] {
-                ensure_error(what, read, ErrorKind::InvalidArgument).map_err(Finding::from)?;
+                ensure_error(what, read, ErrorKind::InvalidArgument)?;
             }
         })
         .of_client(),

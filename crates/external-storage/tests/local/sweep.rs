@@ -76,8 +76,9 @@ async fn metadata_whose_file_has_gone_is_swept_and_no_other() {
     }
     assert_eq!(store.sweep(Duration::ZERO).await.unwrap().sidecars, 0);
     // Another tool removes one file, and writes another one in the place of the second.
-    fs::remove_file(root.path().join("gone")).unwrap();
+    // In this order, or the new file might get the identity of the old one.
     fs::write(root.path().join("new"), "y").unwrap();
+    fs::remove_file(root.path().join("gone")).unwrap();
     fs::rename(root.path().join("new"), root.path().join("replaced")).unwrap();
     assert_eq!(store.sweep(DAY).await.unwrap().sidecars, 0);
     assert_eq!(store.sweep(Duration::ZERO).await.unwrap().sidecars, 2);
