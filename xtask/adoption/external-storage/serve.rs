@@ -18,7 +18,7 @@ use external_storage::{BuildContext, LocalConfig, Result, ServeConfig, StorageCl
 #[tokio::main]
 async fn main() -> Result<()> {
     let folder = std::env::current_dir().expect("a working directory").join("objects");
-    let config = LocalConfig::new(folder).with_serve(ServeConfig::default());
+    let config = LocalConfig::new(folder).with_serve(ServeConfig::new("127.0.0.1:0"));
     let storage = StorageClient::over(config.build(&BuildContext::default())?);
     storage.put("notes/a.txt", "hello").await?;
     let link = storage.get_url("notes/a.txt", Duration::from_secs(60)).await?;
