@@ -11,6 +11,9 @@ use crate::graph::select;
 use crate::tool::Tool;
 use crate::workspace::{Package, Workspace};
 
+/// How many crates a finding names.
+const SHOWN: usize = 6;
+
 /// The graph with every provider switched on, by crates' names.
 pub struct Resolved {
     below: BTreeMap<String, BTreeSet<String>>,
@@ -128,13 +131,20 @@ impl Resolved {
                     findings.push(format!(
                         "its graph holds what belongs to `{feature}` of {}, and it did not ask for that: {}",
                         package.name,
-                        unasked.join(", ")
+                        shortened(&unasked)
                     ));
                 }
             }
         }
         findings
     }
+}
+
+/// The first few: one name leads to the others.
+fn shortened(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more (`cargo tree -i` names who needs them)") }
 }
 
 /// What a crate pulls in whatever its features.
