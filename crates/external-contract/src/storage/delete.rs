@@ -1,6 +1,6 @@
 //! What deleting promises.
 
-use external_core::ErrorKind;
+use external_core::{Effect, ErrorKind};
 use external_core::storage::{DeleteBatchRequest, DeleteRequest, ObjectKey, VersionToken};
 
 use super::S;
@@ -123,6 +123,31 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 }
                 ensure_error("a batch above the limit", result, ErrorKind::InvalidArgument)?;
                 store.holds("k0", b"x").await?;
+            }
+        )
+        .capability("delete-batch", check!(|case| { refuses_batch(case).await?; })),
+        clause!(
+            "storage.delete_batch.5",
+            "A key that an exchange of many cannot carry is `Unsupported` with effect `NotSent`; the others are deleted, and `delete` takes it.",
+            |case: S| {
+                let store = Store::of(case);
+                let names = ["plain", "tab\tline\nend\r", "bell\u{7}\u{1}", "last\u{fffd}", "also plain"];
+                for name in names {
+                    store.put(name, "x").await?;
+                }
+                let keys = names.iter().map(|name| store.key(name)).collect::<Result<Vec<_>, _>>()?;
+                let results = case.service().delete_batch(&case.cx(), &DeleteBatchRequest::new(keys)).await?;
+                ensure_eq("the number of results", &results.len(), &names.len())?;
+                for (name, result) in names.iter().zip(results) {
+                    if let Err(error) = result {
+                        ensure_eq(&format!("the kind for {name:?}"), &error.kind(), &ErrorKind::Unsupported)?;
+                        ensure_eq(&format!("the effect for {name:?}"), &error.effect(), &Effect::NotSent)?;
+                        ensure(!name.contains("plain"), "a plain key is deleted", error.to_string())?;
+                        store.holds(name, b"x").await?;
+                        store.delete(name).await?;
+                    }
+                    store.lacks(name).await?;
+                }
             }
         )
         .capability("delete-batch", check!(|case| { refuses_batch(case).await?; })),

@@ -183,8 +183,11 @@ fn cleanup<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         };
         for some in objects.chunks(100) {
-            let keys = some.iter().map(|entry| entry.key.clone()).collect();
-            service.delete_batch(&case.cx(), &DeleteBatchRequest::new(keys)).await?;
+            let keys: Vec<_> = some.iter().map(|entry| entry.key.clone()).collect();
+            let results = service.delete_batch(&case.cx(), &DeleteBatchRequest::new(keys.clone())).await?;
+            for (key, _) in keys.into_iter().zip(results).filter(|(_, result)| result.is_err()) {
+                service.delete(&case.cx(), &DeleteRequest::new(key)).await?;
+            }
         }
         if let Some(multipart) = service.multipart()
             && supports(service, "list-uploads").is_supported()

@@ -100,6 +100,8 @@ pub trait StorageService: Provider {
     /// - More keys than the limit `delete-batch-max` are `InvalidArgument`, and nothing is deleted.
     ///   (storage.delete_batch.3)
     /// - No keys are no results. (storage.delete_batch.4)
+    /// - A key that an exchange of many cannot carry is `Unsupported` with effect `NotSent`; the others are deleted, and
+    ///   `delete` takes it. (storage.delete_batch.5)
     ///
     /// # Errors
     ///

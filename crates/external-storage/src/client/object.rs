@@ -135,7 +135,18 @@ impl StorageClient {
         for batch in keys.chunks(most) {
             let request = DeleteBatchRequest::new(batch.to_vec());
             match self.delete_batch_call(&CallContext::default(), &request).await {
-                Ok(deleted) => results.extend(batch.iter().cloned().zip(deleted)),
+                Ok(deleted) => {
+                    for (key, deleted) in batch.iter().zip(deleted) {
+                        // What a batch cannot carry goes alone.
+                        let alone =
+                            deleted.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported);
+                        let deleted = match alone {
+                            true => self.delete_with(&DeleteRequest::new(key.clone())).await,
+                            false => deleted,
+                        };
+                        results.push((key.clone(), deleted));
+                    }
+                }
                 Err(error) => results.extend(batch.iter().map(|key| (key.clone(), Err(error.clone())))),
             }
         }

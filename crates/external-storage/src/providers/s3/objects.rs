@@ -138,11 +138,12 @@ impl S3Storage {
                 .with_context("keys", request.keys.len())
                 .with_context("limit", most));
         }
-        if request.keys.is_empty() {
-            return Ok(Vec::new());
+        let carried: Vec<_> = request.keys.iter().filter(|key| wire::fits_xml(key)).collect();
+        let named = |key: &&ObjectKey| ObjectIdentifier::builder().key(key.as_str()).build();
+        let objects = carried.iter().map(named).collect::<Result<Vec<_>, _>>();
+        if carried.is_empty() {
+            return Ok(request.keys.iter().map(|_| Err(not_carried())).collect());
         }
-        let named = |key: &ObjectKey| ObjectIdentifier::builder().key(key.as_str()).build();
-        let objects = request.keys.iter().map(named).collect::<Result<Vec<_>, _>>();
         let delete = objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).build());
         let delete =
             delete.map_err(|error| Error::unexpected("no deletion can be made").with_source(error))?;
@@ -165,7 +166,8 @@ impl S3Storage {
                 .with_effect(Effect::MaybeApplied)
                 .with_context("key", key)),
         };
-        Ok(request.keys.iter().map(result).collect())
+        let told = |key| if wire::fits_xml(key) { result(key) } else { Err(not_carried()) };
+        Ok(request.keys.iter().map(told).collect())
     }
 
     pub(super) fn check_attributes(&self, attributes: &ObjectAttributes) -> Result<()> {
@@ -288,6 +290,11 @@ fn headers(
     headers.content_encoding = encoding;
     headers.content_language = language;
     headers
+}
+
+/// A batch is an XML document.
+fn not_carried() -> Error {
+    Error::unsupported("delete-batch with a key that XML cannot hold; `delete` takes it")
 }
 
 /// What a refused precondition means: S3 answers 412 for both, and 404 where there is nothing to swap.

@@ -56,6 +56,12 @@ pub(super) fn size(bytes: Option<i64>) -> Result<u64> {
     bytes.and_then(|bytes| u64::try_from(bytes).ok()).ok_or_else(|| lacking("size"))
 }
 
+/// Whether a key can stand in an XML 1.0 document at all, escaped or not.
+/// <https://www.w3.org/TR/xml/#charsets>
+pub(super) fn fits_xml(key: &ObjectKey) -> bool {
+    key.as_str().chars().all(|c| !matches!(c, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
+}
+
 /// A key as another writer may have made it: what is no key of ours cannot be told of.
 pub(super) fn key(text: Option<&str>, encoded: bool) -> Option<ObjectKey> {
     ObjectKey::parse(&decoded(text?, encoded)?).ok()
