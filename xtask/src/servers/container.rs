@@ -9,7 +9,8 @@ use crate::failure::{Failure, Result};
 /// command.
 pub fn source(image: &'static str, program: &'static str, variables: &'static [&'static str]) -> Source {
     Source {
-        what: format!("container image {image} (50 to 200 MB)"),
+        what: format!("container image {image}"),
+        cost: "50 to 200 MB".to_owned(),
         here: false,
         obtain: Box::new(move |host| obtain(host, image, program, variables)),
     }

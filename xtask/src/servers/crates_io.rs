@@ -21,9 +21,8 @@ impl Crate {
     pub fn source(self, host: &Host<'_>) -> Source {
         let Self { name, version, takes, .. } = self;
         Source {
-            what: format!(
-                "cargo install {name} {version} into the target directory ({takes}, first time only)"
-            ),
+            what: format!("cargo install {name} {version} into the target directory"),
+            cost: format!("{takes}, first time only"),
             here: kept::tool(host, &self.folder()).is_dir(),
             obtain: Box::new(move |host| self.obtain(host)),
         }

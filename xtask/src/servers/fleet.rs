@@ -70,7 +70,7 @@ impl Fleet {
         match here {
             Some(program) => Plan::Here(program.origin),
             None => Plan::Fetch(
-                sources.into_iter().filter(|source| !source.here).map(|source| source.what).collect(),
+                sources.into_iter().filter(|source| !source.here).map(|source| source.offer()).collect(),
             ),
         }
     }
@@ -233,7 +233,7 @@ pub fn obtain(server: &Server, host: &Host<'_>) -> Result<Program> {
     let mut reasons = Vec::new();
     for source in (server.sources)(host) {
         if !source.here {
-            eprintln!("  getting  {:<10} {} …", server.name, source.what);
+            eprintln!("  getting  {:<10} {} …", server.name, source.offer());
         }
         let begun = Instant::now();
         match (source.obtain)(host) {
@@ -246,7 +246,11 @@ pub fn obtain(server: &Server, host: &Host<'_>) -> Result<Program> {
             Err(failure) => reasons.push(format!("{}: {failure}", source.what)),
         }
     }
-    Err(Failure::new(reasons.join("; ")))
+    Err(Failure::new(format!(
+        "{} (yours does too: its program on PATH, or its address in {})",
+        reasons.join("; "),
+        server.variables[0]
+    )))
 }
 
 /// What the last start of a server printed.

@@ -24,12 +24,9 @@ pub struct Module {
 impl Module {
     /// The source that builds it.
     pub fn source(self, host: &Host<'_>) -> Source {
-        let Self { path, takes, .. } = self;
-        let go = go_toolchain::origin(host, self.go);
         Source {
-            what: format!(
-                "go install {path} into the target directory, with {go} ({takes}, first time only)"
-            ),
+            what: format!("Go module {} built in the target directory", self.path),
+            cost: format!("with {}; {}, first time only", go_toolchain::origin(host, self.go), self.takes),
             here: kept::tool(host, &self.folder()).is_dir(),
             obtain: Box::new(move |host| self.obtain(host)),
         }
@@ -44,20 +41,27 @@ impl Module {
         Ok(Program::of(folder.join(self.program), format!("Go module {} {}", self.path, self.version)))
     }
 
+    /// As a dependency of an empty module: `go install` wants the list of all versions, which not every proxy has.
     fn build(self, host: &Host<'_>, work: &Path) -> Result<()> {
         let go = go_toolchain::obtain(host, self.go)?;
         let scratch = work.join("build");
-        let mut command = host.in_background(&go);
-        command
-            .args(["install", "-trimpath", "-ldflags=-s -w"])
-            .arg(format!("{}@{}", self.path, self.version));
-        // Nothing in the user's own folders, and no settings that are meant for other builds.
-        command.env("GOBIN", work).env("GOPATH", scratch.join("path"));
-        command.env("GOMODCACHE", scratch.join("modules")).env("GOCACHE", scratch.join("cache"));
-        // Go makes the folders of modules read-only, which would keep them from being removed.
-        command.env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GOWORK", "off");
-        command.env("CGO_ENABLED", "0").env_remove("GOOS").env_remove("GOARCH").env_remove("GOROOT");
-        host.groups.check("go install", command.current_dir(std::env::temp_dir()))?;
+        let module = scratch.join("module");
+        fs::create_dir_all(&module)?;
+        let run = |arguments: &[&str]| {
+            let mut command = host.in_background(&go);
+            command.args(arguments).current_dir(&module);
+            // Nothing in the user's own folders, and no settings that are meant for other builds.
+            command.env("GOPATH", scratch.join("path")).env("GOMODCACHE", scratch.join("modules"));
+            // Go makes the folders of modules read-only, which would keep them from being removed.
+            command.env("GOCACHE", scratch.join("cache")).env("GOFLAGS", "-modcacherw -mod=mod");
+            command.env("GOTOOLCHAIN", "local").env("GOWORK", "off").env("CGO_ENABLED", "0");
+            command.env_remove("GOOS").env_remove("GOARCH").env_remove("GOROOT");
+            host.groups.check(&format!("go {}", arguments[0]), &mut command).map(drop)
+        };
+        run(&["mod", "init", "scratch/program"])?;
+        run(&["mod", "edit", &format!("-require={}@{}", self.path, self.version)])?;
+        let out = work.join(self.program).display().to_string();
+        run(&["build", "-trimpath", "-ldflags=-s -w", "-o", &out, self.path])?;
         Ok(fs::remove_dir_all(scratch)?)
     }
 }

@@ -18,7 +18,7 @@ pub fn origin(host: &Host<'_>, least: (u32, u32)) -> String {
     } else if folder(host).is_dir() {
         format!("Go {VERSION}, which is here already")
     } else {
-        format!("Go {VERSION} from the Go module proxy or PyPI (70 MB)")
+        format!("Go {VERSION} from the Go module proxy or PyPI, 70 MB")
     }
 }
 

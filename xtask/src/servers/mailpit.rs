@@ -1,13 +1,12 @@
 //! Mailpit, a mail server as developers run it: for benchmarks alone, beside a server that answers at once.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Host, Place, Program, Server, Source, container, go_toolchain, kept};
+use super::go_module::Module;
+use super::{Host, Place, Program, Server, Source, container};
 use crate::failure::{Failure, Result};
 
 /// Plain SMTP; what it took is in its API.
@@ -24,54 +23,20 @@ pub const MAILPIT: Server = Server {
     addresses: |place| vec![place.ports[0].to_string()],
 };
 
-const MODULE: &str = "github.com/axllent/mailpit";
-const VERSION: &str = "v1.31.0";
-/// The oldest Go that its own module file takes.
-const GO: (u32, u32) = (1, 25);
+const MODULE: Module = Module {
+    path: "github.com/axllent/mailpit",
+    version: "v1.31.0",
+    program: "mailpit",
+    go: (1, 25),
+    takes: "a minute on two cores",
+};
 
 fn sources(host: &Host<'_>) -> Vec<Source> {
-    let go = go_toolchain::origin(host, GO);
-    let built = Source {
-        what: format!(
-            "Go module {MODULE} built in the target directory, with {go} (1 minute, first time only)"
-        ),
-        here: kept::tool(host, &folder()).is_dir(),
-        obtain: Box::new(|host| {
-            let folder = kept::make(&kept::tool(host, &folder()), |work| build(host, work))?;
-            Ok(Program::of(folder.join("mailpit"), format!("Go module {MODULE} {VERSION}")))
-        }),
-    };
     vec![
         Source::on_path("mailpit"),
-        built,
+        MODULE.source(host),
         container::source("docker.io/axllent/mailpit:v1.31", "/mailpit", &[]),
     ]
-}
-
-fn folder() -> String {
-    format!("mailpit-{VERSION}")
-}
-
-/// As a dependency of an empty module: `go install` wants the list of all versions, which not every proxy has.
-fn build(host: &Host<'_>, work: &Path) -> Result<()> {
-    let go = go_toolchain::obtain(host, GO)?;
-    let scratch = work.join("build");
-    fs::create_dir_all(scratch.join("module"))?;
-    let run = |arguments: &[&str]| {
-        let mut command = host.in_background(&go);
-        command.args(arguments).current_dir(scratch.join("module"));
-        // Nothing in the user's own folders, and no settings that are meant for other builds.
-        command.env("GOPATH", scratch.join("path")).env("GOMODCACHE", scratch.join("modules"));
-        command.env("GOCACHE", scratch.join("cache")).env("GOFLAGS", "-modcacherw -mod=mod");
-        command.env("GOTOOLCHAIN", "local").env("GOWORK", "off").env("CGO_ENABLED", "0");
-        command.env_remove("GOOS").env_remove("GOARCH").env_remove("GOROOT");
-        host.groups.check("go", &mut command).map(drop)
-    };
-    run(&["mod", "init", "scratch/mailpit"])?;
-    run(&["mod", "edit", &format!("-require={MODULE}@{VERSION}")])?;
-    let out = work.join("mailpit").display().to_string();
-    run(&["build", "-trimpath", "-ldflags=-s -w", "-o", &out, MODULE])?;
-    Ok(fs::remove_dir_all(scratch)?)
 }
 
 fn command(program: &Program, place: &Place) -> Command {

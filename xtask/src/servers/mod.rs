@@ -95,8 +95,10 @@ pub type Obtain = Box<dyn Fn(&Host<'_>) -> Result<Program>>;
 
 /// A way to get a server's program.
 pub struct Source {
-    /// For people, with what it costs: `Debian package redis-server (3 MB, about 5 s)`.
+    /// For people: `Debian package redis-server`.
     pub what: String,
+    /// What fetching it costs, for people: `3 MB, about 5 s`.
+    pub cost: String,
     /// Whether nothing is fetched: it is here already, or nowhere.
     pub here: bool,
     /// Gets it.
@@ -104,10 +106,16 @@ pub struct Source {
 }
 
 impl Source {
+    /// What it is and what it costs.
+    fn offer(&self) -> String {
+        if self.cost.is_empty() { self.what.clone() } else { format!("{} ({})", self.what, self.cost) }
+    }
+
     /// A program that is installed.
     fn on_path(program: &'static str) -> Self {
         Self {
             what: format!("{program} on PATH"),
+            cost: String::new(),
             here: true,
             obtain: Box::new(move |_| {
                 let file = on_path(program).ok_or_else(|| Failure::new(format!("no {program} on PATH")))?;

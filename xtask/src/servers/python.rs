@@ -21,11 +21,13 @@ pub struct Module {
 pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
     let installed = Source {
         what: format!("the {} of this machine's Python", module.import),
+        cost: String::new(),
         here: true,
         obtain: Box::new(move |host| with_packages(host, module, None, "this machine's Python")),
     };
     let debian = Source {
-        what: format!("Debian package {} (under 1 MB, a few seconds)", module.debian),
+        what: format!("Debian package {}", module.debian),
+        cost: "under 1 MB, a few seconds".to_owned(),
         here: debian::is_here(host, module.debian),
         obtain: Box::new(move |host| {
             let tree = debian::unpack(host, module.debian)?;
@@ -40,7 +42,8 @@ pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
         }),
     };
     let pip = Source {
-        what: format!("pip install {} into the target directory (under 1 MB, a few seconds)", module.pip),
+        what: format!("pip install {} into the target directory", module.pip),
+        cost: "under 1 MB, a few seconds".to_owned(),
         here: pip_folder(host, module).is_dir(),
         obtain: Box::new(move |host| {
             let packages = pip_install(host, module)?;

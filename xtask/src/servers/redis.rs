@@ -46,7 +46,8 @@ fn sources(host: &Host<'_>) -> Vec<Source> {
     vec![
         Source::on_path("redis-server"),
         Source {
-            what: format!("Debian package {PACKAGE} (3 MB, about 5 s)"),
+            what: format!("Debian package {PACKAGE}"),
+            cost: "3 MB, about 5 s".to_owned(),
             here: debian::is_here(host, PACKAGE),
             obtain: Box::new(|host| {
                 let tree = debian::unpack(host, PACKAGE)?;
