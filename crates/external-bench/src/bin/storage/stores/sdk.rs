@@ -22,7 +22,7 @@ pub(crate) struct Sdk {
 
 impl Sdk {
     pub(crate) fn new(server: &Server, integrity: Integrity) -> Self {
-        let keys = Credentials::from_keys(&server.access_key, &server.secret_key, None);
+        let keys = Credentials::new(&server.access_key, &server.secret_key, None, None, "bench");
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(super::REGION))
