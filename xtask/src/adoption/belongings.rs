@@ -84,7 +84,10 @@ impl Resolved {
                     packages.get(edge.pkg.as_str()).filter(|_| is_built).map(|package| package.name.clone()),
                 );
             }
-            this.versions.insert(package.name.clone(), (package.version.clone(), node.features.clone()));
+            // The graph is that of all platforms; asking for Windows' crates here would make another build of the same.
+            let features =
+                node.features.iter().filter(|name| !name.starts_with("windows-")).cloned().collect();
+            this.versions.insert(package.name.clone(), (package.version.clone(), features));
         }
         Ok(this)
     }
