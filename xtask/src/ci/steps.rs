@@ -21,9 +21,19 @@ pub const STEPS: &[Step] = &[
     Step { name: "matrix", what: "support matrix in the README", run: matrix },
     Step { name: "demo", what: "the demo, embedded", run: |ci, log| run(ci, log, ci.xtask(&["demo"])) },
     Step {
+        name: "demo-fault",
+        what: "the demo, embedded, with faults",
+        run: |ci, log| run(ci, log, ci.xtask(&["demo", "--fault"])),
+    },
+    Step {
         name: "demo-servers",
         what: "the demo, with servers",
         run: |ci, log| run(ci, log, ci.xtask(&["demo", "--servers"])),
+    },
+    Step {
+        name: "demo-servers-fault",
+        what: "the demo, its servers killed in the middle",
+        run: |ci, log| run(ci, log, ci.xtask(&["demo", "--servers", "--fault"])),
     },
     Step { name: "features", what: "each feature alone", run: features },
     Step { name: "doc", what: "docs as docs.rs builds them, warnings denied", run: doc },
