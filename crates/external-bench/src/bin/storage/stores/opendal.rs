@@ -15,6 +15,8 @@ pub(crate) struct OpenDal {
 
 impl OpenDal {
     pub(crate) fn new(server: &Server, integrity: Integrity) -> Result<Self, Failed> {
+        // Installed once; later calls change nothing.
+        opendal::install_default();
         let mut service = S3::default()
             .bucket(&server.bucket)
             .endpoint(&server.endpoint)
