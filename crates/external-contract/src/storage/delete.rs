@@ -1,7 +1,7 @@
 //! What deleting promises.
 
-use external_core::{Effect, ErrorKind};
 use external_core::storage::{DeleteBatchRequest, DeleteRequest, ObjectKey, VersionToken};
+use external_core::{Effect, ErrorKind};
 
 use super::S;
 use super::store::{Store, not_applied};
