@@ -1,4 +1,5 @@
 //! The provider `s3` against answers that no server gives on demand.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "s3/bodies.rs"]
 mod bodies;
