@@ -119,23 +119,33 @@ pub(crate) fn compare(expected: Checksum, seen: Checksum) -> Result<()> {
 /// Passes `body` on and ends it with `Corrupt` if it does not match.
 pub(crate) fn verify_read(body: ByteStream, expected: Checksum) -> Result<ByteStream> {
     let hasher = Hasher::new(expected.kind())?;
-    // The checksum is complete only behind the last chunk: a `None` is chained to the stream to look at it then.
+    Ok(verify_by(body, hasher, Hasher::update, move |hasher| compare(expected, hasher.finish())))
+}
+
+/// As [`verify_read`], by any sum: `add` takes each chunk in, `verdict` is asked behind the last one.
+pub(crate) fn verify_by<H: Send + 'static>(
+    body: ByteStream,
+    sum: H,
+    add: impl Fn(&mut H, &[u8]) + Send + 'static,
+    verdict: impl Fn(H) -> Result<()> + Send + 'static,
+) -> ByteStream {
+    // The sum is complete only behind the last chunk: a `None` is chained to the stream to look at it then.
     let chunks = body.map(Some).chain(futures_util::stream::iter([None]));
-    let checked = chunks.scan(Some(hasher), move |hasher, chunk| {
-        let passed: Option<Result<Bytes>> = match (chunk, hasher.as_mut()) {
-            (Some(Ok(bytes)), Some(hasher)) => {
-                hasher.update(&bytes);
+    let checked = chunks.scan(Some(sum), move |sum, chunk| {
+        let passed: Option<Result<Bytes>> = match (chunk, sum.as_mut()) {
+            (Some(Ok(bytes)), Some(sum)) => {
+                add(sum, &bytes);
                 Some(Ok(bytes))
             }
             (Some(Err(error)), _) => {
-                *hasher = None;
+                *sum = None;
                 Some(Err(error))
             }
-            _ => hasher.take().and_then(|hasher| compare(expected, hasher.finish()).err()).map(Err),
+            _ => sum.take().and_then(|sum| verdict(sum).err()).map(Err),
         };
         futures_util::future::ready(passed)
     });
-    Ok(ByteStream::new(checked))
+    ByteStream::new(checked)
 }
 
 #[cfg(test)]

@@ -63,6 +63,9 @@ pub struct GetRequest {
     pub if_none_match: Option<VersionToken>,
     /// Read this stored version instead of the current one. Capability `versions`.
     pub version: Option<VersionId>,
+    /// The caller compares the bytes with `info.checksum` itself, so that the provider need not do it a second time. A
+    /// provider may still verify, and does by a checksum that `info` does not tell of. Default: no.
+    pub caller_verifies: bool,
     /// Timeout and log metadata.
     pub call: CallOptions,
 }
@@ -79,6 +82,7 @@ impl GetRequest {
             if_match: None,
             if_none_match: None,
             version: None,
+            caller_verifies: false,
             call: CallOptions::default(),
         }
     }
@@ -108,6 +112,13 @@ impl GetRequest {
     #[must_use]
     pub fn with_version(mut self, version: VersionId) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Leaves it to the caller to compare the bytes with `info.checksum`.
+    #[must_use]
+    pub fn with_caller_verifying(mut self) -> Self {
+        self.caller_verifies = true;
         self
     }
 

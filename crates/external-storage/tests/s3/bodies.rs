@@ -57,6 +57,16 @@ async fn a_body_that_breaks_off_or_was_changed_is_told() {
     }
 }
 
+/// The client verifies by the sums of the contract itself; by those of other writers the provider still does.
+#[tokio::test]
+async fn a_download_is_verified_once_by_whoever_can() {
+    for answer in [CHANGED, CHANGED_CRC32] {
+        let client = StorageClient::over(server(answer, false).await);
+        let error = client.download("k").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_is_no_http_may_have_been_applied() {
     let storage = server(GARBAGE, false).await;

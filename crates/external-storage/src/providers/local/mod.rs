@@ -237,7 +237,8 @@ impl StorageService for LocalStorage {
             if request.if_none_match.is_some_and(|token| token == known.token) {
                 return Ok(GetResult::NotModified);
             }
-            Store::body(file, &known, &request.key, request.range).map(GetResult::Object)
+            let verified = !request.caller_verifies;
+            Store::body(file, &known, &request.key, request.range, verified).map(GetResult::Object)
         })
         .await
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_checksums::body::validate;
 use external_core::{Effect, Error, ErrorKind, Retry};
 
 /// The error of an exchange that failed.
@@ -50,9 +49,6 @@ const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefres
 
 /// The error of a body that failed while it was read.
 pub(super) fn body(error: &(dyn StdError + 'static)) -> Error {
-    if sources(error).any(|source| source.is::<validate::Error>()) {
-        return Error::corrupt("the checksum does not match the bytes");
-    }
     Error::unavailable("the connection broke in the middle of the body").with_source(Chain::of(error))
 }
 

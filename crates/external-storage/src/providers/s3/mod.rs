@@ -2,8 +2,8 @@
 //!
 //! - One contract call is one request; the SDK's own retries, timeouts and checksums are off. Connections are ours, so
 //!   a failure to connect is `NotSent`, and the sent mark is set when the request has its connection.
-//! - A put travels with its CRC-32C or SHA-256, which the store verifies; whole reads are verified by the SDK, also by
-//!   the checksums of other writers (CRC-32, CRC-64/NVME, SHA-1). Uploads in parts carry a CRC-32C of the whole; a
+//! - A put travels with its CRC-32C or SHA-256, which the store verifies; whole reads are verified here, also by the
+//!   checksums of other writers (CRC-32, CRC-64/NVME, SHA-1). Uploads in parts carry a CRC-32C of the whole; a
 //!   SHA-256 of the whole is something S3 does not have.
 //! - User metadata beyond ASCII travels as encoded words (RFC 2047). Keys of other writers that are no
 //!   [`ObjectKey`](external_core::storage::ObjectKey), such as the `folder/` markers of some tools, are left out of
@@ -28,6 +28,7 @@ mod presign;
 mod sdk;
 mod tags;
 mod transport;
+mod verify;
 mod versions;
 mod wire;
 

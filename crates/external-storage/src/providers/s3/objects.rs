@@ -11,7 +11,7 @@ use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use futures_util::StreamExt;
 use http_body_util::BodyDataStream;
 
-use super::{S3Storage, error, wire};
+use super::{S3Storage, error, verify, wire};
 use crate::checksum;
 
 impl S3Storage {
@@ -66,18 +66,26 @@ impl S3Storage {
                 .set_range(range)
                 .set_if_match(request.if_match.as_ref().map(ToString::to_string))
                 .set_if_none_match(request.if_none_match.as_ref().map(ToString::to_string))
-                .set_checksum_mode(verified.then_some(ChecksumMode::Enabled))
                 .customize()
+                // Asked for by its header alone: the SDK's own verification cannot be left to the caller.
+                .mutate_request(move |request| {
+                    if verified {
+                        request.headers_mut().insert("x-amz-checksum-mode", "ENABLED");
+                    }
+                })
                 .interceptor(mark)
                 .send()
         });
         match got.await {
             Ok(mut answer) => {
                 let body = std::mem::take(&mut answer.body).into_inner();
-                let (info, range) = self.got(&request.key, answer)?;
                 let chunks =
                     BodyDataStream::new(body).map(|chunk| chunk.map_err(|error| error::body(&*error)));
-                Ok(GetResult::Object(ObjectBody::new(info, range, ByteStream::new(chunks))))
+                let body = ByteStream::new(chunks);
+                let body =
+                    if verified { verify::whole(body, &answer, request.caller_verifies) } else { body };
+                let (info, range) = self.got(&request.key, answer)?;
+                Ok(GetResult::Object(ObjectBody::new(info, range, body)))
             }
             Err(error) if error.http_status() == Some(304) => Ok(GetResult::NotModified),
             Err(error) => Err(of_version(request.version.is_some(), error)),

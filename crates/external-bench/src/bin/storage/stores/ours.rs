@@ -20,12 +20,15 @@ impl Ours {
             Integrity::Checked => (PayloadSigning::Always, ChecksumSetting::Crc32c),
             Integrity::Bare => (PayloadSigning::Never, ChecksumSetting::None),
         };
-        let provider = S3Config::new(&server.bucket)
+        let mut config = S3Config::new(&server.bucket)
             .with_region(super::REGION)
             .with_endpoint(&server.endpoint)
             .with_keys(server.access_key.clone(), server.secret_key.clone())
-            .with_payload_signing(signing)
-            .build(&BuildContext::default())?;
+            .with_payload_signing(signing);
+        if matches!(integrity, Integrity::Bare) {
+            config = config.without_capability("checksum");
+        }
+        let provider = config.build(&BuildContext::default())?;
         let mut settings = StorageSettings::new();
         settings.checksum = checksum;
         Ok(Self { client: StorageClient::over(provider).with_settings(settings)? })

@@ -82,7 +82,7 @@ impl Answers {
             if unless.is_some_and(|value| value.as_bytes() == etag.as_bytes()) {
                 return Ok(GetResult::NotModified);
             }
-            Store::body(file, &known, &link.key, range).map(GetResult::Object)
+            Store::body(file, &known, &link.key, range, true).map(GetResult::Object)
         })
         .await;
         let object = match result {
