@@ -72,7 +72,7 @@ impl Breaker {
 
     pub(crate) fn state(&self) -> BreakerState {
         let mut inner = self.lock();
-        self.let_time_pass(&mut inner);
+        self.let_time_pass(&mut inner, Instant::now());
         match inner.phase {
             Phase::Closed => BreakerState::Closed,
             Phase::Open { .. } => BreakerState::Open,
@@ -94,10 +94,11 @@ impl Breaker {
         self.enter(&mut self.lock(), Phase::Closed);
     }
 
-    /// Lets an attempt pass, or says why not. The permit counts the attempt as cut short unless it is settled.
-    pub(crate) fn admit(&self) -> Result<Permit<'_>, Error> {
+    /// Lets an attempt pass that begins `now`, or says why not. The permit counts the attempt as cut short unless it is
+    /// settled.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Permit<'_>, Error> {
         let mut inner = self.lock();
-        self.let_time_pass(&mut inner);
+        self.let_time_pass(&mut inner, now);
         match &mut inner.phase {
             Phase::Closed => {}
             Phase::HalfOpen { running, answered, .. }
@@ -109,12 +110,12 @@ impl Breaker {
                 return Err(refusal("the circuit is half open and all its probes are out", None));
             }
             Phase::Open { until } => {
-                let wait = until.saturating_duration_since(Instant::now());
+                let wait = until.saturating_duration_since(now);
                 return Err(refusal("the circuit is open", Some(wait)));
             }
             Phase::Isolated => return Err(refusal("the circuit was isolated by hand", None)),
         }
-        Ok(Permit { breaker: self, generation: inner.generation, started: Instant::now(), settled: false })
+        Ok(Permit { breaker: self, generation: inner.generation, started: now, settled: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -132,8 +133,7 @@ impl Breaker {
         self.enter(inner, Phase::Open { until });
     }
 
-    fn let_time_pass(&self, inner: &mut Inner) {
-        let now = Instant::now();
+    fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
         match inner.phase {
             Phase::Open { until } if now >= until => {
                 let until = now + self.policy.half_open_for;
@@ -211,9 +211,10 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    pub(crate) fn settle(mut self, verdict: Verdict) {
+    /// The attempt ended `now`.
+    pub(crate) fn settle(mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        self.breaker.settle(self.generation, verdict, self.started.elapsed());
+        self.breaker.settle(self.generation, verdict, now.saturating_duration_since(self.started));
     }
 }
 
@@ -283,7 +284,7 @@ mod tests {
 
     fn fail(breaker: &Breaker, times: u32) {
         for _ in 0..times {
-            breaker.admit().unwrap().settle(Verdict::Failure);
+            breaker.admit(Instant::now()).unwrap().settle(Verdict::Failure, Instant::now());
         }
     }
 
@@ -294,13 +295,13 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1);
         assert_eq!(breaker.state(), BreakerState::Open);
-        let error = breaker.admit().unwrap_err();
+        let error = breaker.admit(Instant::now()).unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let (one, two) = (breaker.admit().unwrap(), breaker.admit().unwrap());
-        assert!(breaker.admit().is_err());
-        one.settle(Verdict::Success);
-        two.settle(Verdict::Success);
+        let (one, two) = (breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap());
+        assert!(breaker.admit(Instant::now()).is_err());
+        one.settle(Verdict::Success, Instant::now());
+        two.settle(Verdict::Success, Instant::now());
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
@@ -309,19 +310,19 @@ mod tests {
         let breaker = breaker();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        drop((breaker.admit().unwrap(), breaker.admit().unwrap()));
-        assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
+        drop((breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap()));
+        assert!(breaker.admit(Instant::now()).is_ok() && breaker.admit(Instant::now()).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_probe_opens_again_and_late_answers_do_not_count() {
         let breaker = breaker();
-        let late = breaker.admit().unwrap();
+        let late = breaker.admit(Instant::now()).unwrap();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        breaker.admit().unwrap().settle(Verdict::Failure);
+        breaker.admit(Instant::now()).unwrap().settle(Verdict::Failure, Instant::now());
         assert_eq!(breaker.state(), BreakerState::Open);
-        late.settle(Verdict::Success);
+        late.settle(Verdict::Success, Instant::now());
         assert_eq!(breaker.state(), BreakerState::Open);
     }
 
@@ -330,12 +331,12 @@ mod tests {
         let breaker = breaker();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let hanging = breaker.admit().unwrap();
+        let hanging = breaker.admit(Instant::now()).unwrap();
         tokio::time::advance(BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::Open);
         drop(hanging);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        breaker.admit().unwrap().settle(Verdict::Nothing);
+        breaker.admit(Instant::now()).unwrap().settle(Verdict::Nothing, Instant::now());
         tokio::time::advance(BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
@@ -343,7 +344,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn callers_that_give_up_on_hanging_calls_open_it() {
         let breaker = breaker();
-        let hanging: Vec<_> = (0..4).map(|_| breaker.admit().unwrap()).collect();
+        let hanging: Vec<_> = (0..4).map(|_| breaker.admit(Instant::now()).unwrap()).collect();
         tokio::time::advance(BreakerPolicy::default().slow_call).await;
         drop(hanging);
         assert_eq!(breaker.state(), BreakerState::Open);
@@ -354,8 +355,8 @@ mod tests {
         let breaker = breaker();
         breaker.isolate();
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(breaker.admit().is_err());
+        assert!(breaker.admit(Instant::now()).is_err());
         breaker.reset();
-        assert!(breaker.admit().is_ok());
+        assert!(breaker.admit(Instant::now()).is_ok());
     }
 }

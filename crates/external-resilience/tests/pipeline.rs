@@ -215,6 +215,41 @@ async fn every_end_is_one_record() {
     assert_eq!(heard.take(), ["call 1 dropped"]);
 }
 
+#[derive(Default)]
+struct Durations(Mutex<Vec<Duration>>);
+
+impl CallObserver for Durations {
+    fn on_call(&self, record: &CallRecord<'_>) {
+        self.0.lock().unwrap().push(record.duration);
+    }
+}
+
+/// A call lasts until its answer; one with a body until the body has ended, whichever way.
+#[tokio::test(start_paused = true)]
+async fn a_call_lasts_as_long_as_its_body() {
+    let heard = Arc::new(Durations::default());
+    let pipeline = pipeline(Policy::default()).with_observer(heard.clone());
+    let cx = CallContext::default();
+    let second = || {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(())
+        })
+    };
+    pipeline.run(READ, &cx, |_, _| second()).await.unwrap();
+    for end in ["ok", "error", "dropped"] {
+        let ((), guard) = pipeline.run_streaming(READ, &cx, |_, _| second()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        match end {
+            "ok" => guard.succeed(),
+            "error" => drop(guard.fail(Error::unavailable("broke"))),
+            _ => drop(guard),
+        }
+    }
+    let seconds: Vec<_> = heard.0.lock().unwrap().iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [1, 6, 6, 6]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_open_circuit_refuses_without_sending() {
     let breaker = BreakerPolicy::default();

@@ -10,23 +10,27 @@ use super::recorder::{AttemptGuard, Recorder};
 use super::{Attempt, Call, In, Pipeline};
 use crate::breaker::{Permit, Verdict};
 
+/// Which attempt of a call it is, and the time it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Counted from 1.
+    pub(super) number: u32,
+    pub(super) started: Instant,
+    /// When the call must be over.
+    pub(super) end: Option<Instant>,
+}
+
 impl Pipeline {
-    /// Makes attempt `number` of a call that ends at `end` at the latest.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of one attempt; a struct of them would be used once"
-    )]
+    /// Makes one attempt of a call.
     pub(super) async fn attempt<'env, T>(
         &self,
         recorder: &mut Recorder,
         permit: Option<Permit<'_>>,
         call: Call,
         cx: &CallContext,
-        number: u32,
-        end: Option<Instant>,
+        Turn { number, started, end }: Turn,
         attempt: &Attempt<'_, 'env, T>,
     ) -> Result<T> {
-        let started = Instant::now();
         let timeout = recorder.limits.attempt_timeout;
         let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
@@ -43,26 +47,33 @@ impl Pipeline {
                 None => Some(future.await),
             }
         };
-        let result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, started)));
+        let ended = Instant::now();
+        let took = ended.saturating_duration_since(started);
+        let result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
         if let Some(permit) = permit {
             match &result {
-                Ok(_) => permit.settle(Verdict::Success),
+                Ok(_) => permit.settle(Verdict::Success, ended),
                 // Cut short by the caller's own deadline: no verdict, unless it had run for long, which dropping
                 // the permit looks at. In a managed call the deadline is the outer attempt's, so a timeout is ours.
-                Err(error) if error.kind() == ErrorKind::Timeout && !cx.is_managed() && is_past(end) => {
+                Err(error)
+                    if error.kind() == ErrorKind::Timeout
+                        && !cx.is_managed()
+                        && end.is_some_and(|end| ended >= end) =>
+                {
                     drop(permit);
                 }
-                Err(error) => permit.settle(Verdict::of(error)),
+                Err(error) => permit.settle(Verdict::of(error), ended),
             }
         }
         match result {
             Ok(value) => {
-                guard.succeed();
+                guard.succeed(took);
+                recorder.ended(ended);
                 Ok(value)
             }
             Err(mut error) => {
                 error.locate(self.inner.provider, call.operation);
-                guard.fail(&error);
+                guard.fail(&error, took);
                 Err(error)
             }
         }
@@ -76,14 +87,10 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     }
 }
 
-fn is_past(end: Option<Instant>) -> bool {
-    end.is_some_and(|end| Instant::now() >= end)
-}
-
 /// A timeout's effect is decided by the sent mark, read once the attempt's future is gone.
-fn timed_out(cx: &CallContext, started: Instant) -> Error {
+fn timed_out(cx: &CallContext, took: Duration) -> Error {
     let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
-    Error::timeout(format!("no answer within {}", Short(started.elapsed()))).with_effect(effect)
+    Error::timeout(format!("no answer within {}", Short(took))).with_effect(effect)
 }
 
 struct Short(Duration);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use close::CloseReport;
 pub use recorder::CallGuard;
 
+use self::attempt::Turn;
 use self::recorder::Recorder;
 use crate::breaker::Breaker;
 use crate::{BreakerState, CallObserver, Cleanup, Policy};
@@ -208,7 +209,8 @@ impl Pipeline {
         let answered = match recorder.enter() {
             Ok(()) => {
                 let end = recorder.end_of(cx);
-                self.attempt(&mut recorder, None, Call::new(probe), cx, 1, end, &|cx, _| provider.probe(cx))
+                let turn = Turn { number: 1, started: recorder.started(), end };
+                self.attempt(&mut recorder, None, Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
                     .await
             }
             Err(closed) => Err(closed),

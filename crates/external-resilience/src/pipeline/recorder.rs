@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use external_core::{CallContext, Error, Operation, Result};
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub(super) struct Recorder {
     pub(super) limits: Limits,
     pub(super) attempts: u32,
     started: Instant,
+    /// When the attempt that succeeded did, if the call is over with it.
+    ended: Option<Instant>,
     managed: bool,
     cleanup: bool,
     entered: bool,
@@ -52,6 +55,7 @@ impl Recorder {
             limits: inner.policy.for_operation(operation.name),
             attempts: 0,
             started: Instant::now(),
+            ended: None,
             managed: cx.is_managed(),
             cleanup: cx.is_cleanup(),
             entered: false,
@@ -63,6 +67,15 @@ impl Recorder {
 
     pub(super) fn span(&self) -> &Span {
         &self.span
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Notes when the attempt that succeeded did.
+    pub(super) fn ended(&mut self, at: Instant) {
+        self.ended = Some(at);
     }
 
     /// Counts the call as running, unless the client was closed; clean-up may still pass.
@@ -83,8 +96,15 @@ impl Recorder {
         })
     }
 
+    /// The call is over with its last attempt.
     pub(super) fn succeed(mut self) {
         self.emit(Outcome::Ok, None);
+    }
+
+    /// The call is over now, behind its last attempt: a body has ended.
+    fn succeed_now(mut self) {
+        self.ended = None;
+        self.succeed();
     }
 
     pub(super) fn finish_with<T>(mut self, result: Result<T>) -> Result<T> {
@@ -94,6 +114,7 @@ impl Recorder {
                 Ok(value)
             }
             Err(mut error) => {
+                self.ended = None;
                 error.locate(self.inner.provider, self.operation);
                 let mut error = error.with_attempts(self.attempts, self.started.elapsed());
                 // With several instances of one provider, people have to be told which one failed.
@@ -108,7 +129,10 @@ impl Recorder {
 
     fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
         self.finished = true;
-        let duration = self.started.elapsed();
+        if self.inner.observers.is_empty() && self.span.is_disabled() {
+            return;
+        }
+        let duration = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         if !self.span.is_disabled() {
             self.span.record("attempts", self.attempts);
             self.span.record("outcome", outcome.as_str());
@@ -141,6 +165,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         if !self.finished {
+            self.ended = None;
             self.emit(Outcome::Dropped, None);
         }
         if self.entered {
@@ -171,18 +196,17 @@ impl<'a> AttemptGuard<'a> {
         Self { recorder, number, started, finished: false }
     }
 
-    pub(super) fn succeed(mut self) {
-        self.emit(Outcome::Ok, None);
+    pub(super) fn succeed(mut self, took: Duration) {
+        self.emit(Outcome::Ok, None, took);
     }
 
-    pub(super) fn fail(mut self, error: &Error) {
-        self.emit(Outcome::Error, Some(error));
+    pub(super) fn fail(mut self, error: &Error, took: Duration) {
+        self.emit(Outcome::Error, Some(error), took);
     }
 
-    fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
+    fn emit(&mut self, outcome: Outcome, error: Option<&Error>, duration: Duration) {
         self.finished = true;
         let Recorder { inner, operation, managed, span, .. } = self.recorder;
-        let duration = self.started.elapsed();
         tracing::debug!(
             target: "external",
             parent: span,
@@ -211,7 +235,7 @@ impl<'a> AttemptGuard<'a> {
 impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            self.emit(Outcome::Dropped, None);
+            self.emit(Outcome::Dropped, None, self.started.elapsed());
         }
     }
 }
@@ -229,7 +253,7 @@ impl CallGuard {
 
     /// The body ended well.
     pub fn succeed(self) {
-        self.recorder.succeed();
+        self.recorder.succeed_now();
     }
 
     /// The body ended with an error, which is given back with provider, operation and attempts.

@@ -7,9 +7,9 @@ use external_core::{CallContext, Effect, Error, Result, Retry};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::attempt::Turn;
 use super::recorder::Recorder;
 use super::{Attempt, Call, Pipeline};
-use crate::breaker::Breaker;
 
 impl Pipeline {
     /// Runs a call to its end. On success the record is still open, for whoever owns what comes after.
@@ -40,8 +40,10 @@ impl Pipeline {
         let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
         let mut earlier: Option<Error> = None;
         let mut number = 0;
+        // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
+        let mut now = recorder.started();
         loop {
-            let permit = match self.inner.breaker.as_ref().map(Breaker::admit).transpose() {
+            let permit = match self.inner.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose() {
                 Ok(permit) => permit,
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
@@ -49,7 +51,10 @@ impl Pipeline {
                 }
             };
             number += 1;
-            let mut error = match self.attempt(recorder, permit, call, cx, number, end, attempt).await {
+            let mut error = match self
+                .attempt(recorder, permit, call, cx, Turn { number, started: now, end }, attempt)
+                .await
+            {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -68,6 +73,7 @@ impl Pipeline {
             }
             tokio::time::sleep(wait).await;
             earlier = Some(error);
+            now = Instant::now();
         }
     }
 
