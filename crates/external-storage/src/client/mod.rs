@@ -221,7 +221,7 @@ impl Domain for StorageClient {
     const DEVELOPMENT: &'static str = "memory";
 
     /// The general defaults, but for calls that move many bytes or make the vendor assemble them: `put` and `put_part`
-    /// end after ten minutes at the latest, `complete_multipart` and `copy` have a minute for each attempt and three in all.
+    /// end after ten minutes at the latest, `complete_multipart`, `copy` and `restore_version` have a minute for each attempt and three in all.
     fn policy() -> Policy {
         let moving = OperationPolicy::new().with_total_deadline(Duration::from_secs(600));
         let assembling = OperationPolicy::new()
@@ -232,6 +232,7 @@ impl Domain for StorageClient {
             .with_operation("put_part", moving)
             .with_operation("complete_multipart", assembling)
             .with_operation("copy", assembling)
+            .with_operation("restore_version", assembling)
     }
 
     fn new(

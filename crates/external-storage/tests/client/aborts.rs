@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_contract::{
-    Case, Clause, Finding, Verdict, clause, ensure, ensure_eq, ensure_error, eventually,
+    Case, Clause, Finding, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within,
 };
 use external_core::{Effect, Error, ErrorKind};
 use external_storage::{
@@ -271,6 +271,16 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let ended = uploading.await.map_err(|error| Finding::failed("no panic", error.to_string()))?;
                 ensure_error("the upload", ended, ErrorKind::Closed)?;
                 ensure(!watcher.exists(case.name("k")).await?, "no object", "one")?;
+                // Also one whose source has not given anything yet.
+                let storage = client(&faulty)?;
+                let (uploader, request) = (storage.clone(), UploadRequest::new(key(case, "silent")?));
+                let waiting = tokio::spawn(async move { uploader.upload_stream(stream::pending(), request).await });
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let closed = storage.close(SOON).await;
+                ensure(closed.is_clean(), "a clean close", format!("{closed:?}"))?;
+                let ended = within("an upload from a silent source", SOON, waiting).await?;
+                let ended = ended.map_err(|error| Finding::failed("no panic", error.to_string()))?;
+                ensure_error("the silent upload", ended, ErrorKind::Closed)?;
             }
         )
         .of_client(),

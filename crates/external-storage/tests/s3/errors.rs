@@ -1,14 +1,15 @@
 //! What S3 answers, as our errors: kind, effect, whether it is of use to try again. No call is ever repeated here.
 
 use external_core::storage::{
-    CompleteMultipartRequest, CopyRequest, DeleteBatchRequest, DeleteRequest, GetRequest, HeadRequest,
-    ListRequest, MultipartUpload, PartReceipt, PartToken, Precondition, PutRequest, UploadId, VersionToken,
+    AbortMultipartRequest, CompleteMultipartRequest, CopyRequest, DeleteBatchRequest, DeleteRequest,
+    DeleteVersionRequest, GetRequest, HeadRequest, ListRequest, MultipartUpload, PartReceipt, PartToken,
+    Precondition, PutRequest, UploadId, VersionId, VersionToken,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Provider, Retry};
 use external_storage::{S3Config, StorageService};
 use wiremock::ResponseTemplate;
 
-use super::{answering, as_service, context, key, refusal, storage};
+use super::{answering, as_service, config, context, key, refusal, storage};
 
 use Effect::{MaybeApplied, NotApplied};
 use ErrorKind::{
@@ -47,7 +48,7 @@ async fn the_table_of_codes() {
         (404, "NoSuchKey", NotFound, NotApplied, false),
         (404, "NoSuchUpload", NotFound, NotApplied, false),
         (408, "", Timeout, NotApplied, true),
-        (409, "ConditionalRequestConflict", Conflict, NotApplied, true),
+        (409, "ConditionalRequestConflict", Unavailable, NotApplied, true),
         (409, "OperationAborted", Unavailable, NotApplied, true),
         (412, "PreconditionFailed", Conflict, NotApplied, false),
         (413, "", PayloadTooLarge, NotApplied, false),
@@ -77,6 +78,10 @@ async fn the_table_of_codes() {
 async fn a_wait_that_the_store_asks_for_is_passed_on() {
     let error = put(refusal(503, "SlowDown").insert_header("retry-after", "7")).await;
     assert_eq!(error.retry(), Retry::After(std::time::Duration::from_secs(7)));
+    let dated = refusal(503, "SlowDown")
+        .insert_header("date", "Sun, 22 Nov 2026 12:00:00 GMT")
+        .insert_header("retry-after", "Sun, 22 Nov 2026 12:00:30 GMT");
+    assert_eq!(put(dated).await.retry(), Retry::After(std::time::Duration::from_secs(30)));
 }
 
 #[tokio::test]
@@ -110,6 +115,59 @@ async fn a_missing_bucket_is_no_missing_object() {
     for error in errors {
         assert_eq!((error.kind(), error.effect()), (Configuration, NotApplied), "{error}");
     }
+}
+
+/// A load balancer's page is no word of S3 that there is nothing to take away.
+#[tokio::test]
+async fn a_404_of_somebody_on_the_way_deletes_and_aborts_nothing() {
+    let page = || ResponseTemplate::new(404).set_body_raw("<html>no such site</html>", "text/html");
+    let server = answering(page()).await;
+    let storage = config(&server).with_versions().build(&context()).unwrap();
+    let (cx, service) = (CallContext::default(), as_service(&storage));
+    let upload = MultipartUpload::new(key("k"), UploadId::new("u"));
+    let abort = AbortMultipartRequest::new(upload);
+    let version = DeleteVersionRequest::new(key("k"), VersionId::new("v"));
+    let errors = [
+        storage.delete(&cx, &DeleteRequest::new(key("k"))).await.unwrap_err(),
+        service.multipart().unwrap().abort_multipart(&cx, &abort).await.unwrap_err(),
+        service.versions().unwrap().delete_version(&cx, &version).await.unwrap_err(),
+    ];
+    assert!(errors.iter().all(|error| error.http_status() == Some(404)));
+}
+
+/// Of the refusals with 400 only one says that a version is not there.
+#[tokio::test]
+async fn a_refused_request_about_a_version_is_not_a_missing_version() {
+    let cx = CallContext::default();
+    for (code, kind) in
+        [("InvalidArgument", NotFound), ("InvalidRequest", InvalidArgument), ("", InvalidArgument)]
+    {
+        let answer = if code.is_empty() { ResponseTemplate::new(400) } else { refusal(400, code) };
+        let server = answering(answer).await;
+        let storage = config(&server).with_versions().build(&context()).unwrap();
+        let get = GetRequest::new(key("k")).with_version(VersionId::new("v"));
+        assert_eq!(storage.get(&cx, &get).await.unwrap_err().kind(), kind, "{code}");
+        let delete = DeleteVersionRequest::new(key("k"), VersionId::new("v"));
+        let deleted = as_service(&storage).versions().unwrap().delete_version(&cx, &delete).await;
+        assert_eq!(deleted.err().map(|error| error.kind()), (kind != NotFound).then_some(kind), "{code}");
+    }
+}
+
+/// After this conflict the parts are to be sent again, says the vendor: repeating the completion is of no use.
+#[tokio::test]
+async fn a_conflict_of_a_completion_is_not_repeated() {
+    let server = answering(refusal(409, "ConditionalRequestConflict")).await;
+    let upload = MultipartUpload::new(key("k"), UploadId::new("u"));
+    let parts = vec![PartReceipt::new(1, 4, PartToken::new("\"e\""))];
+    let complete = CompleteMultipartRequest::new(upload, parts).with_precondition(Precondition::Absent);
+    let storage = storage(&server);
+    let completed = as_service(&storage)
+        .multipart()
+        .unwrap()
+        .complete_multipart(&CallContext::default(), &complete)
+        .await;
+    let error = completed.unwrap_err();
+    assert_eq!((error.kind(), error.effect(), error.retry()), (Unavailable, NotApplied, Retry::Never));
 }
 
 /// S3 begins the answer to a long completion, copy or deletion with 200 before it knows how it ends.
@@ -160,7 +218,7 @@ async fn what_a_refused_precondition_means() {
     let swap = || Precondition::Matches(VersionToken::new("\"old\""));
     for (status, code, precondition, kind) in [
         (412, "PreconditionFailed", Precondition::Absent, ErrorKind::AlreadyExists),
-        (409, "ConditionalRequestConflict", Precondition::Absent, Conflict),
+        (409, "ConditionalRequestConflict", Precondition::Absent, Unavailable),
         (412, "PreconditionFailed", swap(), Conflict),
         (404, "NoSuchKey", swap(), Conflict),
     ] {
@@ -178,6 +236,11 @@ async fn answers_that_cannot_be_read_are_corrupt() {
         let error = storage(&server).list_page(&cx, &ListRequest::new("")).await.unwrap_err();
         assert_eq!(error.kind(), Corrupt, "{body:?}: {error}");
     }
+    // Nor is an endless one read to its end.
+    let endless = ResponseTemplate::new(200).set_body_bytes(vec![b' '; 33 << 20]);
+    let server = answering(endless).await;
+    let error = storage(&server).list_page(&cx, &ListRequest::new("")).await.unwrap_err();
+    assert_eq!(error.kind(), Corrupt, "{error}");
     // A put was applied, whatever its answer lacks.
     let error = put(ResponseTemplate::new(200)).await;
     assert_eq!((error.kind(), error.effect()), (Corrupt, MaybeApplied));

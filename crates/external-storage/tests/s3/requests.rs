@@ -47,6 +47,16 @@ async fn a_put_says_everything_at_once() {
 }
 
 #[tokio::test]
+async fn a_whole_read_asks_for_its_checksum_under_the_signature() {
+    let server = answering(stored().set_body_string("x")).await;
+    let get = GetRequest::new(key("k"));
+    storage(&server).get(&CallContext::default(), &get).await.unwrap();
+    let seen = only_request(&server).await;
+    assert_eq!(header(&seen, "x-amz-checksum-mode").as_deref(), Some("ENABLED"));
+    assert!(header(&seen, "authorization").unwrap().contains("x-amz-checksum-mode"));
+}
+
+#[tokio::test]
 async fn a_given_checksum_replaces_our_own() {
     let server = answering(stored()).await;
     let sum: Checksum =

@@ -189,8 +189,14 @@ impl StorageClient {
         let parts = self.service().multipart().is_some();
         let size = if parts { sizes.next_size()? } else { self.largest_put() };
         let mut sums = Sums::new(kind)?;
-        let (first, mut held, sum) = self.locate(PUT, self.next_part(&mut source, size, &mut sums).await)?;
-        if self.locate(PUT, source.is_empty().await)? {
+        // Nothing was sent yet, so a close that comes meanwhile has nothing to undo.
+        let reading = async {
+            let part = self.next_part(&mut source, size, &mut sums).await?;
+            Ok((part, source.is_empty().await?))
+        };
+        let read = self.unless_closing(reading).await.map_err(|error| error.with_effect(Effect::NotSent));
+        let ((first, mut held, sum), at_end) = self.locate(PUT, read)?;
+        if at_end {
             if let Some(held) = &mut held {
                 held.shrink(first.len() as u64);
             }

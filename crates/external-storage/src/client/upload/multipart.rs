@@ -202,7 +202,7 @@ impl StorageClient {
     }
 
     /// `work`, or `Closed` as soon as the client is being closed: nobody knows how long a source takes.
-    async fn unless_closing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn unless_closing<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         match select(pin!(self.pipeline().closing()), pin!(work)).await {
             Either::Left(((), _)) => {
                 Err(Error::closed("the client was closed").with_effect(Effect::NotApplied))

@@ -33,9 +33,9 @@ pub struct S3Config {
     #[serde(default)]
     pub endpoint: Option<String>,
     /// Whether the bucket stands in the path (`host/bucket/key`) instead of the host name (`bucket.host/key`).
-    /// Default: no. Most stores that are not Amazon's need it.
+    /// Default: yes with an `endpoint`, since most stores that are not Amazon's need it; else no.
     #[serde(default)]
-    pub path_style: bool,
+    pub path_style: Option<bool>,
     /// The access key. Needs `secret_access_key`. Default: none, and the credentials are found.
     #[serde(default)]
     pub access_key_id: Option<Secret>,
@@ -87,9 +87,13 @@ pub enum Store {
     /// Amazon S3, or a store that has all of it.
     #[default]
     Amazon,
-    /// MinIO. It ignores the conditions of a deletion and those on a copy's destination, so these are unsupported, and
-    /// it lists unfinished uploads by whole keys alone, so all of the bucket's are asked for and sorted out here. Pages
-    /// folded by another delimiter than `/` never end there, so it is the only one. MinIO takes no object beside a folder of its name and no segment above 255 bytes. (Seen with the release of 2026-02.)
+    /// MinIO, as seen with the release of 2026-02:
+    ///
+    /// - It ignores the conditions of a deletion and those on a copy's destination, so these are unsupported.
+    /// - It lists unfinished uploads by whole keys alone, so all of the bucket's are asked for and sorted out here: those
+    ///   that the node asked knows of, which may not be those from before it was started, or begun at another node.
+    /// - Pages folded by another delimiter than `/` never end there, so it is the only one.
+    /// - It takes no object beside a folder of its name, and no segment above 255 bytes.
     Minio,
 }
 
@@ -183,7 +187,7 @@ impl S3Config {
             bucket: bucket.into(),
             region: None,
             endpoint: None,
-            path_style: false,
+            path_style: None,
             access_key_id: None,
             secret_access_key: None,
             session_token: None,
@@ -206,11 +210,17 @@ impl S3Config {
         self
     }
 
-    /// A store that is not Amazon's, with the bucket in the path.
+    /// A store that is not Amazon's.
     #[must_use]
     pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
-        self.path_style = true;
+        self
+    }
+
+    /// Sets whether the bucket stands in the path instead of the host name.
+    #[must_use]
+    pub fn with_path_style(mut self, path_style: bool) -> Self {
+        self.path_style = Some(path_style);
         self
     }
 
@@ -299,11 +309,15 @@ impl S3Config {
         let setup = Setup {
             region: self.region,
             endpoint: self.endpoint,
-            path_style: self.path_style,
+            path_style: self.path_style.unwrap_or_else(|| endpoint.is_some()),
             source,
             role,
             clock: context.clone(),
-            transport: Transport::new(tls, self.connect_timeout),
+            transport: Transport::new(
+                tls,
+                self.connect_timeout,
+                self.payload_signing == PayloadSigning::Never,
+            ),
         };
         let sign_bodies = match self.payload_signing {
             PayloadSigning::OverHttp => !encrypted,
@@ -371,7 +385,8 @@ fn endpoint(field: &'static str, url: &str) -> Result<Uri> {
     let uri: Uri = url.parse().map_err(|_| refused())?;
     let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if scheme && plain && uri.query().is_none() { Ok(uri) } else { Err(refused()) }
+    let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
+    if scheme && plain && bare { Ok(uri) } else { Err(refused()) }
 }
 
 fn known(id: &str) -> Result<&'static str> {
@@ -420,6 +435,7 @@ mod tests {
             ("bucket", S3Config::new("a b")),
             ("region", config().with_region("eu central")),
             ("endpoint", config().with_endpoint("localhost:9000")),
+            ("endpoint", config().with_endpoint("http://localhost:9000/base")),
             ("endpoint", config().with_endpoint("http://user:pass@localhost:9000")),
             ("without", config().without_capability("wings")),
             ("role.arn", config().with_role(RoleConfig::new("reader"))),

@@ -8,6 +8,8 @@ use std::time::Duration;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use external_core::{Effect, Error, ErrorKind, Retry};
 
 /// The error of an exchange that failed.
@@ -74,9 +76,9 @@ impl Answer {
         let header = |name| answer.headers().get(name).map(str::to_owned);
         Self {
             status: answer.status().as_u16(),
-            request_id: header("x-amz-request-id"),
+            request_id: header("x-amz-request-id").map(|id| clean(&id, 128)),
             region: header("x-amz-bucket-region"),
-            retry_after: header("retry-after").and_then(|value| value.parse().ok()).map(Duration::from_secs),
+            retry_after: header("retry-after").and_then(|value| wait(&value, header("date").as_deref())),
             delete_marker: header("x-amz-delete-marker").as_deref() == Some("true"),
             minio_code: header("x-minio-error-code"),
         }
@@ -90,6 +92,21 @@ impl Answer {
     }
 }
 
+/// Somebody else's words, fit for a log.
+fn clean(text: &str, most: usize) -> String {
+    text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `Retry-After`: seconds, or a date by the server's own clock.
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3>
+fn wait(value: &str, now: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let time = |text| DateTime::from_str(text, Format::HttpDate).ok().map(|date| date.secs());
+    u64::try_from(time(value)?.checked_sub(time(now?)?)?).ok().map(Duration::from_secs)
+}
+
 /// The error of an answer with this code.
 fn answered(code: Option<&str>, message: Option<&str>, answer: &Answer) -> Error {
     // HEAD answers have no body, so no code: S3 then tells by the status alone, MinIO by a header.
@@ -100,10 +117,10 @@ fn answered(code: Option<&str>, message: Option<&str>, answer: &Answer) -> Error
     let mut error = by_code(code.unwrap_or_default(), answer)
         .unwrap_or_else(|| if code.is_none() { by_status_alone(answer) } else { by_status(answer.status) });
     if let Some(code) = code {
-        error = error.with_vendor_code(code);
+        error = error.with_vendor_code(clean(code, 64));
     }
     if let Some(message) = message.filter(|message| !message.is_empty()) {
-        error = error.with_context("answer", message.chars().take(200).collect::<String>());
+        error = error.with_context("answer", clean(message, 200));
     }
     if let (Some(after), ErrorKind::RateLimited | ErrorKind::Unavailable) = (answer.retry_after, error.kind())
     {
@@ -121,8 +138,8 @@ fn by_code(code: &str, answer: &Answer) -> Option<Error> {
         "NoSuchBucket" => refused(Error::configuration("the bucket does not exist")),
         "PreconditionFailed" => refused(Error::conflict("the precondition does not hold")),
         "ConditionalRequestConflict" => {
-            // Another write was under way at the same time: nothing is decided yet, and asking again is right.
-            refused(Error::conflict("another write of the key was under way")).with_retry(Retry::Backoff)
+            // Nothing is decided yet, so it is no failed precondition: asking again is right.
+            refused(Error::unavailable("another write of the key was under way"))
         }
         "OperationAborted" => refused(Error::unavailable("another operation on the resource was under way")),
         "MethodNotAllowed" if answer.delete_marker => refused(Error::not_found("the version is a deletion")),

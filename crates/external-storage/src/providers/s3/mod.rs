@@ -145,7 +145,7 @@ impl S3Storage {
     {
         let sent = Sent::default();
         let _passed = sent.passed_to(cx);
-        let client = self.sdk.client().await;
+        let client = self.sdk.client().await?;
         send(client.clone(), sent.mark()).await.map_err(|error| {
             let error = error::failed(&error);
             if error.kind() == ErrorKind::Unauthenticated {

@@ -7,9 +7,9 @@ use external_core::storage::{
     ListUploadsRequest, MultipartStorage, MultipartUpload, PartReceipt, PendingUpload, PutPartRequest,
     PutReceipt, UploadId, UploadPage,
 };
-use external_core::{CallContext, Error, ErrorKind, Result};
+use external_core::{CallContext, Error, Result, Retry};
 
-use super::objects::of_precondition;
+use super::objects::{is_gone, of_precondition};
 use super::{S3Storage, wire};
 use crate::checksum;
 
@@ -114,6 +114,8 @@ impl MultipartStorage for S3Storage {
         let answer = completed.await.map_err(|error| match error.vendor_code() {
             // Which of the two is not there, the upload or what was to be replaced, the code tells.
             Some("NoSuchUpload") => error,
+            // After a conflict the parts are to be sent again: the same completion would only fail again.
+            Some("ConditionalRequestConflict") => error.with_retry(Retry::Never),
             _ => of_precondition(&request.precondition, error),
         })?;
         self.receipt(answer.e_tag, answer.version_id)
@@ -132,7 +134,7 @@ impl MultipartStorage for S3Storage {
                 .send()
         });
         match aborted.await {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(()),
         }
     }

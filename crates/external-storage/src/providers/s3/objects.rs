@@ -58,6 +58,7 @@ impl S3Storage {
         // With a range the answer's checksum, if any, is not that of the bytes that come.
         let verified = range.is_none() && self.has("checksum");
         let got = self.ask(cx, |client, mark| {
+            let mark = mark.for_a_body();
             client
                 .get_object()
                 .bucket(&self.bucket)
@@ -125,11 +126,9 @@ impl S3Storage {
         });
         match deleted.await {
             Ok(_) => Ok(Deleted::new(None)),
-            Err(error) if error.kind() == ErrorKind::NotFound && request.if_match.is_some() => {
-                Err(not_held(&error))
-            }
+            Err(error) if is_gone(&error) && request.if_match.is_some() => Err(not_held(&error)),
             // Some stores tell of a key that was not there, which is no error of ours.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Deleted::new(None)),
+            Err(error) if is_gone(&error) => Ok(Deleted::new(None)),
             Err(error) => Err(error),
         }
     }
@@ -166,7 +165,7 @@ impl S3Storage {
             answer.errors().iter().filter_map(|entry| Some((entry.key()?, entry))).collect();
         let result = |key: &ObjectKey| match (gone.contains(key.as_str()), refused.get(key.as_str())) {
             (_, Some(entry)) => match error::of_entry(entry.code(), entry.message()) {
-                error if error.kind() == ErrorKind::NotFound => Ok(Deleted::new(None)),
+                error if is_gone(&error) => Ok(Deleted::new(None)),
                 error => Err(error),
             },
             (true, None) => Ok(Deleted::new(None)),
@@ -221,7 +220,8 @@ impl S3Storage {
             None if self.has("checksum") => {
                 checksum::of_body(external_core::storage::ChecksumKind::Crc32c, body).await.map(Some)
             }
-            given => Ok(given),
+            None | Some(Checksum::Crc32c(_) | Checksum::Sha256(_)) => Ok(given),
+            Some(_) => Err(Error::unsupported("this kind of checksum")),
         }
     }
 
@@ -320,12 +320,22 @@ fn not_held(error: &Error) -> Error {
     alike(Error::conflict("the key holds nothing"), error)
 }
 
-/// Reading a version that is named and not there: S3 calls a text that is no id of its own an invalid argument.
+/// A version that is named and not there: S3 calls a text that is no id of its own an invalid argument, and the copy of
+/// a deletion an invalid request.
 pub(super) fn of_version(named: bool, error: Error) -> Error {
-    if named && error.kind() == ErrorKind::InvalidArgument && error.http_status() == Some(400) {
-        return alike(Error::not_found("no such version"), &error);
-    }
-    error
+    let no_version = match error.vendor_code() {
+        Some("InvalidArgument") => true,
+        Some("InvalidRequest") => {
+            error.context_value("answer").is_some_and(|answer| answer.contains("delete marker"))
+        }
+        _ => false,
+    };
+    if named && no_version { alike(Error::not_found("no such version"), &error) } else { error }
+}
+
+/// Whether S3 itself says that there is nothing to take away. A 404 of somebody on the way says no such thing.
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error.vendor_code(), Some("NoSuchKey" | "NoSuchVersion" | "NoSuchUpload"))
 }
 
 /// Another kind of error for the same answer.

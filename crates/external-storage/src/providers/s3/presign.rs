@@ -26,7 +26,7 @@ impl PresignStorage for S3Storage {
         let config = PresigningConfig::builder().start_time(start).expires_in(lifetime).build();
         let config =
             config.map_err(|error| Error::invalid_argument("not a lifetime of a link").with_source(error))?;
-        let client = self.sdk.client().await;
+        let client = self.sdk.client().await?;
         let signed = match request.method {
             PresignMethod::Get => {
                 self.require(true, "presign-get")?;

@@ -14,7 +14,7 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
-use external_core::BuildContext;
+use external_core::{BuildContext, Effect, Error, Result};
 use tokio::sync::Mutex;
 
 use super::credentials::{Role, Source};
@@ -45,17 +45,27 @@ impl Sdk {
         Self { setup, made: RwLock::new(None), making: Mutex::new(()) }
     }
 
-    pub(super) async fn client(&self) -> Arc<Client> {
+    /// # Errors
+    ///
+    /// `Unavailable` with effect `NotSent` if no region can be found, now at least: whom it would be asked of may answer
+    /// later.
+    pub(super) async fn client(&self) -> Result<Arc<Client>> {
         if let Some(client) = self.made() {
-            return client;
+            return Ok(client);
         }
         let _making = self.making.lock().await;
         if let Some(client) = self.made() {
-            return client;
+            return Ok(client);
         }
-        let client = Arc::new(Client::from_conf(self.setup.config().await.build()));
+        let config = self.setup.config().await.build();
+        if config.region().is_none() {
+            return Err(Error::unavailable("no region is set, and none can be found")
+                .with_effect(Effect::NotSent)
+                .with_context("field", "region"));
+        }
+        let client = Arc::new(Client::from_conf(config));
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
-        client
+        Ok(client)
     }
 
     fn made(&self) -> Option<Arc<Client>> {

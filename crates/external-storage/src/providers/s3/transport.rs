@@ -25,6 +25,7 @@ use external_net::{Connection, Tls};
 use futures_util::future::BoxFuture;
 use http::Uri;
 use http::uri::Scheme;
+use http_body_util::Limited;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{self, Connected, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,9 +33,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// How long an unused connection is kept. S3 closes its side after some 20 s; a connection closed meanwhile is noticed
-/// before anything is written on it.
+/// How long an unused connection is kept: shorter than servers usually do, since a request that crosses the server's
+/// close on the way may have been applied.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// The most of an answer that is read into memory: all but the bodies of objects. A page of 1000 keys of 1024 bytes,
+/// each percent-encoded, is some 4 MiB.
+const ANSWER_MAX: usize = 32 << 20;
 
 /// Unused connections kept. More are made when needed.
 const IDLE_MAX: usize = 64;
@@ -46,17 +51,19 @@ type Connections = Client<Dialler, SdkBody>;
 pub(super) struct Transport {
     /// `None` once closed.
     connections: Arc<RwLock<Option<Connections>>>,
+    /// Whether bodies may go unsigned without TLS.
+    unsigned: bool,
 }
 
 impl Transport {
-    pub(super) fn new(tls: Tls, connect_timeout: Duration) -> Self {
+    pub(super) fn new(tls: Tls, connect_timeout: Duration, unsigned: bool) -> Self {
         let dialler = Dialler { tls: Arc::new(tls), connect_timeout };
         let connections = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(dialler);
-        Self { connections: Arc::new(RwLock::new(Some(connections))) }
+        Self { connections: Arc::new(RwLock::new(Some(connections))), unsigned }
     }
 
     /// Gives unused connections back; later requests fail.
@@ -71,13 +78,22 @@ impl Transport {
 
 impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let connections = self.connections();
+        let (connections, unsigned) = (self.connections(), self.unsigned);
         HttpConnectorFuture::new(async move {
             let connections = connections
                 .ok_or_else(|| ConnectorError::user(Error::closed("the provider is closed").into()))?;
             let sent = request.extension::<Sent>().cloned();
             let mut request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            // An endpoint that AWS's tools found, in a profile or the environment, may be one without TLS.
+            let signed =
+                request.headers().get("x-amz-content-sha256").is_none_or(|sum| sum != "UNSIGNED-PAYLOAD");
+            if request.uri().scheme() == Some(&Scheme::HTTP) && !signed && !unsigned {
+                let refusal = Error::configuration(
+                    "the endpoint that was found is plain HTTP: name it in `endpoint`, so that bodies are signed",
+                );
+                return Err(ConnectorError::user(refusal.into()));
+            }
             let captured = capture_connection(&mut request);
             let mut exchange = pin!(connections.request(request));
             let answer = poll_fn(|task| {
@@ -92,8 +108,12 @@ impl HttpConnector for Transport {
             })
             .await
             .map_err(|error| ConnectorError::io(error.into()))?;
-            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
-                .map_err(|error| ConnectorError::io(error.into()))
+            let body = sent.is_some_and(|sent| sent.body) && answer.status().is_success();
+            let answer = match body {
+                true => answer.map(SdkBody::from_body_1_x),
+                false => answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, ANSWER_MAX))),
+            };
+            HttpResponse::try_from(answer).map_err(|error| ConnectorError::io(error.into()))
         })
     }
 }
@@ -101,11 +121,15 @@ impl HttpConnector for Transport {
 /// The sent mark where the SDK takes no reference: set in the transport, passed to the call's context when the attempt
 /// is over or dropped.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sent(Arc<AtomicBool>);
+pub(super) struct Sent {
+    set: Arc<AtomicBool>,
+    /// Whether the answer is a body that streams, of any size.
+    body: bool,
+}
 
 impl Sent {
     fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.set.store(true, Ordering::Release);
     }
 
     /// What takes the mark along with a request.
@@ -122,6 +146,14 @@ impl Sent {
 /// Puts the mark on a request that is about to go to the transport.
 #[derive(Debug)]
 pub(super) struct Mark(Sent);
+
+impl Mark {
+    /// For a request whose answer is the body of an object.
+    pub(super) fn for_a_body(mut self) -> Self {
+        self.0.body = true;
+        self
+    }
+}
 
 impl Intercept for Mark {
     fn name(&self) -> &'static str {
@@ -147,7 +179,7 @@ pub(super) struct PassMark<'a> {
 
 impl Drop for PassMark<'_> {
     fn drop(&mut self) {
-        if self.sent.0.load(Ordering::Acquire) {
+        if self.sent.set.load(Ordering::Acquire) {
             self.cx.mark_sent();
         }
     }

@@ -83,8 +83,10 @@ impl VersionStorage for S3Storage {
                 .send()
         });
         match deleted.await.map_err(|error| of_version(true, error)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(Deleted::new(None)),
+            Err(error) if error.kind() == ErrorKind::NotFound && error.vendor_code().is_some() => {
+                Ok(Deleted::new(None))
+            }
+            deleted => deleted.map(|_| Deleted::new(None)),
         }
     }
 
