@@ -48,7 +48,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             .prefix("external-contract-")
             .tempdir()
             .map_err(|error| Finding::not_run(format!("no scratch folder: {error}")))?;
-        let place = Place { namespace: unique(), scratch: scratch.path().to_owned() };
+        let place = Place::new(unique(), scratch.path().to_owned());
         Ok(Self {
             harness,
             suite,

@@ -56,12 +56,18 @@ struct File {
 pub(crate) struct Place {
     pub(crate) namespace: String,
     pub(crate) scratch: PathBuf,
+    /// Variables that are not set stand for a text all the same.
+    pub(crate) pretends: bool,
 }
 
 impl Place {
+    pub(crate) fn new(namespace: String, scratch: PathBuf) -> Self {
+        Self { namespace, scratch, pretends: false }
+    }
+
     /// For a provider that is built and asked who it is, but never called.
     pub(crate) fn nowhere() -> Self {
-        Self { namespace: "nowhere".to_owned(), scratch: PathBuf::from("/nonexistent") }
+        Self { pretends: true, ..Self::new("nowhere".to_owned(), PathBuf::from("/nonexistent")) }
     }
 }
 
@@ -193,7 +199,8 @@ fn expand(text: &str, place: &Place) -> Result<String, String> {
             "NAMESPACE" => expanded.push_str(&place.namespace),
             "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
             name => {
-                expanded.push_str(&variable(name).ok_or_else(|| format!("the variable {name} is not set"))?);
+                let value = variable(name).or_else(|| place.pretends.then(|| "nowhere".to_owned()));
+                expanded.push_str(&value.ok_or_else(|| format!("the variable {name} is not set"))?);
             }
         }
         rest = after;
@@ -223,7 +230,7 @@ mod tests {
              missing = { url = \"a://127.0.0.1:1\" }\n",
         )
         .unwrap();
-        let place = Place { namespace: "n1".to_owned(), scratch: PathBuf::from("/s") };
+        let place = Place::new("n1".to_owned(), PathBuf::from("/s"));
         let table = targets[0].table(&place, None).unwrap();
         assert_eq!(table["url"].as_str(), Some("a://localhost:1/n1"));
         assert_eq!(table["root"].as_str(), Some("/s/x"));
@@ -235,6 +242,17 @@ mod tests {
         let missing = targets[0].table(&place, targets[0].missing.as_ref()).unwrap();
         assert_eq!(missing["url"].as_str(), Some("a://127.0.0.1:1"));
         assert_eq!(missing["root"].as_str(), Some("/s/x"));
+    }
+
+    /// A provider can be asked what it is where its servers are not.
+    #[test]
+    fn pretends_only_nowhere() {
+        let text =
+            "[[target]]\nname = \"t\"\nlane = \"server\"\nconfig = { key = \"${EXTERNAL_TEST_NO_SUCH}\" }\n";
+        let targets = parse(text).unwrap();
+        assert_eq!(targets[0].table(&Place::nowhere(), None).unwrap()["key"].as_str(), Some("nowhere"));
+        let place = Place::new("n1".to_owned(), PathBuf::from("/s"));
+        assert!(targets[0].table(&place, None).unwrap_err().contains("EXTERNAL_TEST_NO_SUCH"));
     }
 
     #[test]
