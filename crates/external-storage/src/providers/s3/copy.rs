@@ -5,6 +5,7 @@ use aws_sdk_s3::types::{MetadataDirective, TaggingDirective};
 use external_core::storage::{CopyRequest, CopyStorage, Precondition, PutReceipt};
 use external_core::{CallContext, Error, ErrorKind, Result};
 
+use super::attributes::with_attributes;
 use super::objects::{of_precondition, of_version};
 use super::{S3Storage, wire};
 
@@ -30,21 +31,10 @@ impl CopyStorage for S3Storage {
             let copy = match replaced {
                 None => copy,
                 Some(attributes) => {
-                    let headers = &attributes.headers;
-                    let copy = copy
-                        .metadata_directive(MetadataDirective::Replace)
-                        .set_content_type(headers.content_type.clone())
-                        .set_cache_control(headers.cache_control.clone())
-                        .set_content_disposition(headers.content_disposition.clone())
-                        .set_content_encoding(headers.content_encoding.clone())
-                        .set_content_language(headers.content_language.clone())
-                        .set_metadata(wire::metadata(&attributes.metadata));
-                    if self.has("tags") {
-                        copy.tagging_directive(TaggingDirective::Replace)
-                            .set_tagging(wire::tagging(&attributes.tags))
-                    } else {
-                        copy
-                    }
+                    let copy =
+                        with_attributes!(copy, attributes).metadata_directive(MetadataDirective::Replace);
+                    let tags = self.has("tags").then_some(TaggingDirective::Replace);
+                    copy.set_tagging_directive(tags)
                 }
             };
             copy.customize().interceptor(mark).send()

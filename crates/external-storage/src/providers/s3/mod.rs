@@ -17,6 +17,7 @@
 //!
 //! Not spoken: multi-region access points (they are signed with SigV4a).
 
+mod attributes;
 mod config;
 mod copy;
 mod credentials;

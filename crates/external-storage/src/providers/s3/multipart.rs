@@ -9,6 +9,7 @@ use external_core::storage::{
 };
 use external_core::{CallContext, Error, Result, Retry};
 
+use super::attributes::with_attributes;
 use super::objects::{is_gone, of_precondition};
 use super::{S3Storage, wire};
 use crate::checksum;
@@ -23,19 +24,10 @@ impl MultipartStorage for S3Storage {
     ) -> Result<MultipartUpload> {
         self.check_attributes(&request.attributes)?;
         self.check_whole(request.checksum)?;
-        let headers = &request.attributes.headers;
         let begun = self.ask(cx, |client, mark| {
-            let begin = client
-                .create_multipart_upload()
+            let begin = with_attributes!(client.create_multipart_upload(), &request.attributes)
                 .bucket(&self.bucket)
-                .key(request.key.as_str())
-                .set_content_type(headers.content_type.clone())
-                .set_cache_control(headers.cache_control.clone())
-                .set_content_disposition(headers.content_disposition.clone())
-                .set_content_encoding(headers.content_encoding.clone())
-                .set_content_language(headers.content_language.clone())
-                .set_metadata(wire::metadata(&request.attributes.metadata))
-                .set_tagging(wire::tagging(&request.attributes.tags));
+                .key(request.key.as_str());
             // S3 must know beforehand how parts will be summed, and adds the parts' sums up to that of the whole.
             let begin = if self.has("checksum") {
                 begin.checksum_algorithm(ChecksumAlgorithm::Crc32C).checksum_type(ChecksumType::FullObject)

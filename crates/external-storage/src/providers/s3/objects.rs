@@ -4,13 +4,14 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::types::{ChecksumMode, Delete, ObjectIdentifier};
 use external_core::storage::{
-    ByteStream, Checksum, ContentHeaders, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult,
-    HeadRequest, ObjectAttributes, ObjectBody, ObjectInfo, ObjectKey, Precondition, PutReceipt, PutRequest,
+    ByteStream, Checksum, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, HeadRequest,
+    ObjectAttributes, ObjectBody, ObjectInfo, ObjectKey, Precondition, PutReceipt, PutRequest,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use futures_util::StreamExt;
 use http_body_util::BodyDataStream;
 
+use super::attributes::{info, with_attributes};
 use super::{S3Storage, error, verify, wire};
 use crate::checksum;
 
@@ -21,19 +22,10 @@ impl S3Storage {
         self.check_size(request.body.len(), "put-bytes-max")?;
         let sum = self.checksum_to_send(request.checksum, &request.body).await?;
         let (create, swap) = self.conditions(&request.precondition, "create-only", "compare-and-swap")?;
-        let headers = &request.attributes.headers;
         let put = self.ask(cx, |client, mark| {
-            let put = client
-                .put_object()
+            let put = with_attributes!(client.put_object(), &request.attributes)
                 .bucket(&self.bucket)
                 .key(request.key.as_str())
-                .set_content_type(headers.content_type.clone())
-                .set_cache_control(headers.cache_control.clone())
-                .set_content_disposition(headers.content_disposition.clone())
-                .set_content_encoding(headers.content_encoding.clone())
-                .set_content_language(headers.content_language.clone())
-                .set_metadata(wire::metadata(&request.attributes.metadata))
-                .set_tagging(wire::tagging(&request.attributes.tags))
                 .set_if_none_match(create)
                 .set_if_match(swap)
                 .body(request.body.clone().into());
@@ -235,25 +227,11 @@ impl S3Storage {
     }
 
     fn told(&self, key: &ObjectKey, answer: HeadObjectOutput) -> Result<ObjectInfo> {
-        let sum = wire::checksum(answer.checksum_crc32_c(), answer.checksum_sha256());
-        let mut info =
-            ObjectInfo::new(key.clone(), wire::size(answer.content_length)?, wire::token(answer.e_tag)?)
-                .with_headers(headers(
-                    answer.content_type,
-                    answer.cache_control,
-                    answer.content_disposition,
-                    answer.content_encoding,
-                    answer.content_language,
-                ))
-                .with_user_metadata(wire::metadata_back(answer.metadata));
-        info.version = wire::version(answer.version_id, self.has("versions"));
-        info.modified = wire::time(answer.last_modified);
-        info.checksum = sum;
-        Ok(info)
+        let size = wire::size(answer.content_length)?;
+        Ok(info!(key, size, answer, self.has("versions")))
     }
 
     fn got(&self, key: &ObjectKey, answer: GetObjectOutput) -> Result<(ObjectInfo, std::ops::Range<u64>)> {
-        let sum = wire::checksum(answer.checksum_crc32_c(), answer.checksum_sha256());
         let (range, size) = match answer.content_range() {
             Some(header) => match wire::content_range(header) {
                 Some(told) => told,
@@ -268,36 +246,8 @@ impl S3Storage {
                 (0..size, size)
             }
         };
-        let mut info = ObjectInfo::new(key.clone(), size, wire::token(answer.e_tag)?)
-            .with_headers(headers(
-                answer.content_type,
-                answer.cache_control,
-                answer.content_disposition,
-                answer.content_encoding,
-                answer.content_language,
-            ))
-            .with_user_metadata(wire::metadata_back(answer.metadata));
-        info.version = wire::version(answer.version_id, self.has("versions"));
-        info.modified = wire::time(answer.last_modified);
-        info.checksum = sum;
-        Ok((info, range))
+        Ok((info!(key, size, answer, self.has("versions")), range))
     }
-}
-
-fn headers(
-    content_type: Option<String>,
-    cache_control: Option<String>,
-    disposition: Option<String>,
-    encoding: Option<String>,
-    language: Option<String>,
-) -> ContentHeaders {
-    let mut headers = ContentHeaders::default();
-    headers.content_type = content_type;
-    headers.cache_control = cache_control;
-    headers.content_disposition = disposition;
-    headers.content_encoding = encoding;
-    headers.content_language = language;
-    headers
 }
 
 /// A batch is an XML document.
