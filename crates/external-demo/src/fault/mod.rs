@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use external_cache::CacheClient;
 use external_container::Container;
+use external_core::cache::CacheService;
+use external_core::email::EmailService;
+use external_core::storage::StorageService;
 use external_core::{BuildContext, Error, Result};
 use external_email::EmailClient;
 use external_resilience::{BreakerState, Domain, Pipeline};
@@ -19,6 +22,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use self::inject::Faults;
 use self::lever::Lever;
 use crate::register::SIDE_BY_SIDE;
 
@@ -73,15 +77,15 @@ impl Script {
         let mut outages = Vec::new();
         if let Some(name) = &settings.cache {
             let client: CacheClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 6, client.provider::<inject::FaultyCache>())?);
+            outages.push(outage(name, &client, users / 6, client.provider::<Faults<dyn CacheService>>())?);
         }
         if let Some(name) = &settings.storage {
             let client: StorageClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 3, client.provider::<inject::FaultyStorage>())?);
+            outages.push(outage(name, &client, users / 3, client.provider::<Faults<dyn StorageService>>())?);
         }
         if let Some(name) = &settings.email {
             let client: EmailClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 2, client.provider::<inject::FaultyEmail>())?);
+            outages.push(outage(name, &client, users / 2, client.provider::<Faults<dyn EmailService>>())?);
         }
         if outages.is_empty() {
             return Err(Error::configuration("[demo.fault] names nothing that can be taken down"));
@@ -125,7 +129,7 @@ fn outage<D: Domain>(
     name: &str,
     client: &D,
     after: usize,
-    faulty: Option<&impl inject::Faulty>,
+    faulty: Option<&Faults<D::Service>>,
 ) -> Result<Outage> {
     let lever = match (name, faulty) {
         ("injected", Some(faulty)) => Lever::Switch(faulty.switch()),

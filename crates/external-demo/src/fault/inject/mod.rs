@@ -16,21 +16,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
 use external_cache::CacheClient;
 use external_core::cache::CacheService;
 use external_core::email::EmailService;
 use external_core::storage::StorageService;
 use external_core::{
-    BuildContext, Effect, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result, Section,
+    BuildContext, CallContext, Effect, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+    Section,
 };
 use external_email::EmailClient;
 use external_resilience::Domain;
 use external_storage::StorageClient;
 use serde::Deserialize;
-
-pub(crate) use cache::FaultyCache;
-pub(crate) use email::FaultyEmail;
-pub(crate) use storage::FaultyStorage;
 
 /// The row of the storage table.
 pub(crate) const STORAGE: ProviderEntry<dyn StorageService> = ProviderEntry {
@@ -38,7 +36,7 @@ pub(crate) const STORAGE: ProviderEntry<dyn StorageService> = ProviderEntry {
     feature: "",
     kind: ProviderKind::Composite,
     build: |section, context| {
-        Ok(Arc::new(FaultyStorage(Faults::build(section, context, <StorageClient as Domain>::provider)?)))
+        Ok(Arc::new(Faults::build(section, context, <StorageClient as Domain>::provider)?))
     },
     schema,
 };
@@ -49,7 +47,7 @@ pub(crate) const CACHE: ProviderEntry<dyn CacheService> = ProviderEntry {
     feature: "",
     kind: ProviderKind::Composite,
     build: |section, context| {
-        Ok(Arc::new(FaultyCache(Faults::build(section, context, <CacheClient as Domain>::provider)?)))
+        Ok(Arc::new(Faults::build(section, context, <CacheClient as Domain>::provider)?))
     },
     schema,
 };
@@ -60,7 +58,7 @@ pub(crate) const EMAIL: ProviderEntry<dyn EmailService> = ProviderEntry {
     feature: "",
     kind: ProviderKind::Composite,
     build: |section, context| {
-        Ok(Arc::new(FaultyEmail(Faults::build(section, context, <EmailClient as Domain>::provider)?)))
+        Ok(Arc::new(Faults::build(section, context, <EmailClient as Domain>::provider)?))
     },
     schema,
 };
@@ -98,12 +96,6 @@ fn schema() -> String {
     .to_string()
 }
 
-/// A provider that can be taken down.
-pub(crate) trait Faulty {
-    /// What takes it down.
-    fn switch(&self) -> Switch;
-}
-
 /// Takes a system down and brings it back. Clones are the same switch.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Switch(Arc<AtomicBool>);
@@ -118,9 +110,12 @@ impl Switch {
     }
 }
 
-/// A service of the contract `S`, and the faults around its calls.
-struct Faults<S: ?Sized> {
+/// A service of the contract `S`, and the faults around its calls. Facets are handed through as they are: the demo
+/// calls none that could be repeated wrongly.
+pub(crate) struct Faults<S: ?Sized> {
     inner: Arc<S>,
+    /// The same as a provider: an unsized `S` cannot be upcast.
+    provider: fn(&S) -> &dyn Provider,
     info: ProviderInfo,
     switch: Switch,
     /// Which of the calls that change something lose their answer, counted from 0.
@@ -140,7 +135,12 @@ impl<S: ?Sized + 'static> Faults<S> {
         let mut order: Vec<usize> = (0..AMONG).collect();
         fastrand::Rng::with_seed(config.seed).shuffle(&mut order);
         let lost = order.into_iter().take(config.lost_answers).collect();
-        Ok(Self { inner, info, switch: Switch::default(), lost, changes: AtomicUsize::new(0) })
+        Ok(Self { inner, provider, info, switch: Switch::default(), lost, changes: AtomicUsize::new(0) })
+    }
+
+    /// What takes it down.
+    pub(crate) fn switch(&self) -> Switch {
+        self.switch.clone()
     }
 
     /// A call that changes nothing.
@@ -166,5 +166,20 @@ impl<S: ?Sized + 'static> Faults<S> {
             );
         }
         Ok(answer)
+    }
+}
+
+#[async_trait]
+impl<S: ?Sized + Send + Sync + 'static> Provider for Faults<S> {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn probe(&self, cx: &CallContext) -> Result<()> {
+        self.read((self.provider)(&self.inner).probe(cx)).await
+    }
+
+    fn inner(&self) -> Option<&dyn Provider> {
+        Some((self.provider)(&self.inner))
     }
 }

@@ -6,50 +6,26 @@ use external_core::storage::{
     ListRequest, MultipartStorage, ObjectInfo, PresignStorage, PutReceipt, PutRequest, StorageService,
     TagStorage, VersionStorage,
 };
-use external_core::{CallContext, Provider, ProviderInfo, Result};
+use external_core::{CallContext, Result};
 
-use super::{Faults, Faulty, Switch};
-
-/// A store behind faults. Facets are handed through as they are: the service calls none that could be repeated wrongly.
-pub(crate) struct FaultyStorage(pub(super) Faults<dyn StorageService>);
-
-impl Faulty for FaultyStorage {
-    fn switch(&self) -> Switch {
-        self.0.switch.clone()
-    }
-}
+use super::Faults;
 
 #[async_trait]
-impl Provider for FaultyStorage {
-    fn info(&self) -> &ProviderInfo {
-        &self.0.info
-    }
-
-    async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.0.read(self.0.inner.probe(cx)).await
-    }
-
-    fn inner(&self) -> Option<&dyn Provider> {
-        Some(&*self.0.inner)
-    }
-}
-
-#[async_trait]
-impl StorageService for FaultyStorage {
+impl StorageService for Faults<dyn StorageService> {
     async fn put(&self, cx: &CallContext, request: &PutRequest) -> Result<PutReceipt> {
-        self.0.change(self.0.inner.put(cx, request)).await
+        self.change(self.inner.put(cx, request)).await
     }
 
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
-        self.0.read(self.0.inner.get(cx, request)).await
+        self.read(self.inner.get(cx, request)).await
     }
 
     async fn head(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
-        self.0.read(self.0.inner.head(cx, request)).await
+        self.read(self.inner.head(cx, request)).await
     }
 
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
-        self.0.change(self.0.inner.delete(cx, request)).await
+        self.change(self.inner.delete(cx, request)).await
     }
 
     async fn delete_batch(
@@ -57,30 +33,30 @@ impl StorageService for FaultyStorage {
         cx: &CallContext,
         request: &DeleteBatchRequest,
     ) -> Result<Vec<Result<Deleted>>> {
-        self.0.change(self.0.inner.delete_batch(cx, request)).await
+        self.change(self.inner.delete_batch(cx, request)).await
     }
 
     async fn list_page(&self, cx: &CallContext, request: &ListRequest) -> Result<ListPage> {
-        self.0.read(self.0.inner.list_page(cx, request)).await
+        self.read(self.inner.list_page(cx, request)).await
     }
 
     fn multipart(&self) -> Option<&dyn MultipartStorage> {
-        self.0.inner.multipart()
+        self.inner.multipart()
     }
 
     fn presigner(&self) -> Option<&dyn PresignStorage> {
-        self.0.inner.presigner()
+        self.inner.presigner()
     }
 
     fn copier(&self) -> Option<&dyn CopyStorage> {
-        self.0.inner.copier()
+        self.inner.copier()
     }
 
     fn tags(&self) -> Option<&dyn TagStorage> {
-        self.0.inner.tags()
+        self.inner.tags()
     }
 
     fn versions(&self) -> Option<&dyn VersionStorage> {
-        self.0.inner.versions()
+        self.inner.versions()
     }
 }
