@@ -2,11 +2,11 @@
 
 use external_core::storage::{
     AbortMultipartRequest, CompleteMultipartRequest, CopyRequest, DeleteBatchRequest, DeleteRequest,
-    DeleteVersionRequest, GetRequest, HeadRequest, ListRequest, MultipartUpload, PartReceipt, PartToken,
-    Precondition, PutRequest, UploadId, VersionId, VersionToken,
+    DeleteVersionRequest, GetRequest, HeadRequest, ListRequest, ListUploadsRequest, ListVersionsRequest,
+    MultipartUpload, PartReceipt, PartToken, Precondition, PutRequest, UploadId, VersionId, VersionToken,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Provider, Retry};
-use external_storage::{S3Config, StorageService};
+use external_storage::{S3Config, S3Store, StorageService};
 use wiremock::ResponseTemplate;
 
 use super::{answering, as_service, config, context, key, refusal, storage};
@@ -235,6 +235,16 @@ async fn answers_that_cannot_be_read_are_corrupt() {
         let server = answering(ResponseTemplate::new(200).set_body_raw(body, "application/xml")).await;
         let error = storage(&server).list_page(&cx, &ListRequest::new("")).await.unwrap_err();
         assert_eq!(error.kind(), Corrupt, "{body:?}: {error}");
+    }
+    // Listings of every kind, whichever way a store lists.
+    for store in [S3Store::Amazon, S3Store::Minio] {
+        let server = answering(ResponseTemplate::new(200).set_body_raw("<page/>", "application/xml")).await;
+        let storage = config(&server).with_store(store).with_versions().build(&context()).unwrap();
+        let service = as_service(&storage);
+        let uploads = service.multipart().unwrap().list_uploads(&cx, &ListUploadsRequest::new("")).await;
+        let versions = service.versions().unwrap().list_versions(&cx, &ListVersionsRequest::new("")).await;
+        assert_eq!(uploads.unwrap_err().kind(), Corrupt, "{store:?}");
+        assert_eq!(versions.unwrap_err().kind(), Corrupt, "{store:?}");
     }
     // Nor is an endless one read to its end.
     let endless = ResponseTemplate::new(200).set_body_bytes(vec![b' '; 33 << 20]);

@@ -52,7 +52,7 @@ macro_rules! contestant {
         let client = $client.clone();
         Contestant::new($name, move || {
             per_second($load.runtime, $load.callers, $load.slice, |_, until| {
-                #[allow(unused_mut)]
+                #[allow(unused_mut, reason = "only some clients are called by `&mut`")]
                 let mut $handle = client.clone();
                 async move {
                     let mut gets = 0;

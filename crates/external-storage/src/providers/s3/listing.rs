@@ -32,10 +32,7 @@ impl S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        // The SDK reads any document without these as an empty page.
-        if answer.name.is_none() && answer.is_truncated.is_none() {
-            return Err(wire::lacking("IsTruncated"));
-        }
+        wire::is_page(answer.name.is_some(), answer.is_truncated)?;
         let mut objects = Vec::with_capacity(answer.contents().len());
         for object in answer.contents.unwrap_or_default() {
             let Some(key) = wire::key(object.key.as_deref(), encoded) else { continue };

@@ -140,10 +140,7 @@ impl MultipartStorage for S3Storage {
         if !self.store.lists_uploads_by_prefix() {
             return self.sort_out_uploads(cx, request).await;
         }
-        let (key_marker, id_marker) = match request.token.as_ref().map(wire::markers).transpose()? {
-            Some((key, id)) => (Some(key), id),
-            None => (None, None),
-        };
+        let (key_marker, id_marker) = wire::go_on(request.token.as_ref())?;
         let listed = self.ask(cx, |client, mark| {
             client
                 .list_multipart_uploads()
@@ -159,9 +156,7 @@ impl MultipartStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        if answer.bucket.is_none() && answer.is_truncated.is_none() {
-            return Err(wire::lacking("IsTruncated"));
-        }
+        wire::is_page(answer.bucket.is_some(), answer.is_truncated)?;
         let uploads = answer.uploads().iter().filter_map(|upload| pending(upload, encoded)).collect();
         let more = answer.is_truncated() == Some(true);
         let next = answer.next_key_marker().filter(|_| more).and_then(|key| wire::decoded(key, encoded));
@@ -184,6 +179,7 @@ impl S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
+        wire::is_page(answer.bucket.is_some(), answer.is_truncated)?;
         let place = |one: &PendingUpload| (one.upload.key.to_string(), Some(one.upload.id.to_string()));
         let mut uploads: Vec<_> = answer
             .uploads()
@@ -212,16 +208,14 @@ impl S3Storage {
         if !self.has("checksum") {
             return Ok(None);
         }
-        let sum = match request.checksum {
-            Some(Checksum::Crc32c(sum)) => return Ok(Some(wire::crc32c(sum))),
-            Some(other) => {
-                checksum::compare(other, checksum::of_body(other.kind(), &request.body).await?)
-                    .map_err(|error| error.with_effect(external_core::Effect::NotApplied))?;
-                checksum::of_body(ChecksumKind::Crc32c, &request.body).await?
-            }
-            None => checksum::of_body(ChecksumKind::Crc32c, &request.body).await?,
-        };
-        Ok(match sum {
+        if let Some(Checksum::Crc32c(sum)) = request.checksum {
+            return Ok(Some(wire::crc32c(sum)));
+        }
+        if let Some(other) = request.checksum {
+            checksum::compare(other, checksum::of_body(other.kind(), &request.body).await?)
+                .map_err(|error| error.with_effect(external_core::Effect::NotApplied))?;
+        }
+        Ok(match checksum::of_body(ChecksumKind::Crc32c, &request.body).await? {
             Checksum::Crc32c(sum) => Some(wire::crc32c(sum)),
             _ => None,
         })

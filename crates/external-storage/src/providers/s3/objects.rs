@@ -138,11 +138,11 @@ impl S3Storage {
                 .with_context("limit", most));
         }
         let carried: Vec<_> = request.keys.iter().filter(|key| wire::fits_xml(key)).collect();
-        let named = |key: &&ObjectKey| ObjectIdentifier::builder().key(key.as_str()).build();
-        let objects = carried.iter().map(named).collect::<Result<Vec<_>, _>>();
         if carried.is_empty() {
             return Ok(request.keys.iter().map(|_| Err(not_carried())).collect());
         }
+        let named = |key: &ObjectKey| ObjectIdentifier::builder().key(key.as_str()).build();
+        let objects = carried.into_iter().map(named).collect::<Result<Vec<_>, _>>();
         let delete = objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).build());
         let delete =
             delete.map_err(|error| Error::unexpected("no deletion can be made").with_source(error))?;

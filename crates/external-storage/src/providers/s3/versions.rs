@@ -19,10 +19,7 @@ impl VersionStorage for S3Storage {
         if request.limit == Some(0) {
             return Err(Error::invalid_argument("a page holds at least one entry").with_context("limit", 0));
         }
-        let (key_marker, id_marker) = match request.token.as_ref().map(wire::markers).transpose()? {
-            Some((key, id)) => (Some(key), id),
-            None => (None, None),
-        };
+        let (key_marker, id_marker) = wire::go_on(request.token.as_ref())?;
         let listed = self.ask(cx, |client, mark| {
             client
                 .list_object_versions()
@@ -38,9 +35,7 @@ impl VersionStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        if answer.name.is_none() && answer.is_truncated.is_none() {
-            return Err(wire::lacking("IsTruncated"));
-        }
+        wire::is_page(answer.name.is_some(), answer.is_truncated)?;
         let mut versions = Vec::with_capacity(answer.versions().len() + answer.delete_markers().len());
         for stored in answer.versions() {
             let Some(key) = wire::key(stored.key(), encoded) else { continue };

@@ -175,6 +175,19 @@ pub(super) fn marker_token(key: Option<String>, other: Option<&str>) -> Option<P
     key.map(|key| PageToken::new(format!("{}&{}", text(&key), text(other.unwrap_or_default()))))
 }
 
+/// The markers to go on from; none at the beginning.
+pub(super) fn go_on(token: Option<&PageToken>) -> Result<(Option<String>, Option<String>)> {
+    Ok(match token.map(markers).transpose()? {
+        Some((key, other)) => (Some(key), other),
+        None => (None, None),
+    })
+}
+
+/// The SDK reads any document that has neither the bucket's name nor this as an empty page.
+pub(super) fn is_page(named: bool, truncated: Option<bool>) -> Result<()> {
+    if named || truncated.is_some() { Ok(()) } else { Err(lacking("IsTruncated")) }
+}
+
 /// The markers of [`marker_token`]; the second is empty where there was none.
 pub(super) fn markers(token: &PageToken) -> Result<(String, Option<String>)> {
     let refused = || Error::invalid_argument("not a token that this store gave");
