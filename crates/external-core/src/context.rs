@@ -18,6 +18,7 @@ use crate::CallOptions;
 #[derive(Debug)]
 pub struct CallContext {
     deadline: Option<Instant>,
+    started: Option<Instant>,
     attempt: u32,
     managed: bool,
     cleanup: bool,
@@ -38,6 +39,7 @@ impl CallContext {
     pub fn new(options: &CallOptions) -> Self {
         Self {
             deadline: options.timeout().map(deadline_in),
+            started: None,
             attempt: 1,
             managed: false,
             cleanup: false,
@@ -68,6 +70,7 @@ impl CallContext {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             },
+            started: None,
             attempt,
             managed: true,
             cleanup: self.cleanup,
@@ -75,6 +78,19 @@ impl CallContext {
             idempotency_key: self.idempotency_key.clone(),
             metadata: self.metadata.clone(),
         }
+    }
+
+    /// The same context, which knows when its attempt began.
+    #[must_use]
+    pub fn with_start(mut self, started: Instant) -> Self {
+        self.started = Some(started);
+        self
+    }
+
+    /// When this attempt began, without a look at the clock; without a pipeline: now.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started.unwrap_or_else(Instant::now)
     }
 
     /// When the call must be over.

@@ -31,6 +31,7 @@ mod operation;
 mod options;
 mod provider;
 mod secret;
+mod sharded;
 pub mod storage;
 
 pub use async_trait::async_trait;
@@ -44,6 +45,7 @@ pub use operation::{Operation, Repeat};
 pub use options::CallOptions;
 pub use provider::{Provider, ProviderInfo};
 pub use secret::Secret;
+pub use sharded::{Shard, Sharded};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

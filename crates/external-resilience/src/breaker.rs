@@ -1,9 +1,14 @@
 //! The circuit breaker: once a service is known to be down, calls are refused at once.
+//!
+//! While the circuit is closed and calls succeed, which is nearly always, nothing is locked and nothing is written that
+//! other callers write too: successes are counted by thread, and gathered when a call fails or was slow. So it is a
+//! failing or a slow call that opens the circuit, never one that succeeded in time.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use external_core::{Effect, Error, ErrorKind, Retry};
+use external_core::{Effect, Error, ErrorKind, Retry, Sharded};
 use tokio::time::Instant;
 
 use crate::BreakerPolicy;
@@ -24,8 +29,15 @@ pub enum BreakerState {
 #[derive(Debug)]
 pub(crate) struct Breaker {
     policy: BreakerPolicy,
+    /// The generation while the circuit is closed, with [`OTHERWISE`] else: all that a call looks at which succeeds.
+    closed: AtomicU64,
+    /// Successes of this generation that the window does not hold yet.
+    successes: Sharded<AtomicU64>,
     inner: Mutex<Inner>,
 }
+
+/// The circuit is not closed.
+const OTHERWISE: u64 = 1 << 63;
 
 #[derive(Debug)]
 struct Inner {
@@ -67,7 +79,12 @@ impl Verdict {
 impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         let window = Window::new(policy.window as usize);
-        Self { policy, inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0, window }) }
+        Self {
+            policy,
+            closed: AtomicU64::new(0),
+            successes: Sharded::default(),
+            inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0, window }),
+        }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
@@ -83,7 +100,7 @@ impl Breaker {
 
     /// Whether calls pass and are watched; does not look at the clock, since time alone closes nothing.
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(self.lock().phase, Phase::Closed)
+        self.closed.load(Ordering::Acquire) & OTHERWISE == 0
     }
 
     pub(crate) fn isolate(&self) {
@@ -97,6 +114,10 @@ impl Breaker {
     /// Lets an attempt pass that begins `now`, or says why not. The permit counts the attempt as cut short unless it is
     /// settled.
     pub(crate) fn admit(&self, now: Instant) -> Result<Permit<'_>, Error> {
+        let generation = self.closed.load(Ordering::Acquire);
+        if generation & OTHERWISE == 0 {
+            return Ok(Permit { breaker: self, generation, started: now, settled: false });
+        }
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
         match &mut inner.phase {
@@ -123,9 +144,18 @@ impl Breaker {
     }
 
     fn enter(&self, inner: &mut Inner, phase: Phase) {
-        inner.phase = phase;
         inner.generation += 1;
+        let otherwise = if matches!(phase, Phase::Closed) { 0 } else { OTHERWISE };
+        inner.phase = phase;
         inner.window.clear();
+        self.closed.store(inner.generation | otherwise, Ordering::Release);
+        // A success that looked just before may be counted for what comes after: one success more.
+        self.gathered();
+    }
+
+    /// The successes since the last time.
+    fn gathered(&self) -> u64 {
+        self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum()
     }
 
     fn open(&self, inner: &mut Inner) {
@@ -153,17 +183,22 @@ impl Breaker {
     }
 
     fn settle(&self, generation: u64, verdict: Verdict, took: Duration) {
+        let slow = took >= self.policy.slow_call;
+        if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == generation {
+            if verdict == Verdict::Success {
+                self.successes.here().fetch_add(1, Ordering::Relaxed);
+            }
+            return;
+        }
         let mut inner = self.lock();
         if inner.generation != generation {
             return;
         }
-        let slow = took >= self.policy.slow_call;
         match &mut inner.phase {
             Phase::Closed => {
+                inner.window.push_successes(self.gathered());
                 // An attempt cut short says something only once it was slow.
-                if verdict != Verdict::Nothing || slow {
-                    inner.window.push(verdict == Verdict::Failure, slow);
-                }
+                inner.window.push(verdict == Verdict::Failure, slow);
                 if self.is_tripped(&inner.window) {
                     self.open(&mut inner);
                 }
@@ -250,6 +285,18 @@ impl Window {
         count as f64 / self.filled.max(1) as f64
     }
 
+    fn push_successes(&mut self, count: u64) {
+        let size = self.ring.len();
+        if count >= size as u64 {
+            self.ring.fill((false, false));
+            (self.next, self.filled, self.failures, self.slow) = (0, size, 0, 0);
+            return;
+        }
+        for _ in 0..count {
+            self.push(false, false);
+        }
+    }
+
     fn push(&mut self, failure: bool, slow: bool) {
         if self.filled == self.ring.len() {
             let (old_failure, old_slow) = self.ring[self.next];
@@ -303,6 +350,36 @@ mod tests {
         one.settle(Verdict::Success, Instant::now());
         two.settle(Verdict::Success, Instant::now());
         assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn successes_of_all_threads_weigh_against_failures() {
+        let breaker = breaker();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let now = Instant::now();
+                    breaker.admit(now).unwrap().settle(Verdict::Success, now);
+                });
+            }
+        });
+        fail(&breaker, 2);
+        assert_eq!(breaker.state(), BreakerState::Closed, "2 of 5");
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), BreakerState::Open, "3 of 6");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn successes_push_failures_out_of_the_window() {
+        let breaker = breaker();
+        fail(&breaker, 3);
+        for _ in 0..10 {
+            breaker.admit(Instant::now()).unwrap().settle(Verdict::Success, Instant::now());
+        }
+        fail(&breaker, 4);
+        assert_eq!(breaker.state(), BreakerState::Closed, "4 of the last 10");
+        fail(&breaker, 1);
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[tokio::test(start_paused = true)]

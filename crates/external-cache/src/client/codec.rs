@@ -41,7 +41,7 @@ pub trait Encode<T: ?Sized>: Clone + Send + Sync + 'static {
 /// }
 ///
 /// impl Codec<u32> for Number {
-///     fn decode(&self, bytes: &Bytes) -> Result<u32> {
+///     fn decode(&self, bytes: Bytes) -> Result<u32> {
 ///         let bytes = bytes[..].try_into().map_err(|_| Error::corrupt("not four bytes"))?;
 ///         Ok(u32::from_be_bytes(bytes))
 ///     }
@@ -53,7 +53,7 @@ pub trait Codec<T>: Encode<T> {
     /// # Errors
     ///
     /// Any: the client takes it as a miss.
-    fn decode(&self, bytes: &Bytes) -> Result<T>;
+    fn decode(&self, bytes: Bytes) -> Result<T>;
 }
 
 /// JSON: the default. Readable by every other program.
@@ -72,8 +72,8 @@ impl<T: Serialize + ?Sized> Encode<T> for Json {
 }
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
-    fn decode(&self, bytes: &Bytes) -> Result<T> {
-        serde_json::from_slice(bytes).map_err(|_| Error::corrupt("not JSON of this type"))
+    fn decode(&self, bytes: Bytes) -> Result<T> {
+        serde_json::from_slice(&bytes).map_err(|_| Error::corrupt("not JSON of this type"))
     }
 }
 
@@ -93,8 +93,8 @@ impl Encode<Bytes> for Raw {
 }
 
 impl Codec<Bytes> for Raw {
-    fn decode(&self, bytes: &Bytes) -> Result<Bytes> {
-        Ok(bytes.clone())
+    fn decode(&self, bytes: Bytes) -> Result<Bytes> {
+        Ok(bytes)
     }
 }
 
@@ -115,8 +115,8 @@ impl Encode<Vec<u8>> for Raw {
 }
 
 impl Codec<Vec<u8>> for Raw {
-    fn decode(&self, bytes: &Bytes) -> Result<Vec<u8>> {
-        Ok(bytes.to_vec())
+    fn decode(&self, bytes: Bytes) -> Result<Vec<u8>> {
+        Ok(bytes.into())
     }
 }
 
@@ -137,7 +137,7 @@ impl Encode<String> for Raw {
 }
 
 impl Codec<String> for Raw {
-    fn decode(&self, bytes: &Bytes) -> Result<String> {
-        String::from_utf8(bytes.to_vec()).map_err(|_| Error::corrupt("not UTF-8"))
+    fn decode(&self, bytes: Bytes) -> Result<String> {
+        String::from_utf8(bytes.into()).map_err(|_| Error::corrupt("not UTF-8"))
     }
 }

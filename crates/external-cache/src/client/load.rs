@@ -191,13 +191,13 @@ where
     let (place, found) = typed.look(&scope).await?;
     let stale = match found {
         Found::Usable { value, stale_for: Duration::ZERO } => {
-            core.counters.hits.add();
+            core.counters.here().hits.add();
             return Ok(value);
         }
         Found::Usable { value, stale_for } if stale_for <= options.stale_window() => Some((value, stale_for)),
         _ => None,
     };
-    core.counters.misses.add();
+    core.counters.here().misses.add();
     let key: FlightKey = (place.flight_key(&scope), TypeId::of::<(T, C)>());
     let (soft_timeout, revalidate) = (options.soft_timeout, options.stale_while_revalidate);
     let flight = core.flights.join_or_begin(key, || {
@@ -225,7 +225,7 @@ where
     } else {
         core.in_background(flight);
     }
-    core.counters.stale.add();
+    core.counters.here().stale.add();
     Ok(value)
 }
 
@@ -298,14 +298,14 @@ where
     L: Future<Output = std::result::Result<T, E>>,
     E: Into<LoadError>,
 {
-    core.counters.loads.add();
+    core.counters.here().loads.add();
     let running = std::panic::AssertUnwindSafe(async { loader().await }).catch_unwind();
     let outcome = match tokio::time::timeout(within, running).await {
         Ok(Ok(loaded)) => loaded.map_err(|error| failed(error.into())),
         Ok(Err(_)) => Err(super::flight::panicked()),
         Err(_) => Err(Error::timeout("the loader took too long").with_effect(Effect::NotApplied)),
     };
-    outcome.inspect_err(|_| core.counters.failed_loads.add())
+    outcome.inspect_err(|_| core.counters.here().failed_loads.add())
 }
 
 fn failed(error: LoadError) -> Error {
@@ -396,7 +396,7 @@ impl super::Core {
         match outcome {
             Ok(value) => Some(value),
             Err(error) => {
-                self.counters.cache_failures.add();
+                self.counters.here().cache_failures.add();
                 tracing::debug!(%error, "the cache failed: going on without it");
                 None
             }

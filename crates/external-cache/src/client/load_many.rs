@@ -60,10 +60,10 @@ impl<C> CacheClient<C> {
         let mut known: HashMap<CacheKey, Option<T>> = HashMap::new();
         for (key, found) in typed.look_at(&keys).await {
             if let Found::Usable { value, stale_for: Duration::ZERO } = found {
-                self.core.counters.hits.add();
+                self.core.counters.here().hits.add();
                 known.insert(key, value);
             } else {
-                self.core.counters.misses.add();
+                self.core.counters.here().misses.add();
             }
         }
         let mut missing: Vec<CacheKey> =

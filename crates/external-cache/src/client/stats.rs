@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use external_core::Sharded;
+
 /// Counts of one instance since it was made; clones of a client share them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,8 +24,12 @@ pub struct CacheStats {
     pub cache_failures: u64,
 }
 
+/// The counts, by thread: every read adds to one.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct Counters(Sharded<Counts>);
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
     pub(super) hits: Counter,
     pub(super) misses: Counter,
     pub(super) undecodable: Counter,
@@ -40,22 +46,26 @@ impl Counter {
     pub(super) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl Counters {
+    /// Where this thread counts.
+    pub(super) fn here(&self) -> &Counts {
+        self.0.here()
+    }
+
     pub(super) fn read(&self) -> CacheStats {
+        let sum = |count: fn(&Counts) -> &Counter| {
+            self.0.iter().map(|counts| count(counts).0.load(Ordering::Relaxed)).sum()
+        };
         CacheStats {
-            hits: self.hits.get(),
-            misses: self.misses.get(),
-            undecodable: self.undecodable.get(),
-            loads: self.loads.get(),
-            failed_loads: self.failed_loads.get(),
-            stale: self.stale.get(),
-            cache_failures: self.cache_failures.get(),
+            hits: sum(|counts| &counts.hits),
+            misses: sum(|counts| &counts.misses),
+            undecodable: sum(|counts| &counts.undecodable),
+            loads: sum(|counts| &counts.loads),
+            failed_loads: sum(|counts| &counts.failed_loads),
+            stale: sum(|counts| &counts.stale),
+            cache_failures: sum(|counts| &counts.cache_failures),
         }
     }
 }

@@ -59,7 +59,7 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
             Found::Usable { value: Some(value), stale_for: Duration::ZERO } => Some(value),
             _ => None,
         };
-        let counters = &self.core.counters;
+        let counters = self.core.counters.here();
         if value.is_some() {
             counters.hits.add();
         } else {
@@ -88,7 +88,7 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
         if !self.core.tags_hold(&envelope.tags).await? {
             return Ok(Found::Nothing);
         }
-        let value = match envelope.payload.map(|payload| self.codec.decode(&payload)) {
+        let value = match envelope.payload.map(|payload| self.codec.decode(payload)) {
             None => None,
             Some(Ok(value)) => Some(value),
             Some(Err(_)) => return Ok(self.undecodable(key, "not a value of this type")),
@@ -100,7 +100,7 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     }
 
     fn undecodable<T>(&self, key: &str, reason: &'static str) -> Found<T> {
-        self.core.counters.undecodable.add();
+        self.core.counters.here().undecodable.add();
         tracing::debug!(key, reason, "a cached value cannot be decoded: taken as a miss");
         Found::Nothing
     }

@@ -7,7 +7,7 @@ use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use tokio::time::Instant;
 
 use super::recorder::{AttemptGuard, Recorder};
-use super::{Attempt, Call, In, Pipeline};
+use super::{Attempt, Call, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
 
 /// Which attempt of a call it is, and the time it has.
@@ -24,7 +24,7 @@ impl Pipeline {
     /// Makes one attempt of a call.
     pub(super) async fn attempt<'env, T>(
         &self,
-        recorder: &mut Recorder,
+        recorder: &mut Recorder<&Inner>,
         permit: Option<Permit<'_>>,
         call: Call,
         cx: &CallContext,
@@ -34,7 +34,7 @@ impl Pipeline {
         let timeout = recorder.limits.attempt_timeout;
         let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
-        let attempt_cx = cx.for_attempt(number, earlier(own_end, end));
+        let attempt_cx = cx.for_attempt(number, earlier(own_end, end)).with_start(started);
         recorder.attempts = number;
         let guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.

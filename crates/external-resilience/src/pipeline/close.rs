@@ -1,15 +1,14 @@
 //! Closing: refuse new calls, let the running ones end, clean up, close the provider, say what was left.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use external_core::{Error, Provider};
+use external_core::{Error, Provider, Shard, Sharded};
+use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Pipeline;
-
-/// The bit of the running count that says that new calls are refused.
-pub(super) const CLOSING: u64 = 1 << 63;
 
 /// The clock cannot hold every duration; nobody waits longer than this.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -34,14 +33,64 @@ impl CloseReport {
     }
 }
 
+/// How many calls are running, and whether new ones are refused.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    calls: Sharded<AtomicU64>,
+    closing: AtomicBool,
+    idle: Notify,
+    closed: CancellationToken,
+}
+
+impl Running {
+    /// Counts a call. It looks at [`is_closing`](Self::is_closing) afterwards: either it sees that, or whoever closes sees
+    /// it counted (both orders are `SeqCst`).
+    pub(super) fn enter(&self) -> Shard {
+        let shard = self.calls.shard();
+        self.calls.at(shard).fetch_add(1, Ordering::SeqCst);
+        shard
+    }
+
+    /// The call is over; it is taken off where it was put on, so that no shard says less than there are.
+    pub(super) fn leave(&self, shard: Shard) {
+        self.calls.at(shard).fetch_sub(1, Ordering::SeqCst);
+        if self.is_closing() {
+            self.idle.notify_waiters();
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.closed.cancel();
+    }
+
+    fn count(&self) -> u64 {
+        self.calls.iter().map(|shard| shard.load(Ordering::SeqCst)).sum()
+    }
+
+    async fn wait_until_idle(&self, end: Instant) {
+        loop {
+            let woken = self.idle.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            if self.count() == 0 || tokio::time::timeout_at(end, woken).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Pipeline {
     /// Refuses new calls, waits for the running ones and for clean-ups, then closes the provider. It all takes
     /// at most `within`.
     pub async fn close(&self, provider: &dyn Provider, within: Duration) -> CloseReport {
         let end = Instant::now() + within.min(LONGEST);
-        self.inner.running.fetch_or(CLOSING, Ordering::AcqRel);
-        self.inner.closing.cancel();
-        self.wait_until_idle(end).await;
+        self.inner.running.close();
+        self.inner.running.wait_until_idle(end).await;
         let cleanups_left = self.inner.cleanup.drain(end.saturating_duration_since(Instant::now())).await;
         let error = match tokio::time::timeout_at(end, provider.close()).await {
             Ok(Ok(())) => None,
@@ -54,23 +103,12 @@ impl Pipeline {
     /// Waits until closing begins. Work that spans many calls and waits for something else in between, an upload for its
     /// source, ends then instead of holding up the close.
     pub async fn closing(&self) {
-        self.inner.closing.cancelled().await;
+        self.inner.running.closed.cancelled().await;
     }
 
     /// How many calls are running, streaming bodies included.
     #[must_use]
     pub fn running(&self) -> u64 {
-        self.inner.running.load(Ordering::Acquire) & !CLOSING
-    }
-
-    async fn wait_until_idle(&self, end: Instant) {
-        loop {
-            let woken = self.inner.idle.notified();
-            tokio::pin!(woken);
-            woken.as_mut().enable();
-            if self.running() == 0 || tokio::time::timeout_at(end, woken).await.is_err() {
-                return;
-            }
-        }
+        self.inner.running.count()
     }
 }

@@ -11,17 +11,15 @@ mod retry;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 pub use close::CloseReport;
 pub use recorder::CallGuard;
 
 use self::attempt::Turn;
+use self::close::Running;
 use self::recorder::Recorder;
 use crate::breaker::Breaker;
 use crate::{BreakerState, CallObserver, Cleanup, Policy};
@@ -109,10 +107,7 @@ struct Inner {
     observers: Vec<Arc<dyn CallObserver>>,
     cleanup: Cleanup,
     jitter: Mutex<fastrand::Rng>,
-    /// Calls that are running, with the highest bit set once the pipeline is closing.
-    running: AtomicU64,
-    idle: Notify,
-    closing: CancellationToken,
+    running: Running,
 }
 
 impl Pipeline {
@@ -154,9 +149,7 @@ impl Pipeline {
             observers,
             cleanup: Cleanup::default(),
             jitter: Mutex::new(fastrand::Rng::new()),
-            running: AtomicU64::new(0),
-            idle: Notify::new(),
-            closing: CancellationToken::new(),
+            running: Running::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -195,7 +188,7 @@ impl Pipeline {
         F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
         let (value, recorder) = self.drive(call.into(), cx, &attempt).await?;
-        Ok((value, CallGuard::new(recorder)))
+        Ok((value, CallGuard::new(recorder.into_owned(self.inner.clone()))))
     }
 
     /// Probes the provider: one attempt outside the breaker, within the attempt timeout, recorded as `probe`.
@@ -205,7 +198,7 @@ impl Pipeline {
     /// The probe's.
     pub async fn probe(&self, provider: &dyn Provider, cx: &CallContext) -> Result<()> {
         let probe = Operation::new(self.inner.domain, "probe", Repeat::Safe);
-        let mut recorder = Recorder::open(self.inner.clone(), probe, cx);
+        let mut recorder = Recorder::open(&*self.inner, probe, cx);
         let answered = match recorder.enter() {
             Ok(()) => {
                 let end = recorder.end_of(cx);
@@ -225,7 +218,7 @@ impl Pipeline {
     pub fn is_transparent(&self) -> bool {
         let inner = &self.inner;
         inner.observers.is_empty()
-            && inner.running.load(Ordering::Acquire) & close::CLOSING == 0
+            && !inner.running.is_closing()
             && inner.breaker.as_ref().is_none_or(Breaker::is_closed)
             && !tracing::span_enabled!(target: "external", tracing::Level::INFO)
             && !tracing::event_enabled!(target: "external", tracing::Level::DEBUG)

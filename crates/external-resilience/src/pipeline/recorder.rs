@@ -1,23 +1,24 @@
 //! One record a call and one an attempt, emitted also when the call is dropped.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use external_core::{CallContext, Error, Operation, Result};
+use external_core::{CallContext, Error, Operation, Result, Shard};
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::Inner;
-use super::close::CLOSING;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
 /// The open record of a call. Dropped before it is finished, it says that the call was.
-pub(super) struct Recorder {
-    inner: Arc<Inner>,
+///
+/// It borrows its pipeline; only what travels with a body owns it, for a count of owners is written by all callers.
+pub(super) struct Recorder<I: Deref<Target = Inner>> {
+    inner: I,
     span: Span,
     operation: Operation,
     pub(super) limits: Limits,
@@ -27,13 +28,14 @@ pub(super) struct Recorder {
     ended: Option<Instant>,
     managed: bool,
     cleanup: bool,
-    entered: bool,
+    /// Where the call is counted as running.
+    entered: Option<Shard>,
     finished: bool,
     metadata: Option<Arc<Vec<(String, String)>>>,
 }
 
-impl Recorder {
-    pub(super) fn open(inner: Arc<Inner>, operation: Operation, cx: &CallContext) -> Self {
+impl<I: Deref<Target = Inner>> Recorder<I> {
+    pub(super) fn open(inner: I, operation: Operation, cx: &CallContext) -> Self {
         let span = tracing::info_span!(
             target: "external",
             "external.call",
@@ -58,7 +60,7 @@ impl Recorder {
             ended: None,
             managed: cx.is_managed(),
             cleanup: cx.is_cleanup(),
-            entered: false,
+            entered: None,
             finished: false,
             metadata: cx.shared_metadata(),
             inner,
@@ -80,9 +82,9 @@ impl Recorder {
 
     /// Counts the call as running, unless the client was closed; clean-up may still pass.
     pub(super) fn enter(&mut self) -> Result<()> {
-        self.entered = true;
-        let before = self.inner.running.fetch_add(1, Ordering::AcqRel);
-        if before & CLOSING != 0 && !self.cleanup {
+        let running = &self.inner.running;
+        self.entered = Some(running.enter());
+        if running.is_closing() && !self.cleanup {
             return Err(Error::closed("the client was closed"));
         }
         Ok(())
@@ -99,6 +101,26 @@ impl Recorder {
     /// The call is over with its last attempt.
     pub(super) fn succeed(mut self) {
         self.emit(Outcome::Ok, None);
+    }
+
+    /// The same record, open for longer than the call's borrow of its pipeline.
+    pub(super) fn into_owned(mut self, inner: Arc<Inner>) -> Recorder<Arc<Inner>> {
+        // What is left here is finished and counted nowhere.
+        self.finished = true;
+        Recorder {
+            inner,
+            span: std::mem::replace(&mut self.span, Span::none()),
+            operation: self.operation,
+            limits: self.limits,
+            attempts: self.attempts,
+            started: self.started,
+            ended: self.ended,
+            managed: self.managed,
+            cleanup: self.cleanup,
+            entered: self.entered.take(),
+            finished: false,
+            metadata: self.metadata.take(),
+        }
     }
 
     /// The call is over now, behind its last attempt: a body has ended.
@@ -162,22 +184,19 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
+impl<I: Deref<Target = Inner>> Drop for Recorder<I> {
     fn drop(&mut self) {
         if !self.finished {
             self.ended = None;
             self.emit(Outcome::Dropped, None);
         }
-        if self.entered {
-            let before = self.inner.running.fetch_sub(1, Ordering::AcqRel);
-            if before & CLOSING != 0 {
-                self.inner.idle.notify_waiters();
-            }
+        if let Some(shard) = self.entered {
+            self.inner.running.leave(shard);
         }
     }
 }
 
-impl fmt::Debug for Recorder {
+impl<I: Deref<Target = Inner>> fmt::Debug for Recorder<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder").field("operation", &self.operation).finish_non_exhaustive()
     }
@@ -185,14 +204,14 @@ impl fmt::Debug for Recorder {
 
 /// The open record of an attempt. Dropped before it is finished, it says that the attempt was.
 pub(super) struct AttemptGuard<'a> {
-    recorder: &'a Recorder,
+    recorder: &'a Recorder<&'a Inner>,
     number: u32,
     started: Instant,
     finished: bool,
 }
 
 impl<'a> AttemptGuard<'a> {
-    pub(super) fn new(recorder: &'a Recorder, number: u32, started: Instant) -> Self {
+    pub(super) fn new(recorder: &'a Recorder<&'a Inner>, number: u32, started: Instant) -> Self {
         Self { recorder, number, started, finished: false }
     }
 
@@ -243,11 +262,11 @@ impl Drop for AttemptGuard<'_> {
 /// Travels with a streaming body: the call is over when the body is. Dropped, it says that the body was.
 #[derive(Debug)]
 pub struct CallGuard {
-    recorder: Recorder,
+    recorder: Recorder<Arc<Inner>>,
 }
 
 impl CallGuard {
-    pub(super) fn new(recorder: Recorder) -> Self {
+    pub(super) fn new(recorder: Recorder<Arc<Inner>>) -> Self {
         Self { recorder }
     }
 

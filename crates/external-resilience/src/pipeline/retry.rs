@@ -9,17 +9,17 @@ use tracing::Instrument as _;
 
 use super::attempt::Turn;
 use super::recorder::Recorder;
-use super::{Attempt, Call, Pipeline};
+use super::{Attempt, Call, Inner, Pipeline};
 
 impl Pipeline {
     /// Runs a call to its end. On success the record is still open, for whoever owns what comes after.
-    pub(super) async fn drive<'env, T>(
-        &self,
+    pub(super) async fn drive<'p, 'env, T>(
+        &'p self,
         call: Call,
         cx: &CallContext,
         attempt: &Attempt<'_, 'env, T>,
-    ) -> Result<(T, Recorder)> {
-        let mut recorder = Recorder::open(self.inner.clone(), call.operation, cx);
+    ) -> Result<(T, Recorder<&'p Inner>)> {
+        let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
         let span = recorder.span().clone();
         match self.repeat(&mut recorder, call, cx, attempt).instrument(span).await {
             Ok(value) => Ok((value, recorder)),
@@ -29,7 +29,7 @@ impl Pipeline {
 
     async fn repeat<'env, T>(
         &self,
-        recorder: &mut Recorder,
+        recorder: &mut Recorder<&Inner>,
         call: Call,
         cx: &CallContext,
         attempt: &Attempt<'_, 'env, T>,

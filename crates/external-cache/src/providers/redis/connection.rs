@@ -4,7 +4,6 @@
 //! answered anything for a while although it owes an answer, is put aside: calls on it keep waiting for their own
 //! deadline, the next call makes a new one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +14,14 @@ use ::redis::{
 use external_core::{CallContext, Effect, Error, ErrorKind, Result, Secret};
 use external_net::{Connection as Socket, Tls};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::error::{self, Connection};
+use super::link::{Handle, Idle, Link};
 
-/// A connection that owes an answer for so long is put aside once a call on it is given up.
-const STALL: Duration = Duration::from_millis(500);
+/// How many commands may wait to be written: as many as callers are to be served at a time without waiting for each
+/// other. The library's own 50 make callers beyond them queue.
+const WAITING: usize = 1024;
 
 /// Where the server is and who we are there.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// Dials, logs in, selects the database.
-    async fn connect(&self) -> Result<Link> {
+    async fn connect(&self) -> Result<Handle> {
         let socket = self.dial().await?;
         // The login is ours, so that its errors go through the same table as all others.
         let info =
@@ -78,7 +78,7 @@ impl Endpoint {
             MultiplexedConnection::new_with_config(&info, socket, without_timeouts())
                 .await
                 .map_err(error::on_the_way)?;
-        let link = Link::new(commands.clone(), tokio::spawn(driver));
+        let handle = Handle::new(Link::drive(driver), commands.clone());
         let mut setup = ::redis::pipe();
         if let Some(password) = &self.password {
             let password = password.expose()?;
@@ -100,7 +100,7 @@ impl Endpoint {
                 }
             }
         }
-        Ok(link)
+        Ok(handle)
     }
 
     /// Looks at the credentials again next time if they were refused.
@@ -114,59 +114,18 @@ impl Endpoint {
 
 /// The pipeline owns all deadlines.
 pub(super) fn without_timeouts() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
-}
-
-/// One connection.
-pub(super) struct Link {
-    commands: MultiplexedConnection,
-    driver: JoinHandle<()>,
-    opened: Instant,
-    /// Since when an answer is owed, in milliseconds after `opened` plus one; 0 if none is.
-    owes_since: AtomicU64,
-}
-
-impl Link {
-    fn new(commands: MultiplexedConnection, driver: JoinHandle<()>) -> Self {
-        Self { commands, driver, opened: Instant::now(), owes_since: AtomicU64::new(0) }
-    }
-
-    fn is_broken(&self) -> bool {
-        self.driver.is_finished()
-    }
-
-    fn age_in_millis(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn asked(&self) {
-        // Only the oldest question counts; a lost race leaves one that is as old within microseconds.
-        if self.owes_since.load(Ordering::Relaxed) == 0 {
-            self.owes_since.store(self.age_in_millis() + 1, Ordering::Relaxed);
-        }
-    }
-
-    fn answered(&self) {
-        self.owes_since.store(0, Ordering::Relaxed);
-    }
-
-    fn is_stalled(&self) -> bool {
-        let since = self.owes_since.load(Ordering::Relaxed);
-        since != 0
-            && u128::from(self.age_in_millis() + 1 - since.min(self.age_in_millis() + 1)) >= STALL.as_millis()
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(WAITING)
 }
 
 /// The connection all calls share.
 pub(super) struct Connector {
     pub(super) endpoint: Endpoint,
-    live: Mutex<Option<Arc<Link>>>,
+    /// What a call takes along: a handle that an earlier one has left here, or a copy of the first one.
+    idle: Idle,
+    live: Mutex<Option<Handle>>,
     dialling: tokio::sync::Mutex<()>,
     closed: watch::Sender<bool>,
 }
@@ -175,6 +134,7 @@ impl Connector {
     pub(super) fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
+            idle: Idle::default(),
             live: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(()),
             closed: watch::Sender::new(false),
@@ -183,22 +143,26 @@ impl Connector {
 
     /// One command, one answer. An error that the server answered is an error here.
     pub(super) async fn ask(&self, cx: &CallContext, command: &Cmd) -> Result<Value> {
-        let link = self.link(cx).await?;
-        let mut commands = link.commands.clone();
-        let answer = self.exchange(cx, &link, commands.send_packed_command(command)).await?;
-        self.check(&link, answer)
+        let mut handle = self.handle(cx).await?;
+        let (link, commands) = handle.parts();
+        let answer = self.exchange(cx, link, commands.send_packed_command(command)).await?;
+        let answer = self.check(link, answer);
+        self.idle.put_back(handle);
+        answer
     }
 
     /// Several commands in one write, one answer each. Errors that the server answered stay in their places.
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
-        let link = self.link(cx).await?;
-        let mut sender = link.commands.clone();
+        let mut handle = self.handle(cx).await?;
+        let (link, sender) = handle.parts();
         let answers =
-            self.exchange(cx, &link, sender.send_packed_commands(commands, 0, commands.len())).await?;
+            self.exchange(cx, link, sender.send_packed_commands(commands, 0, commands.len())).await?;
         if answers.len() != commands.len() {
             return Err(error::malformed());
         }
-        Ok(answers.into_iter().map(|answer| self.check(&link, answer)).collect())
+        let answers = answers.into_iter().map(|answer| self.check(link, answer)).collect();
+        self.idle.put_back(handle);
+        Ok(answers)
     }
 
     async fn exchange<T>(
@@ -207,14 +171,13 @@ impl Connector {
         link: &Arc<Link>,
         sending: impl Future<Output = RedisResult<T>>,
     ) -> Result<T> {
-        let mut pending = Pending { connector: self, link, answered: false };
+        let mut pending = Pending { connector: self, link, asked: cx.started(), answered: false };
         cx.mark_sent();
-        link.asked();
         let outcome = sending.await;
         pending.answered = true;
         match outcome {
             Ok(answer) => {
-                link.answered();
+                link.answered(pending.asked);
                 Ok(answer)
             }
             Err(broken) => {
@@ -235,47 +198,54 @@ impl Connector {
         Err(self.endpoint.refused(error))
     }
 
-    async fn link(&self, cx: &CallContext) -> Result<Arc<Link>> {
-        if let Some(link) = self.usable() {
-            return Ok(link);
+    async fn handle(&self, cx: &CallContext) -> Result<Handle> {
+        if let Some(handle) = self.idle.take().or_else(|| self.usable()) {
+            return Ok(handle);
         }
         let connecting = async {
             let _turn = self.dialling.lock().await;
             // Whoever had the turn before may have made it.
-            if let Some(link) = self.usable() {
-                return Ok(link);
+            if let Some(handle) = self.usable() {
+                return Ok(handle);
             }
             if self.is_closed() {
                 return Err(Error::closed("the cache was closed"));
             }
-            let link = Arc::new(self.endpoint.connect().await?);
+            let handle = self.endpoint.connect().await?;
             let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
             // A close in between has emptied the place already: nobody would end what is put there now.
             if self.is_closed() {
                 return Err(Error::closed("the cache was closed"));
             }
-            *live = Some(link.clone());
-            Ok(link)
+            *live = Some(handle.clone());
+            Ok(handle)
         };
         self.endpoint.within(cx, connecting).await
     }
 
-    fn usable(&self) -> Option<Arc<Link>> {
+    fn usable(&self) -> Option<Handle> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|link| !link.is_broken()).cloned()
+        live.as_ref().filter(|handle| handle.link().is_usable()).cloned()
     }
 
+    /// No further call uses this connection; calls under way on it wait for their own deadline.
     fn put_aside(&self, link: &Arc<Link>) {
+        link.retire();
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|current| Arc::ptr_eq(current, link)) {
+        if live.as_ref().is_some_and(|current| Arc::ptr_eq(current.link(), link)) {
             *live = None;
         }
+        self.idle.clear();
     }
 
     /// Calls under way end by themselves; the connection ends with the last of them. Subscriptions end now.
     pub(super) fn close(&self) {
         self.closed.send_replace(true);
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = live {
+            handle.link().retire();
+        }
+        self.idle.clear();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -292,12 +262,13 @@ impl Connector {
 struct Pending<'a> {
     connector: &'a Connector,
     link: &'a Arc<Link>,
+    asked: Instant,
     answered: bool,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.link.is_stalled() {
+        if !self.answered && self.link.has_stalled_since(self.asked) {
             self.connector.put_aside(self.link);
         }
     }

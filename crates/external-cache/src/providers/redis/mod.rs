@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod error;
 mod invalidation;
+mod link;
 #[cfg(test)]
 mod tests;
 

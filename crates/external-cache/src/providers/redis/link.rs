@@ -1,0 +1,135 @@
+//! One connection, and the handles by which calls use it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use external_core::Sharded;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// A connection has stalled that answers nothing for so long although it owes an answer.
+const STALL: Duration = Duration::from_millis(500);
+
+/// Handles a thread keeps for the calls to come: a burst is served by copies, which are not all kept.
+const KEPT: usize = 256;
+
+/// One connection. It ends with its last handle.
+pub(super) struct Link {
+    driver: AbortHandle,
+    opened: Instant,
+    /// Set once no further call is to use it: it broke, stalled, or was closed.
+    retired: Arc<AtomicBool>,
+    /// When the latest question that was answered had been asked, in steps of 64 ms after `opened`: all callers read it,
+    /// and few write.
+    answered: AtomicU64,
+    /// When its answer came, in milliseconds after `opened`.
+    heard: AtomicU64,
+}
+
+impl Link {
+    /// The connection that this future drives.
+    pub(super) fn drive(driver: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        let retired = Arc::new(AtomicBool::new(false));
+        let ended = Retire(retired.clone());
+        let driver = tokio::spawn(async move {
+            let _ended = ended;
+            driver.await;
+        });
+        let opened = Instant::now();
+        let (answered, heard) = Default::default();
+        Arc::new(Self { driver: driver.abort_handle(), opened, retired, answered, heard })
+    }
+
+    pub(super) fn is_usable(&self) -> bool {
+        !self.retired.load(Ordering::Acquire)
+    }
+
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// A question that was asked then has its answer. The clock is read for the first answer of a step only.
+    pub(super) fn answered(&self, asked: Instant) {
+        let step = (self.millis(asked) >> 6) + 1;
+        if self.answered.load(Ordering::Relaxed) < step {
+            self.answered.fetch_max(step, Ordering::Relaxed);
+            self.heard.store(self.millis(Instant::now()), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a question that was asked then, and is not answered, waits on a connection that says nothing at all.
+    pub(super) fn has_stalled_since(&self, asked: Instant) -> bool {
+        let now = Instant::now();
+        let silent = self.millis(now).saturating_sub(self.heard.load(Ordering::Relaxed));
+        now.saturating_duration_since(asked) >= STALL && Duration::from_millis(silent) >= STALL
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// However the driver ends.
+struct Retire(Arc<AtomicBool>);
+
+impl Drop for Retire {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A way to send on a connection: one call at a time. A copy costs writes to what all callers share, so that handles
+/// are used again.
+#[derive(Clone)]
+pub(super) struct Handle {
+    link: Arc<Link>,
+    commands: MultiplexedConnection,
+}
+
+impl Handle {
+    pub(super) fn new(link: Arc<Link>, commands: MultiplexedConnection) -> Self {
+        Self { link, commands }
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(super) fn parts(&mut self) -> (&Arc<Link>, &mut MultiplexedConnection) {
+        (&self.link, &mut self.commands)
+    }
+}
+
+/// Handles that no call uses at the moment, by thread.
+#[derive(Default)]
+pub(super) struct Idle(Sharded<Mutex<Vec<Handle>>>);
+
+impl Idle {
+    pub(super) fn take(&self) -> Option<Handle> {
+        let mut handles = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| handles.pop()).find(|handle| handle.link.is_usable())
+    }
+
+    pub(super) fn put_back(&self, handle: Handle) {
+        let mut handles = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked under the lock: whoever retires a link empties this place afterwards.
+        if handles.len() < KEPT && handle.link.is_usable() {
+            handles.push(handle);
+        }
+    }
+
+    /// Lets go of the handles of links that were retired.
+    pub(super) fn clear(&self) {
+        for handles in self.0.iter() {
+            handles.lock().unwrap_or_else(PoisonError::into_inner).retain(|handle| handle.link.is_usable());
+        }
+    }
+}
