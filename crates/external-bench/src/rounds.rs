@@ -4,6 +4,9 @@ use std::ops::RangeInclusive;
 
 use crate::report::Bench;
 
+/// How many rounds of what takes long: the fewest that have a middle.
+const LONG: usize = 3;
+
 /// Who does the work, and how to measure it once.
 pub struct Contestant<'a> {
     name: String,
@@ -57,19 +60,20 @@ impl Rounds {
         self.cases(domain, &[(name, unit)], contestants);
     }
 
-    /// As [`case`](Self::case), with one round for work that takes long.
-    pub fn once(&mut self, domain: &str, name: &str, unit: &str, contestants: Vec<Contestant<'_>>) {
-        self.once_each(domain, &[(name, unit)], contestants);
+    /// As [`case`](Self::case), for work that takes long: see [`long_cases`](Self::long_cases).
+    pub fn long_case(&mut self, domain: &str, name: &str, unit: &str, contestants: Vec<Contestant<'_>>) {
+        self.long_cases(domain, &[(name, unit)], contestants);
     }
 
-    /// Measures several cases by the same work; the first contestant is ours. They are wanted or not by the first name.
+    /// Measures several cases by the same work; the first contestant is ours. The work is done if one of them is wanted.
     pub fn cases(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
         self.take_turns(domain, cases, contestants, 0..=self.rounds);
     }
 
-    /// As [`cases`](Self::cases), with one round for work that takes long, and none to warm up.
-    pub fn once_each(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
-        self.take_turns(domain, cases, contestants, 1..=1);
+    /// As [`cases`](Self::cases), for work that takes long: at most three rounds, and none to warm up, which such work does
+    /// by itself.
+    pub fn long_cases(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
+        self.take_turns(domain, cases, contestants, 1..=self.rounds.min(LONG));
     }
 
     fn take_turns(
@@ -79,7 +83,7 @@ impl Rounds {
         mut contestants: Vec<Contestant<'_>>,
         numbers: RangeInclusive<usize>,
     ) {
-        if !cases.first().is_some_and(|(name, _)| self.wants(name)) {
+        if !cases.iter().any(|(name, _)| self.wants(name)) {
             return;
         }
         if let Some(alone) = &self.alone {
@@ -97,6 +101,9 @@ impl Rounds {
             }
         }
         for (at, (name, unit)) in cases.iter().enumerate() {
+            if !self.wants(name) {
+                continue;
+            }
             let figures =
                 |rounds: &Vec<Vec<f64>>| median(rounds.iter().filter_map(|r| r.get(at).copied()).collect());
             let mut results = contestants.iter().map(|c| c.name.clone()).zip(rounds.iter().map(figures));
@@ -178,6 +185,28 @@ mod tests {
         assert_eq!((benches[0].ours, benches[0].peers[0].ratio), (10.0, 2.0));
         // Seconds of work a GiB: less is better, though a slash is in it.
         assert_eq!((benches[1].unit.as_str(), benches[1].peers[0].ratio), ("s/GiB", 0.5));
+    }
+
+    #[test]
+    fn long_work_has_three_rounds_and_all_of_them_count() {
+        let mut turns = 0.0;
+        let mut rounds = Rounds::new(9, None);
+        let ours = Contestant::new("ours", || {
+            turns += 1.0;
+            turns
+        });
+        rounds.long_case("storage", "1 GiB", "s", vec![ours]);
+        assert_eq!(rounds.finish()[0].ours, 2.0);
+        assert_eq!(turns, 3.0);
+    }
+
+    #[test]
+    fn of_the_figures_of_one_piece_of_work_only_the_wanted_are_told() {
+        let mut rounds = Rounds::new(1, Some("down".into()));
+        let ours = Contestant::of_many("ours", || vec![1.0, 2.0]);
+        rounds.cases("storage", &[("up", "MB/s"), ("down", "MB/s")], vec![ours]);
+        let benches = rounds.finish();
+        assert_eq!((benches.len(), benches[0].name.as_str(), benches[0].ours), (1, "down", 2.0));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub fn table(benches: &[Bench]) -> Table {
 /// How to read the table.
 pub fn notes() -> &'static str {
     "Ratio: above 1 ours is better. Units that end in /s: ours divided by the peer's; all others: the peer's divided by \
-     ours.\nMedians of rounds in which all contestants took turns (1 GiB and 10,000 objects: once each); figures of one run compare with each other, not with \
+     ours.\nMedians of rounds in which all contestants took turns; figures of one run compare with each other, not with \
      those of\nanother machine or hour."
 }
 

@@ -46,9 +46,8 @@ pub(crate) fn measure(rounds: &mut Rounds, options: &Options) -> Result<(), Stri
                         })
                     })
                     .collect();
-                // A GiB says enough in one go, and takes its time.
                 if size >= 1 << 30 {
-                    rounds.once_each("storage", &cases, contestants);
+                    rounds.long_cases("storage", &cases, contestants);
                 } else {
                     rounds.cases("storage", &cases, contestants);
                 }

@@ -45,7 +45,7 @@ pub(crate) fn measure(
         let count = if options.quick { MANY.0 / 50 } else { MANY.0 };
         let many = stores.iter().map(|(name, store)| many(runtime, count, name, store)).collect();
         let name = format!("put {count} objects of 1 KiB, {} at a time", MANY.1);
-        rounds.once("storage", &of(&name), "puts/s", many);
+        rounds.long_case("storage", &of(&name), "puts/s", many);
         for size in [1 << 10, 32 << 10, MIB, 32 * MIB] {
             let up = stores.iter().map(|(name, store)| upload(runtime, options, name, store, size)).collect();
             rounds.case("storage", &of(&format!("upload of {}", said(size as u64))), "ms", up);
