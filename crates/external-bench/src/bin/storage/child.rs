@@ -40,9 +40,14 @@ pub(crate) struct Taken {
     pub(crate) grown_bytes: u64,
 }
 
+/// Where everything lies that a contestant's children write.
+pub(crate) fn folder(contestant: &str) -> String {
+    format!("bench/large/{}/", contestant.replace(' ', "-"))
+}
+
 /// The object of a contestant that [`Direction::Up`] writes and [`Direction::Down`] reads.
 fn key(contestant: &str, size: u64) -> String {
-    format!("bench/large/{}/{size}", contestant.replace(' ', "-"))
+    format!("{}{size}", folder(contestant))
 }
 
 /// Starts a child and waits for what it took.

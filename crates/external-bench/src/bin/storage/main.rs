@@ -7,15 +7,21 @@
 //! Large transfers run in a child process each, so that memory and processor time are their own.
 #![allow(clippy::disallowed_methods, reason = "a program for the terminal, which reads its environment")]
 
+mod bucket;
 mod child;
 mod large;
 mod small;
 mod source;
 mod stores;
+mod turns;
 
 use std::process::ExitCode;
 
 use external_bench::Options;
+
+use bucket::Bucket;
+use stores::Server;
+use turns::Turns;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,11 +40,35 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<(), String> {
     let options = Options::parse(arguments)?;
-    let server = stores::Server::from_environment()?;
+    let server = Server::from_environment()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let bucket = Bucket::new(&server);
+    let turns = Turns::new(&runtime, &options, &bucket);
     let mut rounds = options.rounds(5);
-    small::measure(&mut rounds, &options, &runtime, &server)?;
-    large::measure(&mut rounds, &options)?;
+    let measured = small::measure(&mut rounds, &options, &turns, &server)
+        .and_then(|()| large::measure(&mut rounds, &options, &runtime, &bucket));
+    let cleared = runtime.block_on(bucket.clear("bench/")).map_err(|error| format!("clearing: {error}"));
+    measured.and(cleared)?;
     options.hand_over(rounds)
+}
+
+/// `32 KiB`, `1 GiB`.
+fn said(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_are_said_as_people_say_them() {
+        assert_eq!(
+            [1 << 10, 32 << 10, 1 << 20, 256 << 20, 1 << 30].map(super::said),
+            ["1 KiB", "32 KiB", "1 MiB", "256 MiB", "1 GiB"]
+        );
+    }
 }

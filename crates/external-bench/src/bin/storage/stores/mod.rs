@@ -7,6 +7,8 @@ mod sdk;
 
 use bytes::Bytes;
 
+pub(crate) use sdk::Sdk;
+
 use crate::source::Pattern;
 
 /// Why something failed, for people.
@@ -69,7 +71,7 @@ pub(crate) const NAMES: [&str; 4] = ["ours", "aws-sdk-s3 by hand", "OpenDAL", "o
 #[derive(Clone)]
 pub(crate) enum Store {
     Ours(ours::Ours),
-    Sdk(sdk::Sdk),
+    Sdk(Sdk),
     OpenDal(opendal::OpenDal),
     ObjectStore(object_store::ObjectStore),
 }
@@ -90,7 +92,7 @@ impl Store {
     pub(crate) fn named(name: &str, server: &Server, integrity: Integrity) -> Result<Self, Failed> {
         Ok(match NAMES.iter().position(|known| *known == name) {
             Some(0) => Self::Ours(ours::Ours::new(server, integrity)?),
-            Some(1) => Self::Sdk(sdk::Sdk::new(server, integrity)),
+            Some(1) => Self::Sdk(Sdk::new(server, integrity)),
             Some(2) => Self::OpenDal(opendal::OpenDal::new(server, integrity)?),
             Some(3) => Self::ObjectStore(object_store::ObjectStore::new(server, integrity)?),
             _ => return Err(format!("no contestant {name}").into()),

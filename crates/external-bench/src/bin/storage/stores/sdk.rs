@@ -3,7 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
@@ -22,24 +22,22 @@ pub(crate) struct Sdk {
 
 impl Sdk {
     pub(crate) fn new(server: &Server, integrity: Integrity) -> Self {
-        let keys = Credentials::new(&server.access_key, &server.secret_key, None, None, "bench");
-        let mut config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(super::REGION))
-            .endpoint_url(&server.endpoint)
-            .force_path_style(true)
-            .credentials_provider(keys)
-            .retry_config(RetryConfig::disabled());
-        let checksum = match integrity {
-            Integrity::Checked => Some(ChecksumAlgorithm::Crc32C),
+        let config = config(server);
+        let (config, checksum) = match integrity {
+            Integrity::Checked => (config, Some(ChecksumAlgorithm::Crc32C)),
             Integrity::Bare => {
-                config = config
+                let config = config
                     .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
                     .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-                None
+                (config, None)
             }
         };
         Self { client: Client::from_conf(config.build()), bucket: server.bucket.clone(), checksum }
+    }
+
+    /// The SDK's own client, for what is not measured.
+    pub(crate) fn client(server: &Server) -> Client {
+        Client::from_conf(config(server).build())
     }
 
     pub(super) async fn put(&self, key: &str, body: Bytes) -> Result<(), Failed> {
@@ -99,4 +97,15 @@ impl Sdk {
         let done = CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag);
         Ok(done.set_checksum_crc32_c(sent.checksum_crc32_c).build())
     }
+}
+
+fn config(server: &Server) -> Builder {
+    let keys = Credentials::new(&server.access_key, &server.secret_key, None, None, "bench");
+    aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(super::REGION))
+        .endpoint_url(&server.endpoint)
+        .force_path_style(true)
+        .credentials_provider(keys)
+        .retry_config(RetryConfig::disabled())
 }
