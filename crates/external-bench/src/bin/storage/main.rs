@@ -2,7 +2,8 @@
 //!
 //! Two rows of most cases. *checked*: every body has a checksum that the server verifies (ours, the SDK and OpenDAL:
 //! CRC-32C; object_store knows SHA-256), and where the library can, the body is part of the signature, since the
-//! connection is not encrypted. *bare*: no checksum, and bodies unsigned.
+//! connection is not encrypted. *bare*: no checksum, and bodies unsigned. The rows of *settings* have ours alone, each
+//! setting changed by itself.
 //!
 //! Large transfers run in a child process each, so that memory and processor time are their own.
 #![allow(clippy::disallowed_methods, reason = "a program for the terminal, which reads its environment")]
@@ -10,6 +11,7 @@
 mod bucket;
 mod child;
 mod large;
+mod settings;
 mod small;
 mod source;
 mod stores;
@@ -17,7 +19,8 @@ mod turns;
 
 use std::process::ExitCode;
 
-use external_bench::Options;
+use external_bench::{Options, Rounds};
+use tokio::runtime::Runtime;
 
 use bucket::Bucket;
 use stores::Server;
@@ -40,17 +43,32 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<(), String> {
     let options = Options::parse(arguments)?;
-    let server = Server::from_environment()?;
+    let server = Server::plain()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
     let bucket = Bucket::new(&server);
-    let turns = Turns::new(&runtime, &options, &bucket);
+    let turns = Turns::new(&runtime, &options, Some(&bucket));
     let mut rounds = options.rounds(5);
     let measured = small::measure(&mut rounds, &options, &turns, &server)
+        .and_then(|()| settings::measure(&mut rounds, &turns, &server, "plain HTTP"))
         .and_then(|()| large::measure(&mut rounds, &options, &runtime, &bucket));
     let cleared = runtime.block_on(bucket.clear("bench/")).map_err(|error| format!("clearing: {error}"));
     measured.and(cleared)?;
+    settings_over_tls(&mut rounds, &options, &runtime)?;
     options.hand_over(rounds)
+}
+
+/// The same against the server behind TLS, if one was started.
+fn settings_over_tls(rounds: &mut Rounds, options: &Options, runtime: &Runtime) -> Result<(), String> {
+    let server = match Server::tls() {
+        Ok(server) => server,
+        Err(why) => {
+            eprintln!("storage: left out: s3 settings over TLS: {why}");
+            return Ok(());
+        }
+    };
+    // The rows are the last, and write a few GiB: they may stay until that server goes.
+    settings::measure(rounds, &Turns::new(runtime, options, None), &server, "TLS")
 }
 
 /// `32 KiB`, `1 GiB`.

@@ -25,12 +25,13 @@ pub(crate) const AT_A_TIME: usize = 32;
 pub(crate) struct Turns<'a> {
     pub(crate) runtime: &'a Runtime,
     options: &'a Options,
-    bucket: &'a Bucket,
+    bucket: Option<&'a Bucket>,
     folders: Cell<u32>,
 }
 
 impl<'a> Turns<'a> {
-    pub(crate) fn new(runtime: &'a Runtime, options: &'a Options, bucket: &'a Bucket) -> Self {
+    /// Without a bucket everything stays.
+    pub(crate) fn new(runtime: &'a Runtime, options: &'a Options, bucket: Option<&'a Bucket>) -> Self {
         Self { runtime, options, bucket, folders: Cell::new(0) }
     }
 
@@ -54,6 +55,17 @@ impl<'a> Turns<'a> {
         size: usize,
     ) -> Contestant<'b> {
         Contestant::new(name, move || self.gets(store, &key, size, 1))
+    }
+
+    /// Gets of one object by several callers: megabytes a second.
+    pub(crate) fn get_side_by_side<'b>(
+        &'b self,
+        name: &str,
+        store: &'b Store,
+        key: String,
+        size: usize,
+    ) -> Contestant<'b> {
+        Contestant::new(name, move || self.gets(store, &key, size, CALLERS) * size as f64 / 1e6)
     }
 
     fn gets(&self, store: &Store, key: &str, size: usize, callers: usize) -> f64 {
@@ -164,8 +176,8 @@ impl<'a> Turns<'a> {
     }
 
     fn clear(&self, folder: &str, size: usize) {
-        if size >= MIB {
-            self.runtime.block_on(self.bucket.clear(folder)).expect("what was written is taken away");
+        if let Some(bucket) = self.bucket.filter(|_| size >= MIB) {
+            self.runtime.block_on(bucket.clear(folder)).expect("what was written is taken away");
         }
     }
 }

@@ -5,8 +5,11 @@ mod opendal;
 mod ours;
 mod sdk;
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 
+pub(crate) use ours::{Ours, Protection};
 pub(crate) use sdk::Sdk;
 
 use crate::source::Pattern;
@@ -18,24 +21,38 @@ pub(crate) type Failed = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     pub(crate) endpoint: String,
+    /// Whom its certificate is of, where it has one.
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) bucket: String,
 }
 
 impl Server {
-    pub(crate) fn from_environment() -> Result<Self, String> {
-        let read = |name: &str| {
-            std::env::var(name)
-                .map_err(|_| format!("{name} is not set: run `cargo xtask bench --domain storage`"))
-        };
+    /// The one without TLS, where all contestants meet.
+    pub(crate) fn plain() -> Result<Self, String> {
+        Self::at(read("EXTERNAL_TEST_MINIO_ENDPOINT")?)
+    }
+
+    /// The one behind TLS.
+    pub(crate) fn tls() -> Result<Self, String> {
+        let server = Self::at(read("EXTERNAL_TEST_MINIO_TLS_ENDPOINT")?)?;
+        Ok(Self { ca_file: Some(read("EXTERNAL_TEST_CA")?.into()), ..server })
+    }
+
+    fn at(endpoint: String) -> Result<Self, String> {
         Ok(Self {
-            endpoint: read("EXTERNAL_TEST_MINIO_ENDPOINT")?,
+            endpoint,
+            ca_file: None,
             access_key: read("EXTERNAL_TEST_S3_ACCESS_KEY")?,
             secret_key: read("EXTERNAL_TEST_S3_SECRET_KEY")?,
             bucket: read("EXTERNAL_TEST_S3_BUCKET")?,
         })
     }
+}
+
+fn read(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set: run `cargo xtask bench --domain storage`"))
 }
 
 pub(crate) const REGION: &str = "us-east-1";
@@ -70,7 +87,7 @@ pub(crate) const NAMES: [&str; 4] = ["ours", "aws-sdk-s3 by hand", "OpenDAL", "o
 /// One contestant.
 #[derive(Clone)]
 pub(crate) enum Store {
-    Ours(ours::Ours),
+    Ours(Ours),
     Sdk(Sdk),
     OpenDal(opendal::OpenDal),
     ObjectStore(object_store::ObjectStore),
@@ -91,7 +108,7 @@ impl Store {
     /// The contestant of a name among [`NAMES`].
     pub(crate) fn named(name: &str, server: &Server, integrity: Integrity) -> Result<Self, Failed> {
         Ok(match NAMES.iter().position(|known| *known == name) {
-            Some(0) => Self::Ours(ours::Ours::new(server, integrity)?),
+            Some(0) => Self::Ours(Ours::new(server, integrity.into())?),
             Some(1) => Self::Sdk(Sdk::new(server, integrity)),
             Some(2) => Self::OpenDal(opendal::OpenDal::new(server, integrity)?),
             Some(3) => Self::ObjectStore(object_store::ObjectStore::new(server, integrity)?),

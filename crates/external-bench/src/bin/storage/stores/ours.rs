@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use external_core::BuildContext;
+use external_core::build::TlsSettings;
 use external_core::storage::ObjectKey;
 use external_storage::providers::s3::{PayloadSigning, S3Config};
 use external_storage::{ChecksumSetting, DownloadRequest, StorageClient, StorageSettings, UploadRequest};
@@ -9,28 +10,45 @@ use external_storage::{ChecksumSetting, DownloadRequest, StorageClient, StorageS
 use super::{Failed, Integrity, Server};
 use crate::source::Pattern;
 
+/// What protects a body on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Protection {
+    /// A CRC-32C, which the server verifies on writes and the client on reads.
+    pub(crate) checksum: bool,
+    /// Its SHA-256 as part of the request's signature.
+    pub(crate) payload_signing: bool,
+}
+
+impl From<Integrity> for Protection {
+    fn from(integrity: Integrity) -> Self {
+        let all = integrity == Integrity::Checked;
+        Self { checksum: all, payload_signing: all }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Ours {
     client: StorageClient,
 }
 
 impl Ours {
-    pub(crate) fn new(server: &Server, integrity: Integrity) -> Result<Self, Failed> {
-        let (signing, checksum) = match integrity {
-            Integrity::Checked => (PayloadSigning::Always, ChecksumSetting::Crc32c),
-            Integrity::Bare => (PayloadSigning::Never, ChecksumSetting::None),
-        };
+    pub(crate) fn new(server: &Server, protection: Protection) -> Result<Self, Failed> {
+        let signing = if protection.payload_signing { PayloadSigning::Always } else { PayloadSigning::Never };
         let mut config = S3Config::new(&server.bucket)
             .with_region(super::REGION)
             .with_endpoint(&server.endpoint)
             .with_keys(server.access_key.clone(), server.secret_key.clone())
             .with_payload_signing(signing);
-        if matches!(integrity, Integrity::Bare) {
+        if let Some(file) = &server.ca_file {
+            config = config.with_tls(TlsSettings::new().with_only_ca_file(file));
+        }
+        let mut settings = StorageSettings::new();
+        if !protection.checksum {
+            // Both: without the capability the provider adds none of its own either.
             config = config.without_capability("checksum");
+            settings.checksum = ChecksumSetting::None;
         }
         let provider = config.build(&BuildContext::default())?;
-        let mut settings = StorageSettings::new();
-        settings.checksum = checksum;
         Ok(Self { client: StorageClient::over(provider).with_settings(settings)? })
     }
 

@@ -1,0 +1,41 @@
+//! Which setting costs what: ours against ours with one setting changed, with and without TLS.
+
+use external_bench::Rounds;
+
+use crate::stores::{Ours, Protection, Server, Store};
+use crate::turns::{CALLERS, MIB, Turns};
+
+/// The first is what the others are compared with.
+const VARIANTS: [(&str, Protection); 4] = [
+    ("ours", Protection { checksum: true, payload_signing: true }),
+    ("ours without checksum", Protection { checksum: false, payload_signing: true }),
+    ("ours without payload signing", Protection { checksum: true, payload_signing: false }),
+    ("ours with neither", Protection { checksum: false, payload_signing: false }),
+];
+
+/// The rows against one server; `over` is how it is talked to.
+pub(crate) fn measure(
+    rounds: &mut Rounds,
+    turns: &Turns<'_>,
+    server: &Server,
+    over: &str,
+) -> Result<(), String> {
+    let _within = turns.runtime.enter();
+    let of = |what| format!("s3 settings: {what} 1 MiB, {CALLERS} callers, over {over}");
+    let mut variants = Vec::new();
+    for (name, protection) in VARIANTS {
+        let ours = Ours::new(server, protection).map_err(|error| format!("{name}: {error}"))?;
+        variants.push((name, Store::Ours(ours)));
+    }
+    let puts = variants.iter().map(|(name, store)| turns.put_side_by_side(name, store, MIB));
+    rounds.case("storage", &of("put"), "MB/s", puts.collect());
+    let name = of("get");
+    if rounds.wants(&name) {
+        // All read one object, which has a checksum: only those who ask for it verify it.
+        let (first, store) = &variants[0];
+        let key = turns.given(first, store, MIB)?;
+        let gets = variants.iter().map(|(name, store)| turns.get_side_by_side(name, store, key.clone(), MIB));
+        rounds.case("storage", &name, "MB/s", gets.collect());
+    }
+    Ok(())
+}
