@@ -1,12 +1,14 @@
 //! What `bench` measures: one program a domain, the servers it needs, and the report that they add up to.
 
 mod outcome;
+mod python;
 mod report;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 pub use outcome::{notes, table};
+pub use python::Package;
 pub use report::Report;
 
 use crate::failure::{Context, Failure, Result};
@@ -21,17 +23,22 @@ pub struct Suite {
     pub servers: &'static [&'static Server],
     /// Without these some rows are missing.
     pub also: &'static [&'static Server],
+    /// Without these some rows are missing, too.
+    pub packages: &'static [Package],
 }
 
 /// Every benchmark. A new one is a line here, and a program `bench-<domain>` behind the feature `<domain>`.
 pub const SUITES: &[Suite] = &[
-    Suite { domain: "cache", servers: &[&servers::REDIS], also: &[] },
+    Suite { domain: "cache", servers: &[&servers::REDIS], also: &[], packages: &[] },
     // The server that answers at once is in the program: none but a native one keeps up.
-    Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT] },
-    Suite { domain: "storage", servers: &[&servers::MINIO], also: &[MINIO_TLS] },
+    Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT], packages: &[AIOSMTPLIB] },
+    Suite { domain: "storage", servers: &[&servers::MINIO], also: &[MINIO_TLS], packages: &[] },
 ];
 
 const MINIO_TLS: &Server = server("minio-tls");
+
+const AIOSMTPLIB: Package =
+    Package { name: "aiosmtplib", version: "5.1.3", variable: "EXTERNAL_BENCH_PYTHON" };
 
 /// The server of that name. None such is an error when this is compiled.
 const fn server(name: &str) -> &'static Server {
@@ -81,6 +88,11 @@ impl Suite {
     pub fn run(&self, tool: &Tool, command: &mut Command) -> Result<Report> {
         let file = tool.folder().join(format!("bench-{}.json", self.domain));
         let name = format!("bench-{}", self.domain);
+        for package in self.packages {
+            if let Err(failure) = package.hand_to(tool, command) {
+                eprintln!("rows without figures, since a package cannot be had: {}: {failure}", package.name);
+            }
+        }
         let status = tool.groups().status(&name, command.arg("--report").arg(&file))?;
         if !status.success() {
             return Err(Failure::new(format!("{name} ended with {status}")));

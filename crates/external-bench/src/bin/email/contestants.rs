@@ -1,4 +1,4 @@
-//! Who sends mails: ours, lettre, mail-send, and a socket by hand.
+//! Who sends mails: ours, lettre, mail-send, a socket by hand, and aiosmtplib in a process of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,18 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
+use crate::python::{Connections, Service, VARIABLE};
+
 const FROM: &str = "shop@example.org";
 const TO: &str = "ada@example.net";
 const SUBJECT: &str = "Your order";
 const TEXT: &str =
     "Dear Ada,\r\n\r\nyour order is on its way. It will be with you in two days.\r\n\r\nThe shop\r\n";
+
+const AIOSMTPLIB: [(&str, Connections); 2] = [
+    ("aiosmtplib in a Python process, a connection each caller", Connections::Kept),
+    ("aiosmtplib in a Python process, a connection each mail", Connections::Anew),
+];
 
 /// Connections that a caller keeps for itself, one each.
 type Kept<T> = Arc<Vec<Mutex<Option<T>>>>;
@@ -38,8 +45,24 @@ impl<'a> Contestants<'a> {
         Self { runtime, port, callers }
     }
 
-    pub(crate) fn all(&self, slice: Duration) -> Vec<Contestant<'a>> {
-        vec![self.ours(slice), self.lettre(slice), self.mail_send(slice), self.anew(slice), self.raw(slice)]
+    /// # Errors
+    ///
+    /// That a process does not start.
+    pub(crate) fn all(&self, slice: Duration) -> Result<Vec<Contestant<'a>>, String> {
+        let mut all = vec![
+            self.ours(slice),
+            self.lettre(slice),
+            self.mail_send(slice),
+            self.anew(slice),
+            self.raw(slice),
+        ];
+        for (name, connections) in AIOSMTPLIB {
+            match Service::start(connections, self.port)? {
+                Some(service) => all.push(self.service(name, service, slice)),
+                None => eprintln!("email: left out: {name}: {VARIABLE} names no Python that has it"),
+            }
+        }
+        Ok(all)
     }
 
     fn kept<T>(&self) -> Kept<T> {
@@ -138,6 +161,11 @@ impl<'a> Contestants<'a> {
                 }
             })
         })
+    }
+
+    fn service(&self, name: &str, mut service: Service, slice: Duration) -> Contestant<'a> {
+        let callers = self.callers;
+        Contestant::new(name, move || service.mails_per_second(callers, slice))
     }
 
     fn raw(&self, slice: Duration) -> Contestant<'a> {

@@ -6,6 +6,7 @@
 
 mod contestants;
 mod platform;
+mod python;
 mod sink;
 
 use std::process::ExitCode;
@@ -32,9 +33,10 @@ fn run() -> Result<(), String> {
     let _within = runtime.enter();
     let mut rounds = options.rounds(9);
     let sink = sink::start().map_err(|error| format!("the sink: {error}"))?;
-    measure(&mut rounds, &options, &runtime, "at once", sink);
-    if let Some(port) = real()? {
-        measure(&mut rounds, &options, &runtime, "mailpit", port);
+    measure(&mut rounds, &options, &runtime, "at once", sink)?;
+    match real()? {
+        Some(port) => measure(&mut rounds, &options, &runtime, "mailpit", port)?,
+        None => eprintln!("email: left out: mailpit: EXTERNAL_BENCH_SMTP_PORT names none"),
     }
     options.hand_over(rounds)
 }
@@ -53,12 +55,13 @@ fn measure(
     runtime: &tokio::runtime::Runtime,
     server: &str,
     port: u16,
-) {
+) -> Result<(), String> {
     for callers in [1, 8] {
         let name = format!("smtp {server}, {callers} callers");
         if rounds.wants(&name) {
             let contestants = Contestants::new(runtime, port, callers);
-            rounds.case("email", &name, "mails/s", contestants.all(options.slice()));
+            rounds.case("email", &name, "mails/s", contestants.all(options.slice())?);
         }
     }
+    Ok(())
 }
