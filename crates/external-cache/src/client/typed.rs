@@ -73,36 +73,52 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     where
         C: Codec<T>,
     {
-        let Some(entry) = entry else {
+        let Some(envelope) = entry.and_then(|entry| self.unseal::<T>(key, entry)) else {
             return Ok(Found::Nothing);
         };
-        let Some(envelope) = Envelope::open(entry.value) else {
-            return Ok(self.undecodable(key, "no envelope"));
-        };
-        if envelope.codec != C::ID {
-            return Ok(self.undecodable(key, "another codec"));
-        }
-        if envelope.schema != self.schema {
-            return Ok(self.undecodable(key, "another schema version"));
-        }
-        if !self.core.tags_hold(&envelope.tags).await? {
+        // Boxed, so that what few values need is not room in every read.
+        if !envelope.tags.is_empty() && !Box::pin(self.core.tags_hold(&envelope.tags)).await? {
             return Ok(Found::Nothing);
         }
+        Ok(self.decode(key, envelope))
+    }
+
+    /// The envelope, if it is one that this client may open.
+    fn unseal<T>(&self, key: &str, entry: CacheEntry) -> Option<Envelope>
+    where
+        C: Codec<T>,
+    {
+        let reason = match Envelope::open(entry.value) {
+            Some(envelope) if envelope.codec != C::ID => "another codec",
+            Some(envelope) if envelope.schema != self.schema => "another schema version",
+            Some(envelope) => return Some(envelope),
+            None => "no envelope",
+        };
+        self.undecodable(key, reason);
+        None
+    }
+
+    fn decode<T>(&self, key: &str, envelope: Envelope) -> Found<T>
+    where
+        C: Codec<T>,
+    {
         let value = match envelope.payload.map(|payload| self.codec.decode(payload)) {
             None => None,
             Some(Ok(value)) => Some(value),
-            Some(Err(_)) => return Ok(self.undecodable(key, "not a value of this type")),
+            Some(Err(_)) => {
+                self.undecodable(key, "not a value of this type");
+                return Found::Nothing;
+            }
         };
         let stale_for = envelope.fresh_until.map_or(Duration::ZERO, |until| {
             Duration::from_millis(unix_millis(self.core.context.now()).saturating_sub(until))
         });
-        Ok(Found::Usable { value, stale_for })
+        Found::Usable { value, stale_for }
     }
 
-    fn undecodable<T>(&self, key: &str, reason: &'static str) -> Found<T> {
+    fn undecodable(&self, key: &str, reason: &'static str) {
         self.core.counters.here().undecodable.add();
         tracing::debug!(key, reason, "a cached value cannot be decoded: taken as a miss");
-        Found::Nothing
     }
 }
 

@@ -1,13 +1,16 @@
 //! One attempt: attempt timeout, the sent mark, the breaker's verdict, the attempt record.
 
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::recorder::{AttemptGuard, Recorder};
-use super::{Attempt, Call, In, Inner, Pipeline};
+use super::{Attempt, BoxFuture, Call, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
 
 /// Which attempt of a call it is, and the time it has.
@@ -26,7 +29,7 @@ impl Pipeline {
         &self,
         recorder: &mut Recorder<&Inner>,
         permit: Option<Permit<'_>>,
-        call: Call,
+        call: &Call,
         cx: &CallContext,
         Turn { number, started, end }: Turn,
         attempt: &Attempt<'_, 'env, T>,
@@ -41,9 +44,9 @@ impl Pipeline {
         let _mark = PassMarkUp { from: &attempt_cx, to: cx };
 
         let finished = {
-            let future = attempt(&attempt_cx, In::new());
+            let future = Entered { span: recorder.span(), future: attempt(&attempt_cx, In::new()) };
             match attempt_cx.deadline() {
-                Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+                Some(deadline) => self.inner.timers.within(deadline, future).await,
                 None => Some(future.await),
             }
         };
@@ -77,6 +80,21 @@ impl Pipeline {
                 Err(error)
             }
         }
+    }
+}
+
+/// The provider works inside the span of the call, the layers around it outside.
+struct Entered<'a, 'f, T> {
+    span: &'a Span,
+    future: BoxFuture<'f, Result<T>>,
+}
+
+impl<T> Future for Entered<'_, '_, T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let _entered = self.span.enter();
+        self.future.as_mut().poll(cx)
     }
 }
 

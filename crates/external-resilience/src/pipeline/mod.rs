@@ -1,12 +1,13 @@
 //! The pipeline: the fixed order of layers around every call, written once for all domains.
 //!
 //! The layers take the attempt as `&dyn Fn`, so that there is one copy of the state machine per result type, not
-//! per method; what it costs above the plain call is one timer and two locks.
+//! per method; what it costs above the plain call is one timer and two looks at the clock.
 
 mod attempt;
 mod close;
 mod recorder;
 mod retry;
+mod timers;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,6 +22,7 @@ pub use recorder::CallGuard;
 use self::attempt::Turn;
 use self::close::Running;
 use self::recorder::Recorder;
+use self::timers::Timers;
 use crate::breaker::Breaker;
 use crate::{BreakerState, CallObserver, Cleanup, Policy};
 
@@ -108,6 +110,7 @@ struct Inner {
     cleanup: Cleanup,
     jitter: Mutex<fastrand::Rng>,
     running: Running,
+    timers: Timers,
 }
 
 impl Pipeline {
@@ -150,6 +153,7 @@ impl Pipeline {
             cleanup: Cleanup::default(),
             jitter: Mutex::new(fastrand::Rng::new()),
             running: Running::default(),
+            timers: Timers::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -161,13 +165,23 @@ impl Pipeline {
     /// The last attempt's error, with provider, operation and the number of attempts; its effect is
     /// `MaybeApplied` if that of any attempt was. Besides: `Closed` after [`close`](Self::close), `Timeout` at a
     /// deadline, `Unavailable` with effect `NotSent` while the circuit is open.
-    pub async fn run<'env, T, F>(&self, call: impl Into<Call>, cx: &CallContext, attempt: F) -> Result<T>
+    pub fn run<'env, T, F>(
+        &self,
+        call: impl Into<Call>,
+        cx: &CallContext,
+        attempt: F,
+    ) -> impl Future<Output = Result<T>> + Send
     where
+        T: Send,
         F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let (value, recorder) = self.drive(call.into(), cx, &attempt).await?;
-        recorder.succeed();
-        Ok(value)
+        // What is known now is kept once: a call's room is what many calls at a time have in common with a slow one.
+        let call = call.into();
+        async move {
+            let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
+            let result = self.repeat(&mut recorder, &call, cx, &attempt).await;
+            recorder.finish(result)
+        }
     }
 
     /// As [`run`](Self::run), for an answer whose body still streams: the guard travels with the body, and the
@@ -187,8 +201,12 @@ impl Pipeline {
     where
         F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
-        let (value, recorder) = self.drive(call.into(), cx, &attempt).await?;
-        Ok((value, CallGuard::new(recorder.into_owned(self.inner.clone()))))
+        let call = call.into();
+        let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
+        match self.repeat(&mut recorder, &call, cx, &attempt).await {
+            Ok(head) => Ok((head, CallGuard::new(recorder.into_owned(self.inner.clone())))),
+            Err(error) => recorder.finish(Err(error)),
+        }
     }
 
     /// Probes the provider: one attempt outside the breaker, within the attempt timeout, recorded as `probe`.
@@ -203,12 +221,12 @@ impl Pipeline {
             Ok(()) => {
                 let end = recorder.end_of(cx);
                 let turn = Turn { number: 1, started: recorder.started(), end };
-                self.attempt(&mut recorder, None, Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
+                self.attempt(&mut recorder, None, &Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
                     .await
             }
             Err(closed) => Err(closed),
         };
-        recorder.finish_with(answered)
+        recorder.finish(answered)
     }
 
     /// Whether nothing could be seen of the layers by a call that neither waits nor fails: nobody hears of calls, the

@@ -98,11 +98,6 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         })
     }
 
-    /// The call is over with its last attempt.
-    pub(super) fn succeed(mut self) {
-        self.emit(Outcome::Ok, None);
-    }
-
     /// The same record, open for longer than the call's borrow of its pipeline.
     pub(super) fn into_owned(mut self, inner: Arc<Inner>) -> Recorder<Arc<Inner>> {
         // What is left here is finished and counted nowhere.
@@ -123,30 +118,27 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         }
     }
 
-    /// The call is over now, behind its last attempt: a body has ended.
-    fn succeed_now(mut self) {
-        self.ended = None;
-        self.succeed();
-    }
-
-    pub(super) fn finish_with<T>(mut self, result: Result<T>) -> Result<T> {
+    /// The call is over with this. An error is told who failed, and after how many attempts.
+    pub(super) fn finish<T>(&mut self, result: Result<T>) -> Result<T> {
         match result {
             Ok(value) => {
-                self.succeed();
+                self.emit(Outcome::Ok, None);
                 Ok(value)
             }
-            Err(mut error) => {
-                self.ended = None;
-                error.locate(self.inner.provider, self.operation);
-                let mut error = error.with_attempts(self.attempts, self.started.elapsed());
-                // With several instances of one provider, people have to be told which one failed.
-                if &*self.inner.instance != "default" && error.context_value("instance").is_none() {
-                    error = error.with_context("instance", &self.inner.instance);
-                }
-                self.emit(Outcome::Error, Some(&error));
-                Err(error)
-            }
+            Err(error) => Err(self.fail(error)),
         }
+    }
+
+    fn fail(&mut self, mut error: Error) -> Error {
+        self.ended = None;
+        error.locate(self.inner.provider, self.operation);
+        let mut error = error.with_attempts(self.attempts, self.started.elapsed());
+        // With several instances of one provider, people have to be told which one failed.
+        if &*self.inner.instance != "default" && error.context_value("instance").is_none() {
+            error = error.with_context("instance", &self.inner.instance);
+        }
+        self.emit(Outcome::Error, Some(&error));
+        error
     }
 
     fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
@@ -271,17 +263,14 @@ impl CallGuard {
     }
 
     /// The body ended well.
-    pub fn succeed(self) {
-        self.recorder.succeed_now();
+    pub fn succeed(mut self) {
+        self.recorder.ended = None;
+        self.recorder.emit(Outcome::Ok, None);
     }
 
     /// The body ended with an error, which is given back with provider, operation and attempts.
     #[must_use]
-    pub fn fail(self, error: Error) -> Error {
-        let failed: Result<std::convert::Infallible> = self.recorder.finish_with(Err(error));
-        match failed {
-            Err(error) => error,
-            Ok(never) => match never {},
-        }
+    pub fn fail(mut self, error: Error) -> Error {
+        self.recorder.fail(error)
     }
 }

@@ -5,32 +5,18 @@ use std::time::Duration;
 
 use external_core::{CallContext, Effect, Error, Result, Retry};
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use super::attempt::Turn;
 use super::recorder::Recorder;
 use super::{Attempt, Call, Inner, Pipeline};
 
 impl Pipeline {
-    /// Runs a call to its end. On success the record is still open, for whoever owns what comes after.
-    pub(super) async fn drive<'p, 'env, T>(
-        &'p self,
-        call: Call,
-        cx: &CallContext,
-        attempt: &Attempt<'_, 'env, T>,
-    ) -> Result<(T, Recorder<&'p Inner>)> {
-        let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
-        let span = recorder.span().clone();
-        match self.repeat(&mut recorder, call, cx, attempt).instrument(span).await {
-            Ok(value) => Ok((value, recorder)),
-            Err(error) => recorder.finish_with(Err(error)),
-        }
-    }
-
-    async fn repeat<'env, T>(
+    /// Attempts a call until it ends well, or trying again is not safe, not allowed or of no use. On success the record
+    /// stays open, for whoever owns what comes after.
+    pub(super) async fn repeat<'env, T>(
         &self,
         recorder: &mut Recorder<&Inner>,
-        call: Call,
+        call: &Call,
         cx: &CallContext,
         attempt: &Attempt<'_, 'env, T>,
     ) -> Result<T> {

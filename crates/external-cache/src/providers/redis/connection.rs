@@ -145,7 +145,8 @@ impl Connector {
     pub(super) async fn ask(&self, cx: &CallContext, command: &Cmd) -> Result<Value> {
         let mut handle = self.handle(cx).await?;
         let (link, commands) = handle.parts();
-        let answer = self.exchange(cx, link, commands.send_packed_command(command)).await?;
+        let question = Question::ask(self, link, cx);
+        let answer = question.answered(commands.send_packed_command(command).await)?;
         let answer = self.check(link, answer);
         self.idle.put_back(handle);
         answer
@@ -155,36 +156,14 @@ impl Connector {
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
         let mut handle = self.handle(cx).await?;
         let (link, sender) = handle.parts();
-        let answers =
-            self.exchange(cx, link, sender.send_packed_commands(commands, 0, commands.len())).await?;
+        let question = Question::ask(self, link, cx);
+        let answers = question.answered(sender.send_packed_commands(commands, 0, commands.len()).await)?;
         if answers.len() != commands.len() {
             return Err(error::malformed());
         }
         let answers = answers.into_iter().map(|answer| self.check(link, answer)).collect();
         self.idle.put_back(handle);
         Ok(answers)
-    }
-
-    async fn exchange<T>(
-        &self,
-        cx: &CallContext,
-        link: &Arc<Link>,
-        sending: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T> {
-        let mut pending = Pending { connector: self, link, asked: cx.started(), answered: false };
-        cx.mark_sent();
-        let outcome = sending.await;
-        pending.answered = true;
-        match outcome {
-            Ok(answer) => {
-                link.answered(pending.asked);
-                Ok(answer)
-            }
-            Err(broken) => {
-                self.put_aside(link);
-                Err(error::on_the_way(broken))
-            }
-        }
     }
 
     fn check(&self, link: &Arc<Link>, answer: Value) -> Result<Value> {
@@ -199,9 +178,15 @@ impl Connector {
     }
 
     async fn handle(&self, cx: &CallContext) -> Result<Handle> {
-        if let Some(handle) = self.idle.take().or_else(|| self.usable()) {
-            return Ok(handle);
+        match self.idle.take().or_else(|| self.usable()) {
+            Some(handle) => Ok(handle),
+            // Boxed, for it is large, TLS and all, and every call would carry room for it.
+            None => Box::pin(self.dial_once(cx)).await,
         }
+    }
+
+    /// A new connection, or the one that somebody else has made meanwhile.
+    async fn dial_once(&self, cx: &CallContext) -> Result<Handle> {
         let connecting = async {
             let _turn = self.dialling.lock().await;
             // Whoever had the turn before may have made it.
@@ -259,16 +244,38 @@ impl Connector {
 }
 
 /// A question without an answer yet: given up on a connection that has stalled, it puts the connection aside.
-struct Pending<'a> {
+struct Question<'a> {
     connector: &'a Connector,
     link: &'a Arc<Link>,
     asked: Instant,
-    answered: bool,
+    is_answered: bool,
 }
 
-impl Drop for Pending<'_> {
+impl<'a> Question<'a> {
+    /// The command leaves now.
+    fn ask(connector: &'a Connector, link: &'a Arc<Link>, cx: &CallContext) -> Self {
+        cx.mark_sent();
+        Self { connector, link, asked: cx.started(), is_answered: false }
+    }
+
+    fn answered<T>(mut self, outcome: RedisResult<T>) -> Result<T> {
+        self.is_answered = true;
+        match outcome {
+            Ok(answer) => {
+                self.link.answered(self.asked);
+                Ok(answer)
+            }
+            Err(broken) => {
+                self.connector.put_aside(self.link);
+                Err(error::on_the_way(broken))
+            }
+        }
+    }
+}
+
+impl Drop for Question<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.link.has_stalled_since(self.asked) {
+        if !self.is_answered && self.link.has_stalled_since(self.asked) {
             self.connector.put_aside(self.link);
         }
     }
