@@ -4,10 +4,12 @@
 //!
 //! 1. **call record**: one span and one [`CallRecord`] per call, also for a call that is dropped;
 //! 2. **total deadline**: no layer sleeps past it;
-//! 3. bulkhead *(place kept, not built yet)*;
+//! 3. **bulkhead**: so many calls at a time, so many in the queue; a place is kept until a streamed body ends;
 //! 4. **retry**: only if [`Error::may_repeat`](external_core::Error::may_repeat) says that repeating is safe and
-//!    [`Error::retry`](external_core::Error::retry) that it is of use; exponential backoff with full jitter;
-//! 5. rate limit and shared Retry-After gate *(place kept, not built yet)*;
+//!    [`Error::retry`](external_core::Error::retry) that it is of use; exponential backoff with full jitter; retries of
+//!    all callers are paid from one **budget**; **hedging** of calls that change nothing, off by default;
+//! 5. **rate limit** and **Retry-After gate**, shared by all callers and met before every attempt: one wait, the longest
+//!    of backoff, gate and limit;
 //! 6. **circuit breaker**: calls are refused at once while the service is known to be down;
 //! 7. **attempt timeout**: grows with the body; its effect comes from the sent mark;
 //! 8. **attempt record**.
@@ -20,20 +22,28 @@
 #![forbid(unsafe_code)]
 
 mod breaker;
+mod budget;
+mod bulkhead;
 mod cleanup;
 mod domain;
+mod pacing;
+mod permits;
 mod pipeline;
 mod policy;
 mod record;
+mod refusal;
 mod registry;
 
-pub use breaker::BreakerState;
+pub use breaker::{BreakerChanges, BreakerState};
 pub use cleanup::Cleanup;
 pub use domain::Domain;
 // Its types stand in every signature here: one dependency is enough.
 pub use external_core;
-pub use pipeline::{BoxFuture, Call, CallGuard, CloseReport, In, Pipeline};
-pub use policy::{BreakerPolicy, OperationPolicy, Policy, PolicySettings, RetryPolicy};
+pub use pipeline::{BoxFuture, Call, CallGuard, CloseReport, In, Pipeline, Pressure};
+pub use policy::{
+    BreakerPolicy, BudgetPolicy, BulkheadPolicy, OperationPolicy, Policy, PolicySettings, RateLimitPolicy,
+    RetryPolicy,
+};
 pub use record::{AttemptRecord, CallObserver, CallRecord, Outcome};
 pub use registry::{KnownProvider, Registry};
 

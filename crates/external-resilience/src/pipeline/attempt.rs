@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result, Retry};
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::recorder::{AttemptGuard, Recorder};
 use super::{Attempt, BoxFuture, Call, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
+use crate::refusal::Refusal;
 
 /// Which attempt of a call it is, and the time it has.
 #[derive(Debug, Clone, Copy)]
@@ -23,22 +24,33 @@ pub(super) struct Turn {
     pub(super) end: Option<Instant>,
 }
 
+/// How an attempt ended, and when.
+pub(super) struct Attempted<T> {
+    pub(super) result: Result<T>,
+    pub(super) ended: Instant,
+}
+
 impl Pipeline {
+    /// Whether an attempt may begin `now`, as far as the breaker knows.
+    pub(super) fn admit(&self, now: Instant) -> Result<Option<Permit<'_>>> {
+        self.inner.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()
+    }
+
     /// Makes one attempt of a call.
     pub(super) async fn attempt<'env, T>(
         &self,
-        recorder: &mut Recorder<&Inner>,
+        recorder: &Recorder<&Inner>,
         permit: Option<Permit<'_>>,
         call: &Call,
         cx: &CallContext,
         Turn { number, started, end }: Turn,
         attempt: &Attempt<'_, 'env, T>,
-    ) -> Result<T> {
+    ) -> Attempted<T> {
         let timeout = recorder.limits.attempt_timeout;
         let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
         let attempt_cx = cx.for_attempt(number, earlier(own_end, end)).with_start(started);
-        recorder.attempts = number;
+        recorder.began(number);
         let guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.
         let _mark = PassMarkUp { from: &attempt_cx, to: cx };
@@ -68,18 +80,23 @@ impl Pipeline {
                 Err(error) => permit.settle(Verdict::of(error), ended),
             }
         }
-        match result {
+        let result = match result {
             Ok(value) => {
                 guard.succeed(took);
-                recorder.ended(ended);
                 Ok(value)
             }
             Err(mut error) => {
                 error.locate(self.inner.provider, call.operation);
                 guard.fail(&error, took);
+                if let (ErrorKind::RateLimited, Retry::After(hint), false) =
+                    (error.kind(), error.retry(), Refusal::is(&error))
+                {
+                    self.inner.gate.close_for(hint, ended);
+                }
                 Err(error)
             }
-        }
+        };
+        Attempted { result, ended }
     }
 }
 

@@ -68,7 +68,7 @@ impl Running {
         self.closed.cancel();
     }
 
-    fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.calls.iter().map(|shard| shard.load(Ordering::SeqCst)).sum()
     }
 

@@ -5,6 +5,8 @@
 
 mod attempt;
 mod close;
+mod hedge;
+mod pace;
 mod recorder;
 mod retry;
 mod timers;
@@ -15,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
+use tokio::time::Instant;
 
 pub use close::CloseReport;
 pub use recorder::CallGuard;
@@ -24,7 +27,10 @@ use self::close::Running;
 use self::recorder::Recorder;
 use self::timers::Timers;
 use crate::breaker::Breaker;
-use crate::{BreakerState, CallObserver, Cleanup, Policy};
+use crate::budget::Budget;
+use crate::bulkhead::Bulkhead;
+use crate::pacing::{Gate, RateLimit};
+use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Policy};
 
 /// What a contract method returns: the box that `async_trait` makes.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -106,6 +112,10 @@ struct Inner {
     domain: &'static str,
     policy: Policy,
     breaker: Option<Breaker>,
+    bulkhead: Option<Bulkhead>,
+    gate: Gate,
+    rate_limit: Option<RateLimit>,
+    budget: Option<Budget>,
     observers: Vec<Arc<dyn CallObserver>>,
     cleanup: Cleanup,
     jitter: Mutex<fastrand::Rng>,
@@ -148,6 +158,10 @@ impl Pipeline {
             provider,
             domain,
             breaker: policy.breaker.map(Breaker::new),
+            bulkhead: policy.bulkhead.map(Bulkhead::new),
+            gate: Gate::new(),
+            rate_limit: policy.rate_limit.map(RateLimit::new),
+            budget: policy.retry.budget.map(Budget::new),
             policy,
             observers,
             cleanup: Cleanup::default(),
@@ -164,7 +178,9 @@ impl Pipeline {
     ///
     /// The last attempt's error, with provider, operation and the number of attempts; its effect is
     /// `MaybeApplied` if that of any attempt was. Besides: `Closed` after [`close`](Self::close), `Timeout` at a
-    /// deadline, `Unavailable` with effect `NotSent` while the circuit is open.
+    /// deadline, and refusals of our own, all with effect `NotSent` and `refused_by` in their context: `Unavailable`
+    /// while the circuit is open or the bulkhead is full, `RateLimited` where the service or the rate limit asks for a
+    /// longer wait than there is time for.
     pub fn run<'env, T, F>(
         &self,
         call: impl Into<Call>,
@@ -221,8 +237,10 @@ impl Pipeline {
             Ok(()) => {
                 let end = recorder.end_of(cx);
                 let turn = Turn { number: 1, started: recorder.started(), end };
-                self.attempt(&mut recorder, None, &Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
-                    .await
+                let attempted = self
+                    .attempt(&recorder, None, &Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
+                    .await;
+                recorder.attempted(attempted)
             }
             Err(closed) => Err(closed),
         };
@@ -266,6 +284,25 @@ impl Pipeline {
         self.inner.breaker.as_ref().map(Breaker::state)
     }
 
+    /// Tells of every change of the breaker from now on; `None` without one.
+    #[must_use]
+    pub fn breaker_changes(&self) -> Option<BreakerChanges> {
+        self.inner.breaker.as_ref().map(Breaker::changes)
+    }
+
+    /// What calls run into at the moment: who waits, and what is left of the retry budget.
+    #[must_use]
+    pub fn pressure(&self) -> Pressure {
+        let Inner { bulkhead, budget, gate, running, .. } = &*self.inner;
+        Pressure {
+            running: running.count(),
+            bulkhead_running: bulkhead.as_ref().map_or(0, Bulkhead::running),
+            bulkhead_waiting: bulkhead.as_ref().map_or(0, Bulkhead::waiting),
+            retries_left: budget.as_ref().map(Budget::retries_left),
+            gate_closed_until: gate.closed_until(Instant::now()),
+        }
+    }
+
     /// Refuses all calls until [`reset_breaker`](Self::reset_breaker).
     pub fn isolate(&self) {
         if let Some(breaker) = &self.inner.breaker {
@@ -279,6 +316,22 @@ impl Pipeline {
             breaker.reset();
         }
     }
+}
+
+/// What calls of an instance run into at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pressure {
+    /// Calls that are running, streaming bodies included.
+    pub running: u64,
+    /// Those of them that have a place in the bulkhead.
+    pub bulkhead_running: u32,
+    /// Those that wait for one.
+    pub bulkhead_waiting: u32,
+    /// Retries that the budget would pay for; `None` without one.
+    pub retries_left: Option<u64>,
+    /// Until when the service has asked everybody to wait, if it has.
+    pub gate_closed_until: Option<Instant>,
 }
 
 impl fmt::Debug for Pipeline {

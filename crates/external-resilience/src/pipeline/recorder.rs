@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use external_core::{CallContext, Error, Operation, Result, Shard};
@@ -11,6 +12,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::Inner;
+use super::attempt::Attempted;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
@@ -22,7 +24,8 @@ pub(super) struct Recorder<I: Deref<Target = Inner>> {
     span: Span,
     operation: Operation,
     pub(super) limits: Limits,
-    pub(super) attempts: u32,
+    /// Two attempts may run at a time, so that both may count.
+    attempts: AtomicU32,
     started: Instant,
     /// When the attempt that succeeded did, if the call is over with it.
     ended: Option<Instant>,
@@ -30,6 +33,8 @@ pub(super) struct Recorder<I: Deref<Target = Inner>> {
     cleanup: bool,
     /// Where the call is counted as running.
     entered: Option<Shard>,
+    /// Whether it has a place in the bulkhead.
+    placed: bool,
     finished: bool,
     metadata: Option<Arc<Vec<(String, String)>>>,
 }
@@ -55,12 +60,13 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             span,
             operation,
             limits: inner.policy.for_operation(operation.name),
-            attempts: 0,
+            attempts: AtomicU32::new(0),
             started: Instant::now(),
             ended: None,
             managed: cx.is_managed(),
             cleanup: cx.is_cleanup(),
             entered: None,
+            placed: false,
             finished: false,
             metadata: cx.shared_metadata(),
             inner,
@@ -75,9 +81,27 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         self.started
     }
 
-    /// Notes when the attempt that succeeded did.
-    pub(super) fn ended(&mut self, at: Instant) {
-        self.ended = Some(at);
+    /// How many attempts were begun.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// An attempt begins.
+    pub(super) fn began(&self, number: u32) {
+        self.attempts.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// An attempt is over: the call too, if it succeeded.
+    pub(super) fn attempted<T>(&mut self, attempted: Attempted<T>) -> Result<T> {
+        if attempted.result.is_ok() {
+            self.ended = Some(attempted.ended);
+        }
+        attempted.result
+    }
+
+    /// The call has a place in the bulkhead, until its record is closed.
+    pub(super) fn holds_a_place(&mut self) {
+        self.placed = true;
     }
 
     /// Counts the call as running, unless the client was closed; clean-up may still pass.
@@ -107,12 +131,13 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             span: std::mem::replace(&mut self.span, Span::none()),
             operation: self.operation,
             limits: self.limits,
-            attempts: self.attempts,
+            attempts: AtomicU32::new(self.attempts()),
             started: self.started,
             ended: self.ended,
             managed: self.managed,
             cleanup: self.cleanup,
             entered: self.entered.take(),
+            placed: std::mem::take(&mut self.placed),
             finished: false,
             metadata: self.metadata.take(),
         }
@@ -132,7 +157,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
     fn fail(&mut self, mut error: Error) -> Error {
         self.ended = None;
         error.locate(self.inner.provider, self.operation);
-        let mut error = error.with_attempts(self.attempts, self.started.elapsed());
+        let mut error = error.with_attempts(self.attempts(), self.started.elapsed());
         // With several instances of one provider, people have to be told which one failed.
         if &*self.inner.instance != "default" && error.context_value("instance").is_none() {
             error = error.with_context("instance", &self.inner.instance);
@@ -148,7 +173,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         }
         let duration = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         if !self.span.is_disabled() {
-            self.span.record("attempts", self.attempts);
+            self.span.record("attempts", self.attempts());
             self.span.record("outcome", outcome.as_str());
             self.span.record("duration_ms", duration.as_secs_f64() * 1000.0);
             if let Some(error) = error {
@@ -163,7 +188,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             operation: self.operation,
             provider: self.inner.provider,
             instance: &self.inner.instance,
-            attempts: self.attempts,
+            attempts: self.attempts(),
             outcome,
             error,
             duration,
@@ -181,6 +206,9 @@ impl<I: Deref<Target = Inner>> Drop for Recorder<I> {
         if !self.finished {
             self.ended = None;
             self.emit(Outcome::Dropped, None);
+        }
+        if let Some(bulkhead) = self.inner.bulkhead.as_ref().filter(|_| self.placed) {
+            bulkhead.leave();
         }
         if let Some(shard) = self.entered {
             self.inner.running.leave(shard);

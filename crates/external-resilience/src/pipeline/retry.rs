@@ -1,14 +1,15 @@
 //! The loop: attempts, and the waits between them, within the total deadline.
 
-use std::sync::PoisonError;
-use std::time::Duration;
-
-use external_core::{CallContext, Effect, Error, Result, Retry};
+use external_core::{CallContext, Effect, Error, Repeat, Result};
 use tokio::time::Instant;
 
 use super::attempt::Turn;
 use super::recorder::Recorder;
 use super::{Attempt, Call, Inner, Pipeline};
+use crate::refusal::Refusal;
+
+/// The name under which an error says what ended the attempts.
+const ENDED_BY: &str = "ended_by";
 
 impl Pipeline {
     /// Attempts a call until it ends well, or trying again is not safe, not allowed or of no use. On success the record
@@ -22,61 +23,77 @@ impl Pipeline {
     ) -> Result<T> {
         recorder.enter()?;
         let end = recorder.end_of(cx);
-        // However clients are nested, a call meets one retry layer: the outermost.
-        let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
-        let mut earlier: Option<Error> = None;
-        let mut number = 0;
         // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
         let mut now = recorder.started();
+        if let Some(bulkhead) = &self.inner.bulkhead {
+            bulkhead.enter(end).await?;
+            recorder.holds_a_place();
+            now = Instant::now();
+        }
+        // However clients are nested, a call meets one retry layer: the outermost.
+        let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
+        let hedge_after = recorder.limits.hedge_after.filter(|_| may_be_hedged(call, cx));
+        let mut earliest = now;
+        let mut earlier: Option<Error> = None;
         loop {
-            let permit = match self.inner.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose() {
-                Ok(permit) => permit,
+            let paced = match self.pace(now, earliest, end).await {
+                Ok(start) => self.admit(start).map(|permit| (start, permit)),
+                Err(refusal) => Err(refusal),
+            };
+            let (started, permit) = match paced {
+                Ok(admitted) => admitted,
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
-                    return Err(earlier.map_or(refusal, |error| error.with_context("ended_by", "breaker")));
+                    let by = refusal.context_value("refused_by").unwrap_or_default().to_owned();
+                    return Err(earlier.map_or(refusal, |error| error.with_context(ENDED_BY, by)));
                 }
             };
-            number += 1;
-            let mut error = match self
-                .attempt(recorder, permit, call, cx, Turn { number, started: now, end }, attempt)
-                .await
-            {
-                Ok(value) => return Ok(value),
+            let turn = Turn { number: recorder.attempts() + 1, started, end };
+            let attempted = match hedge_after {
+                None => self.attempt(recorder, permit, call, cx, turn, attempt).await,
+                // Boxed: two attempts at a time are room that others need not have.
+                Some(delay) => Box::pin(self.hedged(recorder, permit, call, cx, turn, attempt, delay)).await,
+            };
+            now = attempted.ended;
+            let mut error = match recorder.attempted(attempted) {
+                Ok(value) => {
+                    if let Some(budget) = &self.inner.budget {
+                        budget.refill();
+                    }
+                    return Ok(value);
+                }
                 Err(error) => error,
             };
             // What an earlier attempt may have done is not undone by a later one that failed.
             if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
                 error = error.with_effect(Effect::MaybeApplied);
             }
-            if number >= max_attempts || !error.may_repeat(&call.operation) {
+            if cx.is_managed() || !error.may_repeat(&call.operation) {
                 return Err(error);
             }
-            let Some(wait) = self.wait(&error, number) else {
+            let Some(wait) = self.wait(&error, recorder.attempts()) else {
                 return Err(error);
             };
-            if end.is_some_and(|end| end.saturating_duration_since(Instant::now()) <= wait) {
-                return Err(error.with_context("ended_by", "deadline"));
+            if recorder.attempts() >= max_attempts {
+                // Who allows one attempt knows what ended it.
+                return Err(if max_attempts > 1 { error.with_context(ENDED_BY, "attempts") } else { error });
             }
-            tokio::time::sleep(wait).await;
+            if end.is_some_and(|end| end.saturating_duration_since(now) <= wait) {
+                return Err(error.with_context(ENDED_BY, "deadline"));
+            }
+            // What another pipeline refused cost the service nothing.
+            if !Refusal::is(&error)
+                && self.inner.budget.as_ref().is_some_and(|budget| !budget.pay_for(&error))
+            {
+                return Err(error.with_context(ENDED_BY, "budget"));
+            }
+            earliest = now + wait;
             earlier = Some(error);
-            now = Instant::now();
         }
     }
+}
 
-    /// How long to wait after attempt `number`; `None` if trying again is of no use.
-    fn wait(&self, error: &Error, number: u32) -> Option<Duration> {
-        match error.retry() {
-            Retry::Never => None,
-            Retry::Backoff => Some(self.backoff(number)),
-            Retry::After(hint) => Some(hint.max(self.backoff(number))),
-        }
-    }
-
-    /// Full jitter: anything from nothing to the bound, which doubles with each attempt up to the cap.
-    fn backoff(&self, number: u32) -> Duration {
-        let policy = &self.inner.policy.retry;
-        let doubled = policy.base.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX));
-        let mut jitter = self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner);
-        doubled.min(policy.cap).mul_f64(jitter.f64())
-    }
+/// Only what changes nothing is attempted twice at a time, and by the outermost pipeline.
+fn may_be_hedged(call: &Call, cx: &CallContext) -> bool {
+    call.operation.repeat == Repeat::Safe && !cx.is_managed()
 }

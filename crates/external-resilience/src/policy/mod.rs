@@ -1,9 +1,11 @@
 //! How an instance's calls are treated: values with defaults, ranges and reasons.
 
+mod layers;
 mod settings;
 
 use std::time::Duration;
 
+pub use layers::{BreakerPolicy, BudgetPolicy, BulkheadPolicy, RateLimitPolicy};
 pub use settings::PolicySettings;
 
 /// How calls of one instance are treated.
@@ -15,9 +17,20 @@ pub use settings::PolicySettings;
 /// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout grows by body / floor rate |
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
 /// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
+/// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
+/// | hedging | off | 1 ms to 1 day | it makes more load; only who measures knows from which delay on it is of use |
+/// | bulkhead | off | see [`BulkheadPolicy`] | only the service's owner knows how much it takes |
+/// | rate limit | off | see [`RateLimitPolicy`] | only the service's contract knows |
 /// | breaker | see [`BreakerPolicy`] | | |
 ///
-/// A domain's own defaults start from these; the documentation of its client says what it changes.
+/// What the domains change, and why:
+///
+/// | domain | value | why |
+/// |---|---|---|
+/// | cache | 5 s in all, 1 s an attempt, waits of 20 ms to 500 ms | a cache that is slow is of no use |
+/// | storage | 600 s in all for `put` and `put_part` | a large body takes the time it takes; its attempt grows with it |
+/// | storage | 180 s in all, 60 s an attempt for `complete_multipart`, `copy`, `restore_version` | the store puts objects together before it answers |
+/// | email | 240 s in all, 180 s an attempt | a mail server may take minutes to accept a mail (RFC 5321 section 4.5.3.2), and giving up too early sends it twice |
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
@@ -29,6 +42,12 @@ pub struct Policy {
     pub floor_rate: u64,
     /// When and how calls are repeated.
     pub retry: RetryPolicy,
+    /// A `Safe` call that has no answer after this is attempted a second time beside the first; `None`: never.
+    pub hedge_after: Option<Duration>,
+    /// How many calls run at a time; `None`: any number.
+    pub bulkhead: Option<BulkheadPolicy>,
+    /// How often attempts start; `None`: any number.
+    pub rate_limit: Option<RateLimitPolicy>,
     /// When calls are refused; `None`: never.
     pub breaker: Option<BreakerPolicy>,
     /// What differs for single operations, by name (`"put"`).
@@ -36,7 +55,7 @@ pub struct Policy {
 }
 
 /// When and how calls are repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// How many attempts a call may have, the first included.
@@ -45,38 +64,8 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// The largest bound of a wait.
     pub cap: Duration,
-}
-
-/// When a circuit opens and how it closes.
-///
-/// | value | default | range |
-/// |---|---|---|
-/// | failure rate | 0.5 of the window | above 0, up to 1 |
-/// | slow call | 10 s or longer | at least 1 ms |
-/// | slow call rate | 0.9 of the window | above 0, up to 1 |
-/// | window | the last 100 attempts | 1 to 100,000 |
-/// | minimum calls | 20 in the window | 1 to the window |
-/// | open | 5 s | 1 ms to 1 day |
-/// | half open | 3 probes, at most 30 s | 1 to 1,000; 1 ms to 1 day |
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct BreakerPolicy {
-    /// The share of failed attempts at which it opens.
-    pub failure_rate: f64,
-    /// From which duration on an attempt is slow.
-    pub slow_call: Duration,
-    /// The share of slow attempts at which it opens.
-    pub slow_call_rate: f64,
-    /// How many of the last attempts are looked at.
-    pub window: u32,
-    /// Fewer attempts than this in the window say nothing.
-    pub minimum_calls: u32,
-    /// How long it stays open before probes are let through.
-    pub open_for: Duration,
-    /// How many probes have to succeed.
-    pub half_open_calls: u32,
-    /// How long probing may take before it is decided without them.
-    pub half_open_for: Duration,
+    /// How many retries there may be in all; `None`: as many as the calls have left.
+    pub budget: Option<BudgetPolicy>,
 }
 
 /// What differs for one operation. `None` leaves the instance's value.
@@ -89,6 +78,8 @@ pub struct OperationPolicy {
     pub attempt_timeout: Option<Duration>,
     /// How many attempts a call may have.
     pub max_attempts: Option<u32>,
+    /// When a `Safe` call is attempted a second time beside the first.
+    pub hedge_after: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -98,6 +89,9 @@ impl Default for Policy {
             attempt_timeout: Some(Duration::from_secs(10)),
             floor_rate: 64 << 10,
             retry: RetryPolicy::default(),
+            hedge_after: None,
+            bulkhead: None,
+            rate_limit: None,
             breaker: Some(BreakerPolicy::default()),
             operations: Vec::new(),
         }
@@ -106,21 +100,11 @@ impl Default for Policy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_attempts: 3, base: Duration::from_millis(100), cap: Duration::from_secs(5) }
-    }
-}
-
-impl Default for BreakerPolicy {
-    fn default() -> Self {
         Self {
-            failure_rate: 0.5,
-            slow_call: Duration::from_secs(10),
-            slow_call_rate: 0.9,
-            window: 100,
-            minimum_calls: 20,
-            open_for: Duration::from_secs(5),
-            half_open_calls: 3,
-            half_open_for: Duration::from_secs(30),
+            max_attempts: 3,
+            base: Duration::from_millis(100),
+            cap: Duration::from_secs(5),
+            budget: Some(BudgetPolicy::default()),
         }
     }
 }
@@ -132,7 +116,7 @@ impl Policy {
         Self {
             total_deadline: None,
             attempt_timeout: None,
-            retry: RetryPolicy { max_attempts: 1, ..RetryPolicy::default() },
+            retry: RetryPolicy { max_attempts: 1, budget: None, ..RetryPolicy::default() },
             breaker: None,
             ..Self::default()
         }
@@ -173,6 +157,34 @@ impl Policy {
         self
     }
 
+    /// Replaces the retry budget.
+    #[must_use]
+    pub fn with_retry_budget(mut self, budget: impl Into<Option<BudgetPolicy>>) -> Self {
+        self.retry.budget = budget.into();
+        self
+    }
+
+    /// Replaces the delay after which a `Safe` call is attempted a second time beside the first.
+    #[must_use]
+    pub fn with_hedge_after(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.hedge_after = delay.into();
+        self
+    }
+
+    /// Replaces the bulkhead.
+    #[must_use]
+    pub fn with_bulkhead(mut self, bulkhead: impl Into<Option<BulkheadPolicy>>) -> Self {
+        self.bulkhead = bulkhead.into();
+        self
+    }
+
+    /// Replaces the rate limit.
+    #[must_use]
+    pub fn with_rate_limit(mut self, limit: impl Into<Option<RateLimitPolicy>>) -> Self {
+        self.rate_limit = limit.into();
+        self
+    }
+
     /// Sets what differs for one operation.
     #[must_use]
     pub fn with_operation(mut self, name: impl Into<String>, policy: OperationPolicy) -> Self {
@@ -189,6 +201,7 @@ impl Policy {
             total_deadline: differs.total_deadline.or(self.total_deadline),
             attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
             max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
+            hedge_after: differs.hedge_after.or(self.hedge_after),
         }
     }
 
@@ -225,6 +238,13 @@ impl OperationPolicy {
         self.max_attempts = Some(attempts);
         self
     }
+
+    /// When a `Safe` call is attempted a second time beside the first.
+    #[must_use]
+    pub fn with_hedge_after(mut self, delay: Duration) -> Self {
+        self.hedge_after = Some(delay);
+        self
+    }
 }
 
 /// What holds for one call.
@@ -233,6 +253,7 @@ pub(crate) struct Limits {
     pub(crate) total_deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) max_attempts: u32,
+    pub(crate) hedge_after: Option<Duration>,
 }
 
 #[cfg(test)]

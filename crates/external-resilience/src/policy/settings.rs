@@ -8,7 +8,7 @@ use external_core::{Result, Section};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{OperationPolicy, Policy};
+use super::{BudgetPolicy, BulkheadPolicy, OperationPolicy, Policy, RateLimitPolicy};
 
 /// The `resilience` table of an instance. Every value is optional; durations are text such as `"250ms"`.
 ///
@@ -52,6 +52,17 @@ pub struct PolicySettings {
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub backoff_cap: Option<Duration>,
+    /// How many retries there may be in all.
+    pub retry_budget: Option<BudgetSettings>,
+    /// A call that only reads and has no answer after this is attempted a second time beside the first. 1 ms to 1 day.
+    /// Default: never.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub hedge_after: Option<Duration>,
+    /// How many calls run at a time. Default: any number.
+    pub bulkhead: Option<BulkheadSettings>,
+    /// How often attempts may start. Default: any number.
+    pub rate_limit: Option<RateLimitSettings>,
     /// When calls are refused.
     pub breaker: Option<BreakerSettings>,
     /// What differs for single operations, by name.
@@ -75,6 +86,10 @@ pub struct BreakerSettings {
     pub slow_call_rate: Option<f64>,
     /// How many of the last attempts are looked at. 1 to 100,000.
     pub window: Option<u32>,
+    /// Looks at the attempts of the last so long instead. 1 s to 1 h.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub window_time: Option<Duration>,
     /// Fewer attempts than this in the window say nothing. 1 to the window.
     pub minimum_calls: Option<u32>,
     /// How long it stays open. 1 ms to 1 day.
@@ -87,6 +102,55 @@ pub struct BreakerSettings {
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub half_open_for: Option<Duration>,
+}
+
+/// The `retry_budget` table.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct BudgetSettings {
+    /// `false` takes the budget out. Default: true.
+    pub enabled: Option<bool>,
+    /// How many retries a full bucket pays for. 0 to 100,000.
+    pub burst: Option<u32>,
+    /// What a call that succeeds puts back, in retries. 0 to 1.
+    pub share: Option<f64>,
+    /// What a retry after a throttle costs. 0 to 1.
+    pub throttle_cost: Option<f64>,
+}
+
+/// The `bulkhead` table.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct BulkheadSettings {
+    /// How many calls run at a time. 1 to 1,000,000. Required.
+    pub max_concurrent: Option<u32>,
+    /// How many more may wait. 0 to 1,000,000. Default: 0.
+    pub max_queue: Option<u32>,
+    /// How long one waits at most. 1 ms to 1 day. Default: 1 s.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub max_wait: Option<Duration>,
+}
+
+/// The `rate_limit` table.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RateLimitSettings {
+    /// How many attempts start in a period. 1 to 1,000,000. Required.
+    pub attempts: Option<u32>,
+    /// The period. 1 ms to 1 day. Default: 1 s.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub per: Option<Duration>,
+    /// How many may start at once. 1 to 1,000,000. Default: 1.
+    pub burst: Option<u32>,
+    /// How long an attempt waits at most. 1 ms to 1 day. Default: 5 s.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub max_wait: Option<Duration>,
 }
 
 /// The table of one operation.
@@ -104,11 +168,16 @@ pub struct OperationSettings {
     pub attempt_timeout: Option<Duration>,
     /// How many attempts a call may have. 1 to 20.
     pub max_attempts: Option<u32>,
+    /// When a call that only reads is attempted a second time beside the first. 1 ms to 1 day.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub hedge_after: Option<Duration>,
 }
 
 const MOMENT: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const MILLION: u32 = 1_000_000;
 
 impl PolicySettings {
     /// Reads a `resilience` table over a domain's default policy; `operations` are the names it may speak of.
@@ -133,6 +202,18 @@ impl PolicySettings {
         if policy.retry.cap < policy.retry.base {
             return Err(section.invalid("backoff_cap", "backoff_cap is below backoff_base"));
         }
+        if let Some(budget) = settings.retry_budget {
+            policy.retry.budget = budget.policy(&check, policy.retry.budget)?;
+        }
+        if let Some(delay) = check.duration("hedge_after", settings.hedge_after, DAY)? {
+            policy.hedge_after = Some(delay);
+        }
+        if let Some(bulkhead) = settings.bulkhead {
+            policy.bulkhead = Some(bulkhead.policy(&check)?);
+        }
+        if let Some(limit) = settings.rate_limit {
+            policy.rate_limit = Some(limit.policy(&check)?);
+        }
         if let Some(breaker) = settings.breaker {
             breaker.apply(&check, &mut policy)?;
         }
@@ -146,6 +227,7 @@ impl PolicySettings {
                 total_deadline: check.duration(&key("total_deadline"), operation.total_deadline, DAY)?,
                 attempt_timeout: check.duration(&key("attempt_timeout"), operation.attempt_timeout, DAY)?,
                 max_attempts: check.range(&key("max_attempts"), operation.max_attempts, 1, 20)?,
+                hedge_after: check.duration(&key("hedge_after"), operation.hedge_after, DAY)?,
             };
             policy = policy.with_operation(name, differs);
         }
@@ -156,6 +238,45 @@ impl PolicySettings {
     #[must_use]
     pub fn schema() -> String {
         serde_json::to_string(&schemars::schema_for!(Self)).unwrap_or_default()
+    }
+}
+
+impl BudgetSettings {
+    fn policy(self, check: &Check<'_>, default: Option<BudgetPolicy>) -> Result<Option<BudgetPolicy>> {
+        if self.enabled == Some(false) {
+            return Ok(None);
+        }
+        let mut budget = default.unwrap_or_default();
+        set(&mut budget.burst, check.range("retry_budget.burst", self.burst, 0, 100_000)?);
+        set(&mut budget.share, check.range("retry_budget.share", self.share, 0.0, 1.0)?);
+        set(
+            &mut budget.throttle_cost,
+            check.range("retry_budget.throttle_cost", self.throttle_cost, 0.0, 1.0)?,
+        );
+        Ok(Some(budget))
+    }
+}
+
+impl BulkheadSettings {
+    fn policy(self, check: &Check<'_>) -> Result<BulkheadPolicy> {
+        let key = "bulkhead.max_concurrent";
+        let mut bulkhead =
+            BulkheadPolicy::new(check.required(key, check.range(key, self.max_concurrent, 1, MILLION)?)?);
+        set(&mut bulkhead.max_queue, check.range("bulkhead.max_queue", self.max_queue, 0, MILLION)?);
+        set(&mut bulkhead.max_wait, check.duration("bulkhead.max_wait", self.max_wait, DAY)?);
+        Ok(bulkhead)
+    }
+}
+
+impl RateLimitSettings {
+    fn policy(self, check: &Check<'_>) -> Result<RateLimitPolicy> {
+        let key = "rate_limit.attempts";
+        let attempts = check.required(key, check.range(key, self.attempts, 1, MILLION)?)?;
+        let mut limit = RateLimitPolicy::new(attempts, Duration::from_secs(1));
+        set(&mut limit.per, check.duration("rate_limit.per", self.per, DAY)?);
+        set(&mut limit.burst, check.range("rate_limit.burst", self.burst, 1, MILLION)?);
+        set(&mut limit.max_wait, check.duration("rate_limit.max_wait", self.max_wait, DAY)?);
+        Ok(limit)
     }
 }
 
@@ -171,8 +292,20 @@ impl BreakerSettings {
         set(&mut breaker.slow_call, check.duration("breaker.slow_call", self.slow_call, DAY)?);
         set(&mut breaker.slow_call_rate, check.share("breaker.slow_call_rate", self.slow_call_rate)?);
         set(&mut breaker.window, check.range("breaker.window", self.window, 1, 100_000)?);
-        let minimum = check.range("breaker.minimum_calls", self.minimum_calls, 1, breaker.window)?;
-        breaker.minimum_calls = minimum.unwrap_or_else(|| breaker.minimum_calls.min(breaker.window));
+        if let Some(time) = check.duration("breaker.window_time", self.window_time, HOUR)? {
+            if self.window.is_some() {
+                return Err(check
+                    .0
+                    .invalid("breaker.window_time", "a window is by attempts or by time, not both"));
+            }
+            if time < Duration::from_secs(1) {
+                return Err(check.0.invalid("breaker.window_time", "a window of time is at least 1s long"));
+            }
+            breaker.window_time = Some(time);
+        }
+        let most = if breaker.window_time.is_some() { 100_000 } else { breaker.window };
+        let minimum = check.range("breaker.minimum_calls", self.minimum_calls, 1, most)?;
+        breaker.minimum_calls = minimum.unwrap_or_else(|| breaker.minimum_calls.min(most));
         set(&mut breaker.open_for, check.duration("breaker.open_for", self.open_for, DAY)?);
         set(
             &mut breaker.half_open_calls,
@@ -200,11 +333,15 @@ impl Check<'_> {
         most: T,
     ) -> Result<Option<T>> {
         match value {
-            Some(value) if value < least || value > most => {
+            Some(value) if !(value >= least && value <= most) => {
                 Err(self.0.invalid(key, format_args!("{value} is out of range: {least} to {most}")))
             }
             value => Ok(value),
         }
+    }
+
+    fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.0.invalid(key, "this value is required"))
     }
 
     fn share(&self, key: &str, value: Option<f64>) -> Result<Option<f64>> {
@@ -253,6 +390,15 @@ mod tests {
             ("total_deadline = '2d'", "total_deadline"),
             ("breaker = { failure_rate = 1.5 }", "breaker.failure_rate"),
             ("breaker = { window = 10, minimum_calls = 11 }", "breaker.minimum_calls"),
+            ("breaker = { window = 10, window_time = '10s' }", "breaker.window_time"),
+            ("breaker = { window_time = '500ms' }", "breaker.window_time"),
+            ("retry_budget = { share = 1.5 }", "retry_budget.share"),
+            ("retry_budget = { share = nan }", "retry_budget.share"),
+            ("bulkhead = { max_queue = 5 }", "bulkhead.max_concurrent"),
+            ("bulkhead = { max_concurrent = 0 }", "bulkhead.max_concurrent"),
+            ("rate_limit = { attempts = 10, burst = 0 }", "rate_limit.burst"),
+            ("rate_limit = { per = '1s' }", "rate_limit.attempts"),
+            ("hedge_after = '2d'", "hedge_after"),
             ("operations.get.max_attempts = 99", "operations.get.max_attempts"),
             ("operations.gett.max_attempts = 2", "operations.gett"),
             ("backoff_base = '1m'", "backoff_cap"),

@@ -4,14 +4,19 @@
 //! other callers write too: successes are counted by thread, and gathered when a call fails or was slow. So it is a
 //! failing or a slow call that opens the circuit, never one that succeeded in time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod window;
 
-use external_core::{Effect, Error, ErrorKind, Retry, Sharded};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use external_core::{Error, ErrorKind};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::BreakerPolicy;
+use crate::permits::Permits;
+use crate::refusal::Refusal;
+use window::Window;
 
 /// What a breaker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,9 +36,10 @@ pub(crate) struct Breaker {
     policy: BreakerPolicy,
     /// The generation while the circuit is closed, with [`OTHERWISE`] else: all that a call looks at which succeeds.
     closed: AtomicU64,
-    /// Successes of this generation that the window does not hold yet.
-    successes: Sharded<AtomicU64>,
+    window: Window,
     inner: Mutex<Inner>,
+    /// Hears of every change of phase.
+    state: watch::Sender<BreakerState>,
 }
 
 /// The circuit is not closed.
@@ -44,15 +50,32 @@ struct Inner {
     phase: Phase,
     /// Counts changes of phase, so that a late answer does not speak for a phase it did not belong to.
     generation: u64,
-    window: Window,
 }
 
 #[derive(Debug)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    HalfOpen { until: Instant, running: u32, answered: u32 },
+    Open {
+        until: Instant,
+    },
+    /// Probes hold their permits, those that succeeded for good.
+    HalfOpen {
+        until: Instant,
+        probes: Arc<Permits>,
+        succeeded: u32,
+    },
     Isolated,
+}
+
+impl Phase {
+    fn state(&self) -> BreakerState {
+        match self {
+            Self::Closed => BreakerState::Closed,
+            Self::Open { .. } => BreakerState::Open,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+            Self::Isolated => BreakerState::Isolated,
+        }
+    }
 }
 
 /// What an attempt said about the service.
@@ -65,9 +88,10 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// Only these kinds speak against a service; all others are its answers.
+    /// Only these kinds speak against a service; all others are its answers, or a refusal of our own.
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
+            _ if Refusal::is(error) => Self::Nothing,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
                 Self::Failure
             }
@@ -78,24 +102,24 @@ impl Verdict {
 
 impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
-        let window = Window::new(policy.window as usize);
         Self {
             policy,
             closed: AtomicU64::new(0),
-            successes: Sharded::default(),
-            inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0, window }),
+            window: Window::new(&policy),
+            inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0 }),
+            state: watch::Sender::new(BreakerState::Closed),
         }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, Instant::now());
-        match inner.phase {
-            Phase::Closed => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
-            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-            Phase::Isolated => BreakerState::Isolated,
-        }
+        inner.phase.state()
+    }
+
+    /// Tells of every change from now on.
+    pub(crate) fn changes(&self) -> BreakerChanges {
+        BreakerChanges(self.state.subscribe())
     }
 
     /// Whether calls pass and are watched; does not look at the clock, since time alone closes nothing.
@@ -116,27 +140,26 @@ impl Breaker {
     pub(crate) fn admit(&self, now: Instant) -> Result<Permit<'_>, Error> {
         let generation = self.closed.load(Ordering::Acquire);
         if generation & OTHERWISE == 0 {
-            return Ok(Permit { breaker: self, generation, started: now, settled: false });
+            return Ok(Permit { breaker: self, generation, started: now, probe: None, settled: false });
         }
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
-        match &mut inner.phase {
-            Phase::Closed => {}
-            Phase::HalfOpen { running, answered, .. }
-                if *running + *answered < self.policy.half_open_calls =>
-            {
-                *running += 1;
-            }
+        let probe = match &inner.phase {
+            Phase::Closed => None,
+            Phase::HalfOpen { probes, .. } if probes.try_take() => Some(probes.clone()),
             Phase::HalfOpen { .. } => {
-                return Err(refusal("the circuit is half open and all its probes are out", None));
+                let message = "the circuit is half open and all its probes are out";
+                return Err(Refusal::Breaker.error(message, None));
             }
             Phase::Open { until } => {
                 let wait = until.saturating_duration_since(now);
-                return Err(refusal("the circuit is open", Some(wait)));
+                return Err(Refusal::Breaker.error("the circuit is open", Some(wait)));
             }
-            Phase::Isolated => return Err(refusal("the circuit was isolated by hand", None)),
-        }
-        Ok(Permit { breaker: self, generation: inner.generation, started: now, settled: false })
+            Phase::Isolated => {
+                return Err(Refusal::Breaker.error("the circuit was isolated by hand", None));
+            }
+        };
+        Ok(Permit { breaker: self, generation: inner.generation, started: now, probe, settled: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -147,15 +170,10 @@ impl Breaker {
         inner.generation += 1;
         let otherwise = if matches!(phase, Phase::Closed) { 0 } else { OTHERWISE };
         inner.phase = phase;
-        inner.window.clear();
         self.closed.store(inner.generation | otherwise, Ordering::Release);
         // A success that looked just before may be counted for what comes after: one success more.
-        self.gathered();
-    }
-
-    /// The successes since the last time.
-    fn gathered(&self) -> u64 {
-        self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum()
+        self.window.clear();
+        self.state.send_replace(inner.phase.state());
     }
 
     fn open(&self, inner: &mut Inner) {
@@ -164,15 +182,16 @@ impl Breaker {
     }
 
     fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
-        match inner.phase {
-            Phase::Open { until } if now >= until => {
+        match &inner.phase {
+            Phase::Open { until } if now >= *until => {
                 let until = now + self.policy.half_open_for;
-                self.enter(inner, Phase::HalfOpen { until, running: 0, answered: 0 });
+                let probes = Arc::new(Permits::new(self.policy.half_open_calls));
+                self.enter(inner, Phase::HalfOpen { until, probes, succeeded: 0 });
             }
             // Probes that hang say that the service is still down; nothing but answers that say nothing
             // about it (`NotFound`) says that it is up.
-            Phase::HalfOpen { until, running, .. } if now >= until => {
-                if running > 0 {
+            Phase::HalfOpen { until, probes, succeeded } if now >= *until => {
+                if probes.taken() > *succeeded {
                     self.open(inner);
                 } else {
                     self.enter(inner, Phase::Closed);
@@ -182,57 +201,54 @@ impl Breaker {
         }
     }
 
-    fn settle(&self, generation: u64, verdict: Verdict, took: Duration) {
-        let slow = took >= self.policy.slow_call;
-        if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == generation {
+    /// Takes note of an attempt's end. Answers whether a probe's place stays taken.
+    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) -> bool {
+        let slow = now.saturating_duration_since(permit.started) >= self.policy.slow_call;
+        if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
-                self.successes.here().fetch_add(1, Ordering::Relaxed);
+                self.window.success(now);
             }
-            return;
+            return false;
         }
         let mut inner = self.lock();
-        if inner.generation != generation {
-            return;
+        if inner.generation != permit.generation {
+            return false;
         }
         match &mut inner.phase {
             Phase::Closed => {
-                inner.window.push_successes(self.gathered());
                 // An attempt cut short says something only once it was slow.
-                inner.window.push(verdict == Verdict::Failure, slow);
-                if self.is_tripped(&inner.window) {
+                if self.window.note(verdict == Verdict::Failure, slow, now).trips(&self.policy) {
                     self.open(&mut inner);
                 }
+                false
             }
-            Phase::HalfOpen { running, answered, .. } => {
-                *running = running.saturating_sub(1);
-                if verdict == Verdict::Failure || slow {
-                    self.open(&mut inner);
-                } else if verdict == Verdict::Success {
-                    *answered += 1;
-                    if *answered >= self.policy.half_open_calls {
-                        self.enter(&mut inner, Phase::Closed);
-                    }
+            Phase::HalfOpen { .. } if verdict == Verdict::Failure || slow => {
+                self.open(&mut inner);
+                false
+            }
+            Phase::HalfOpen { succeeded, .. } if verdict == Verdict::Success => {
+                *succeeded += 1;
+                if *succeeded >= self.policy.half_open_calls {
+                    self.enter(&mut inner, Phase::Closed);
                 }
+                true
             }
-            Phase::Open { .. } | Phase::Isolated => {}
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Isolated => false,
         }
-    }
-
-    fn is_tripped(&self, window: &Window) -> bool {
-        let seen = window.len();
-        seen >= self.policy.minimum_calls as usize
-            && (window.rate(window.failures) >= self.policy.failure_rate
-                || window.rate(window.slow) >= self.policy.slow_call_rate)
     }
 }
 
-/// A refusal of our own: nothing was sent, and it says nothing new about the service.
-fn refusal(message: &'static str, wait: Option<Duration>) -> Error {
-    let retry = wait.map_or(Retry::Backoff, Retry::After);
-    Error::unavailable(message)
-        .with_effect(Effect::NotSent)
-        .with_retry(retry)
-        .with_context("refused_by", "breaker")
+/// Tells of every change of a breaker. What depends on time alone, half open after open, is seen by the next call.
+#[derive(Debug)]
+pub struct BreakerChanges(watch::Receiver<BreakerState>);
+
+impl BreakerChanges {
+    /// Waits for the next change: the state it led to, the latest one if there were several. `None` once the
+    /// pipeline is gone.
+    pub async fn next(&mut self) -> Option<BreakerState> {
+        self.0.changed().await.ok()?;
+        Some(*self.0.borrow_and_update())
+    }
 }
 
 /// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
@@ -242,82 +258,40 @@ pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
     started: Instant,
+    /// Where a probe has its place.
+    probe: Option<Arc<Permits>>,
     settled: bool,
 }
 
 impl Permit<'_> {
     /// The attempt ended `now`.
     pub(crate) fn settle(mut self, verdict: Verdict, now: Instant) {
+        self.end(verdict, now);
+    }
+
+    fn end(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        self.breaker.settle(self.generation, verdict, now.saturating_duration_since(self.started));
+        let stays = self.breaker.settle(self, verdict, now);
+        if let Some(probes) = self.probe.take().filter(|_| !stays) {
+            probes.give_back();
+        }
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.breaker.settle(self.generation, Verdict::Nothing, self.started.elapsed());
+            self.end(Verdict::Nothing, Instant::now());
         }
-    }
-}
-
-/// The last so many attempts, as a ring of two flags each.
-#[derive(Debug)]
-struct Window {
-    ring: Box<[(bool, bool)]>,
-    next: usize,
-    filled: usize,
-    failures: usize,
-    slow: usize,
-}
-
-impl Window {
-    fn new(size: usize) -> Self {
-        Self { ring: vec![(false, false); size.max(1)].into(), next: 0, filled: 0, failures: 0, slow: 0 }
-    }
-
-    fn len(&self) -> usize {
-        self.filled
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "counts of a window of at most 100,000")]
-    fn rate(&self, count: usize) -> f64 {
-        count as f64 / self.filled.max(1) as f64
-    }
-
-    fn push_successes(&mut self, count: u64) {
-        let size = self.ring.len();
-        if count >= size as u64 {
-            self.ring.fill((false, false));
-            (self.next, self.filled, self.failures, self.slow) = (0, size, 0, 0);
-            return;
-        }
-        for _ in 0..count {
-            self.push(false, false);
-        }
-    }
-
-    fn push(&mut self, failure: bool, slow: bool) {
-        if self.filled == self.ring.len() {
-            let (old_failure, old_slow) = self.ring[self.next];
-            self.failures -= usize::from(old_failure);
-            self.slow -= usize::from(old_slow);
-        } else {
-            self.filled += 1;
-        }
-        self.ring[self.next] = (failure, slow);
-        self.failures += usize::from(failure);
-        self.slow += usize::from(slow);
-        self.next = (self.next + 1) % self.ring.len();
-    }
-
-    fn clear(&mut self) {
-        (self.next, self.filled, self.failures, self.slow) = (0, 0, 0, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use external_core::Effect;
+
     use super::*;
 
     fn breaker() -> Breaker {

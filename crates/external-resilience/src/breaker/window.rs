@@ -1,0 +1,266 @@
+//! What a breaker looks at: the last so many attempts, or those of the last so long.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use external_core::Sharded;
+use tokio::time::Instant;
+
+use crate::BreakerPolicy;
+
+/// A window of time moves on by a tenth of its length.
+const STEPS: usize = 10;
+
+#[derive(Debug)]
+pub(super) enum Window {
+    Calls(Calls),
+    Time(Time),
+}
+
+/// What a window holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    calls: u64,
+    failures: u64,
+    slow: u64,
+}
+
+impl Seen {
+    /// Whether this opens the circuit.
+    #[allow(clippy::cast_precision_loss, reason = "shares of counts far below 2^52")]
+    pub(super) fn trips(self, policy: &BreakerPolicy) -> bool {
+        let share = |count: u64| count as f64 / self.calls.max(1) as f64;
+        self.calls >= u64::from(policy.minimum_calls)
+            && (share(self.failures) >= policy.failure_rate || share(self.slow) >= policy.slow_call_rate)
+    }
+}
+
+impl Window {
+    pub(super) fn new(policy: &BreakerPolicy) -> Self {
+        match policy.window_time {
+            Some(time) => Self::Time(Time::new(time)),
+            None => Self::Calls(Calls::new(policy.window as usize)),
+        }
+    }
+
+    /// An attempt succeeded in time. No lock, and nothing is written that other threads write.
+    pub(super) fn success(&self, now: Instant) {
+        match self {
+            Self::Calls(calls) => {
+                calls.successes.here().fetch_add(1, Ordering::Relaxed);
+            }
+            Self::Time(time) => time.success(now),
+        }
+    }
+
+    /// An attempt failed or was slow: what the window holds now.
+    pub(super) fn note(&self, failure: bool, slow: bool, now: Instant) -> Seen {
+        match self {
+            Self::Calls(calls) => calls.note(failure, slow),
+            Self::Time(time) => time.note(failure, slow, now),
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        match self {
+            Self::Calls(calls) => {
+                calls.gather();
+                *locked(&calls.ring) = Ring::new(calls.size);
+            }
+            Self::Time(time) => time.clear(),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The last so many attempts.
+#[derive(Debug)]
+pub(super) struct Calls {
+    size: usize,
+    /// Successes that the ring does not hold yet.
+    successes: Sharded<AtomicU64>,
+    ring: Mutex<Ring>,
+}
+
+impl Calls {
+    fn new(size: usize) -> Self {
+        let size = size.max(1);
+        Self { size, successes: Sharded::default(), ring: Mutex::new(Ring::new(size)) }
+    }
+
+    fn gather(&self) -> u64 {
+        self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum()
+    }
+
+    fn note(&self, failure: bool, slow: bool) -> Seen {
+        let mut ring = locked(&self.ring);
+        // More than fill it push everything out.
+        for _ in 0..self.gather().min(self.size as u64) {
+            ring.push(self.size, false, false);
+        }
+        ring.push(self.size, failure, slow);
+        ring.seen
+    }
+}
+
+/// Two flags an attempt.
+#[derive(Debug)]
+struct Ring {
+    attempts: Vec<(bool, bool)>,
+    next: usize,
+    seen: Seen,
+}
+
+impl Ring {
+    fn new(size: usize) -> Self {
+        Self { attempts: Vec::with_capacity(size), next: 0, seen: Seen::default() }
+    }
+
+    fn push(&mut self, size: usize, failure: bool, slow: bool) {
+        let attempt = (failure, slow);
+        match self.attempts.get_mut(self.next) {
+            Some(oldest) => {
+                let (failure, slow) = std::mem::replace(oldest, attempt);
+                self.seen.failures -= u64::from(failure);
+                self.seen.slow -= u64::from(slow);
+            }
+            None => {
+                self.attempts.push(attempt);
+                self.seen.calls += 1;
+            }
+        }
+        self.seen.failures += u64::from(failure);
+        self.seen.slow += u64::from(slow);
+        self.next = (self.next + 1) % size;
+    }
+}
+
+/// The attempts of the last so long.
+#[derive(Debug)]
+pub(super) struct Time {
+    start: Instant,
+    step: Duration,
+    /// Successes by step: the number of the step above, their count below, so that a step of a former round is seen.
+    successes: Sharded<[AtomicU64; STEPS]>,
+    others: Mutex<[Step; STEPS]>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    number: u64,
+    seen: Seen,
+}
+
+/// Where the number of a step begins.
+const NUMBER: u32 = 32;
+
+impl Time {
+    fn new(time: Duration) -> Self {
+        Self {
+            start: Instant::now(),
+            step: (time / STEPS as u32).max(Duration::from_micros(100)),
+            successes: Sharded::default(),
+            others: Mutex::default(),
+        }
+    }
+
+    /// The number of the step that holds this moment, from [`STEPS`] on: zero is a step that never was.
+    fn number(&self, now: Instant) -> u64 {
+        let steps = now.saturating_duration_since(self.start).as_nanos() / self.step.as_nanos();
+        (u64::try_from(steps).unwrap_or(u64::MAX) + STEPS as u64) & u64::from(u32::MAX)
+    }
+
+    fn success(&self, now: Instant) {
+        let number = self.number(now);
+        let cell = &self.successes.here()[number as usize % STEPS];
+        let mut held = cell.load(Ordering::Relaxed);
+        loop {
+            let next = if held >> NUMBER == number { held + 1 } else { (number << NUMBER) + 1 };
+            match cell.compare_exchange_weak(held, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => held = now,
+            }
+        }
+    }
+
+    fn note(&self, failure: bool, slow: bool, now: Instant) -> Seen {
+        let number = self.number(now);
+        let mut others = locked(&self.others);
+        let step = &mut others[number as usize % STEPS];
+        if step.number != number {
+            *step = Step { number, seen: Seen::default() };
+        }
+        step.seen.calls += 1;
+        step.seen.failures += u64::from(failure);
+        step.seen.slow += u64::from(slow);
+        let is_recent = |held: u64| number.wrapping_sub(held) < STEPS as u64;
+        let mut seen = Seen::default();
+        for step in others.iter().filter(|step| is_recent(step.number)) {
+            seen.calls += step.seen.calls;
+            seen.failures += step.seen.failures;
+            seen.slow += step.seen.slow;
+        }
+        let cells = self.successes.iter().flatten().map(|cell| cell.load(Ordering::Relaxed));
+        seen.calls += cells
+            .filter(|held| is_recent(held >> NUMBER))
+            .map(|held| held & u64::from(u32::MAX))
+            .sum::<u64>();
+        seen
+    }
+
+    fn clear(&self) {
+        *locked(&self.others) = Default::default();
+        for cell in self.successes.iter().flatten() {
+            cell.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(calls: u64, failures: u64, slow: u64) -> Seen {
+        Seen { calls, failures, slow }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_calls_push_out_what_was_before() {
+        let window = Window::new(&BreakerPolicy { window: 4, ..BreakerPolicy::default() });
+        let now = Instant::now();
+        assert_eq!(window.note(true, false, now), seen(1, 1, 0));
+        window.success(now);
+        window.success(now);
+        assert_eq!(window.note(false, true, now), seen(4, 1, 1));
+        assert_eq!(window.note(true, false, now), seen(4, 1, 1));
+        for _ in 0..1000 {
+            window.success(now);
+        }
+        assert_eq!(window.note(true, true, now), seen(4, 1, 1));
+        window.clear();
+        assert_eq!(window.note(true, false, now), seen(1, 1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_lets_go_of_what_is_too_long_ago() {
+        let policy = BreakerPolicy { window_time: Some(Duration::from_secs(10)), ..BreakerPolicy::default() };
+        let window = Window::new(&policy);
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for _ in 0..100 {
+            window.success(at(0));
+        }
+        assert_eq!(window.note(true, false, at(1)), seen(101, 1, 0));
+        assert_eq!(window.note(true, false, at(9)), seen(102, 2, 0));
+        assert_eq!(window.note(true, false, at(10)), seen(3, 3, 0), "the successes are ten seconds old");
+        window.success(at(10));
+        assert_eq!(window.note(false, true, at(20)), seen(1, 0, 1), "a step is used anew");
+        window.success(at(20));
+        window.clear();
+        assert_eq!(window.note(true, false, at(20)), seen(1, 1, 0));
+    }
+}

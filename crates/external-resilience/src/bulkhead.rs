@@ -1,0 +1,93 @@
+//! The bulkhead: so many calls at a time, so many more that wait for their turn, and none waits for ever.
+
+use std::time::Duration;
+
+use external_core::{Effect, Error, Result};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::permits::Permits;
+use crate::policy::BulkheadPolicy;
+use crate::refusal::Refusal;
+
+#[derive(Debug)]
+pub(crate) struct Bulkhead {
+    running: Permits,
+    queue: Permits,
+    max_wait: Duration,
+    freed: Notify,
+}
+
+impl Bulkhead {
+    pub(crate) fn new(policy: BulkheadPolicy) -> Self {
+        Self {
+            running: Permits::new(policy.max_concurrent),
+            queue: Permits::new(policy.max_queue),
+            max_wait: policy.max_wait,
+            freed: Notify::new(),
+        }
+    }
+
+    /// Takes a place, which [`leave`](Self::leave) gives back. Those who wait go first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`, nothing was sent: the queue is full, or no place came free in time. `Timeout` at the call's own
+    /// deadline.
+    pub(crate) async fn enter(&self, end: Option<Instant>) -> Result<()> {
+        if self.queue.taken() == 0 && self.running.try_take() {
+            return Ok(());
+        }
+        if !self.queue.try_take() {
+            return Err(Refusal::Bulkhead.error("too many calls run, and too many wait for their turn", None));
+        }
+        let _queued = Queued(&self.queue);
+        let patience = Instant::now() + self.max_wait;
+        let until = end.map_or(patience, |end| end.min(patience));
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            // Listens before it looks: a place that comes free in between is not missed.
+            freed.as_mut().enable();
+            if self.running.try_take() {
+                return Ok(());
+            }
+            if timeout_at(until, freed).await.is_err() {
+                return Err(if until < patience {
+                    Error::timeout("the deadline passed while the call waited for its turn")
+                        .with_effect(Effect::NotSent)
+                        .with_context("refused_by", Refusal::Bulkhead)
+                } else {
+                    Refusal::Bulkhead.error("too many calls run, and none ended in time", None)
+                });
+            }
+        }
+    }
+
+    /// Gives a place back.
+    pub(crate) fn leave(&self) {
+        self.running.give_back();
+        if self.queue.taken() > 0 {
+            self.freed.notify_one();
+        }
+    }
+
+    /// How many run.
+    pub(crate) fn running(&self) -> u32 {
+        self.running.taken()
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.queue.taken()
+    }
+}
+
+/// A place in the queue, given back however the wait ends.
+struct Queued<'a>(&'a Permits);
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}

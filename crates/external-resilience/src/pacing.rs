@@ -1,0 +1,143 @@
+//! Pacing: when the next attempt of anybody may start. The Retry-After gate is what the service asked for, the rate limit
+//! what we allow ourselves; both are shared by all callers of an instance.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::policy::RateLimitPolicy;
+
+/// No hint keeps a gate closed for longer.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
+
+/// Moments as nanoseconds, so that they fit an atomic number.
+#[derive(Debug, Clone, Copy)]
+struct Epoch(Instant);
+
+impl Epoch {
+    /// At least 1: zero stands for "never".
+    fn nanos(self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(self.0)).max(1)
+    }
+
+    fn at(self, nanos: u64) -> Instant {
+        self.0 + Duration::from_nanos(nanos)
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Closed while the service has asked everybody to wait.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    epoch: Epoch,
+    /// Until when it is closed; 0 if it is open.
+    until: AtomicU64,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        Self { epoch: Epoch(Instant::now()), until: AtomicU64::new(0) }
+    }
+
+    /// The service asked to be left alone for so long from now.
+    pub(crate) fn close_for(&self, hint: Duration, now: Instant) {
+        self.until.fetch_max(self.epoch.nanos(now + hint.min(LONGEST_HINT)), Ordering::AcqRel);
+    }
+
+    /// Until when it is closed, if it is.
+    pub(crate) fn closed_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.until.load(Ordering::Acquire);
+        if until == 0 {
+            return None;
+        }
+        if until > self.epoch.nanos(now) {
+            return Some(self.epoch.at(until));
+        }
+        // Open again: who comes next need not read the time. Lost to a new hint, it stays as that says.
+        let _ = self.until.compare_exchange(until, 0, Ordering::AcqRel, Ordering::Acquire);
+        None
+    }
+}
+
+/// At most so many attempts in a period, with a burst: the generic cell rate algorithm (ITU-T I.371), in one number.
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    epoch: Epoch,
+    interval: u64,
+    /// How far ahead of its time an attempt may be.
+    tolerance: u64,
+    pub(crate) max_wait: Duration,
+    /// When the next attempt is due, were all evenly spread.
+    next: AtomicU64,
+}
+
+impl RateLimit {
+    pub(crate) fn new(policy: RateLimitPolicy) -> Self {
+        let interval = (nanos(policy.per) / u64::from(policy.attempts.max(1))).max(1);
+        let burst = u64::from(policy.burst.max(1));
+        Self {
+            epoch: Epoch(Instant::now()),
+            interval,
+            tolerance: interval.saturating_mul(burst - 1),
+            max_wait: policy.max_wait,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the next place for an attempt that cannot start before `earliest`: when it may. Takes none, and says when it
+    /// could have been, if that is after `latest`.
+    pub(crate) fn reserve(&self, earliest: Instant, latest: Instant) -> Result<Instant, Instant> {
+        let (earliest, latest) = (self.epoch.nanos(earliest), self.epoch.nanos(latest));
+        let mut next = self.next.load(Ordering::Acquire);
+        loop {
+            let due = next.max(earliest);
+            let start = due.saturating_sub(self.tolerance).max(earliest);
+            if start > latest {
+                return Err(self.epoch.at(start));
+            }
+            let taken = due.saturating_add(self.interval);
+            match self.next.compare_exchange(next, taken, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(self.epoch.at(start)),
+                Err(now) => next = now,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_closes_for_the_longest_hint_and_opens_by_itself() {
+        let gate = Gate::new();
+        let now = Instant::now();
+        assert_eq!(gate.closed_until(now), None);
+        gate.close_for(Duration::from_secs(2), now);
+        gate.close_for(Duration::from_secs(1), now);
+        assert_eq!(gate.closed_until(now), Some(now + Duration::from_secs(2)));
+        assert_eq!(gate.closed_until(now + Duration::from_secs(2)), None);
+        gate.close_for(Duration::MAX, now);
+        assert_eq!(gate.closed_until(now), Some(now + LONGEST_HINT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_the_rest_evenly() {
+        let policy = RateLimitPolicy::new(10, Duration::from_secs(1)).with_burst(3);
+        let limit = RateLimit::new(policy);
+        let now = Instant::now() + Duration::from_secs(5);
+        let far = now + Duration::from_secs(60);
+        let starts: Vec<_> = (0..5).map(|_| (limit.reserve(now, far).unwrap() - now).as_millis()).collect();
+        assert_eq!(starts, [0, 0, 0, 100, 200]);
+        // What would be too late takes no place.
+        let soon = now + Duration::from_millis(250);
+        assert_eq!(limit.reserve(now, soon), Err(now + Duration::from_millis(300)));
+        assert_eq!(limit.reserve(now, far), Ok(now + Duration::from_millis(300)));
+        let later = now + Duration::from_secs(10);
+        assert_eq!(limit.reserve(later, later), Ok(later));
+    }
+}

@@ -1,0 +1,72 @@
+//! The wait before an attempt: one wait, the longest of backoff, gate and rate limit.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use external_core::{Error, Result, Retry};
+use tokio::time::Instant;
+
+use super::Pipeline;
+use crate::refusal::Refusal;
+
+/// Nobody waits for longer.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+impl Pipeline {
+    /// Waits until an attempt may start that could at `earliest`, and answers when that is. The call must be over at
+    /// `end`.
+    ///
+    /// # Errors
+    ///
+    /// `RateLimited`, at once and with nothing sent, if the wait is too long.
+    pub(super) async fn pace(
+        &self,
+        now: Instant,
+        earliest: Instant,
+        end: Option<Instant>,
+    ) -> Result<Instant> {
+        let start = self.start_of(now, earliest, end)?;
+        if start <= now {
+            return Ok(now);
+        }
+        tokio::time::sleep_until(start).await;
+        Ok(Instant::now())
+    }
+
+    fn start_of(&self, now: Instant, earliest: Instant, end: Option<Instant>) -> Result<Instant> {
+        let mut start = earliest;
+        if let Some(until) = self.inner.gate.closed_until(now) {
+            if end.is_some_and(|end| until >= end) {
+                let message = "the service asked to wait for longer than the deadline leaves";
+                return Err(Refusal::Gate.error(message, Some(until.saturating_duration_since(now))));
+            }
+            // Those who waited together do not come back together.
+            start = start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2)));
+        }
+        let Some(limit) = &self.inner.rate_limit else {
+            return Ok(start);
+        };
+        let latest = end.unwrap_or_else(|| now + LONGEST).min(start + limit.max_wait);
+        limit.reserve(start, latest).map_err(|could| {
+            let wait = could.saturating_duration_since(now);
+            Refusal::RateLimit.error("the rate limit leaves no place in time", Some(wait))
+        })
+    }
+
+    /// How long to wait after attempt `number`; `None` if trying again is of no use.
+    pub(super) fn wait(&self, error: &Error, number: u32) -> Option<Duration> {
+        match error.retry() {
+            Retry::Never => None,
+            Retry::Backoff => Some(self.backoff(number)),
+            Retry::After(hint) => Some(hint.max(self.backoff(number))),
+        }
+    }
+
+    /// Full jitter: anything from nothing to the bound, which doubles with each attempt up to the cap.
+    fn backoff(&self, number: u32) -> Duration {
+        let policy = &self.inner.policy.retry;
+        let doubled = policy.base.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX));
+        let mut jitter = self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner);
+        doubled.min(policy.cap).mul_f64(jitter.f64())
+    }
+}
