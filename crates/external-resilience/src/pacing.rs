@@ -16,13 +16,13 @@ const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 struct Epoch(Instant);
 
 impl Epoch {
-    /// At least 1: zero stands for "never".
+    /// From 1 on: zero stands for "never".
     fn nanos(self, at: Instant) -> u64 {
-        nanos(at.saturating_duration_since(self.0)).max(1)
+        nanos(at.saturating_duration_since(self.0)).saturating_add(1)
     }
 
     fn at(self, nanos: u64) -> Instant {
-        self.0 + Duration::from_nanos(nanos)
+        self.0 + Duration::from_nanos(nanos.saturating_sub(1))
     }
 }
 

@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use crate::BreakerPolicy;
 
 /// A window of time moves on by a tenth of its length.
-const STEPS: usize = 10;
+const STEPS: u32 = 10;
+const PLACES: usize = STEPS as usize;
 
 #[derive(Debug)]
 pub(super) enum Window {
     Calls(Calls),
-    Time(Time),
+    /// Boxed: it is larger, and few have it.
+    Time(Box<Time>),
 }
 
 /// What a window holds.
@@ -39,7 +41,7 @@ impl Seen {
 impl Window {
     pub(super) fn new(policy: &BreakerPolicy) -> Self {
         match policy.window_time {
-            Some(time) => Self::Time(Time::new(time)),
+            Some(time) => Self::Time(Box::new(Time::new(time))),
             None => Self::Calls(Calls::new(policy.window as usize)),
         }
     }
@@ -145,14 +147,19 @@ pub(super) struct Time {
     start: Instant,
     step: Duration,
     /// Successes by step: the number of the step above, their count below, so that a step of a former round is seen.
-    successes: Sharded<[AtomicU64; STEPS]>,
-    others: Mutex<[Step; STEPS]>,
+    successes: Sharded<[AtomicU64; PLACES]>,
+    others: Mutex<[Step; PLACES]>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Step {
     number: u64,
     seen: Seen,
+}
+
+/// Where a step has its place.
+fn place(number: u64) -> usize {
+    usize::try_from(number % u64::from(STEPS)).unwrap_or(0)
 }
 
 /// Where the number of a step begins.
@@ -162,7 +169,7 @@ impl Time {
     fn new(time: Duration) -> Self {
         Self {
             start: Instant::now(),
-            step: (time / STEPS as u32).max(Duration::from_micros(100)),
+            step: (time / STEPS).max(Duration::from_micros(100)),
             successes: Sharded::default(),
             others: Mutex::default(),
         }
@@ -171,12 +178,12 @@ impl Time {
     /// The number of the step that holds this moment, from [`STEPS`] on: zero is a step that never was.
     fn number(&self, now: Instant) -> u64 {
         let steps = now.saturating_duration_since(self.start).as_nanos() / self.step.as_nanos();
-        (u64::try_from(steps).unwrap_or(u64::MAX) + STEPS as u64) & u64::from(u32::MAX)
+        (u64::try_from(steps).unwrap_or(u64::MAX) + u64::from(STEPS)) & u64::from(u32::MAX)
     }
 
     fn success(&self, now: Instant) {
         let number = self.number(now);
-        let cell = &self.successes.here()[number as usize % STEPS];
+        let cell = &self.successes.here()[place(number)];
         let mut held = cell.load(Ordering::Relaxed);
         loop {
             let next = if held >> NUMBER == number { held + 1 } else { (number << NUMBER) + 1 };
@@ -190,14 +197,14 @@ impl Time {
     fn note(&self, failure: bool, slow: bool, now: Instant) -> Seen {
         let number = self.number(now);
         let mut others = locked(&self.others);
-        let step = &mut others[number as usize % STEPS];
+        let step = &mut others[place(number)];
         if step.number != number {
             *step = Step { number, seen: Seen::default() };
         }
         step.seen.calls += 1;
         step.seen.failures += u64::from(failure);
         step.seen.slow += u64::from(slow);
-        let is_recent = |held: u64| number.wrapping_sub(held) < STEPS as u64;
+        let is_recent = |held: u64| number.wrapping_sub(held) < u64::from(STEPS);
         let mut seen = Seen::default();
         for step in others.iter().filter(|step| is_recent(step.number)) {
             seen.calls += step.seen.calls;

@@ -14,7 +14,7 @@ mod timers;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
 use tokio::time::Instant;
@@ -144,6 +144,14 @@ impl Pipeline {
     pub fn with_policy(self, policy: Policy) -> Self {
         let inner = &self.inner;
         Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, inner.observers.clone())
+    }
+
+    /// The same instance with waits that a seed decides, so that a test can be repeated. To be called before the pipeline is
+    /// shared.
+    #[must_use]
+    pub fn with_jitter_seed(self, seed: u64) -> Self {
+        *self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner) = fastrand::Rng::with_seed(seed);
+        self
     }
 
     fn assemble(

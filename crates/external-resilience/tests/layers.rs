@@ -1,0 +1,402 @@
+//! Bulkhead, rate limit, gate, budget and hedging, and how they meet, under a paused clock.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use external_core::{
+    CallContext, CallOptions, Capabilities, Effect, Error, ErrorKind, Operation, ProviderInfo, Repeat,
+    Result, Retry,
+};
+use external_resilience::{
+    BreakerPolicy, BreakerState, BudgetPolicy, BulkheadPolicy, Pipeline, Policy, RateLimitPolicy,
+};
+use tokio::time::{Instant, advance, sleep};
+
+const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
+const SEND: Operation = Operation::new("email", "send", Repeat::Once);
+
+fn pipeline(policy: Policy) -> Pipeline {
+    let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
+    Pipeline::new("default", &info, policy)
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A back end that answers by a script, after a while, and counts.
+#[derive(Default)]
+struct BackEnd {
+    calls: AtomicU32,
+    at_a_time: AtomicU32,
+    most_at_a_time: AtomicU32,
+    answers: Mutex<VecDeque<(Duration, Result<()>)>>,
+}
+
+impl BackEnd {
+    fn new(answers: impl IntoIterator<Item = (Duration, Result<()>)>) -> Arc<Self> {
+        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
+    }
+
+    fn always(error: &Error) -> Arc<Self> {
+        Self::new((0..1000).map(|_| (Duration::ZERO, Err(error.clone()))))
+    }
+
+    fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    async fn answer(&self, cx: &CallContext) -> Result<()> {
+        struct Leaves<'a>(&'a AtomicU32);
+        impl Drop for Leaves<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        cx.mark_sent();
+        let now = self.at_a_time.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_a_time.fetch_max(now, Ordering::SeqCst);
+        let _leaves = Leaves(&self.at_a_time);
+        let (after, answer) = self.answers.lock().unwrap().pop_front().unwrap_or((Duration::ZERO, Ok(())));
+        if !after.is_zero() {
+            sleep(after).await;
+        }
+        answer
+    }
+}
+
+async fn call(pipeline: &Pipeline, operation: Operation, back_end: &BackEnd) -> Result<()> {
+    call_with(pipeline, operation, back_end, &CallContext::default()).await
+}
+
+async fn call_with(
+    pipeline: &Pipeline,
+    operation: Operation,
+    back_end: &BackEnd,
+    cx: &CallContext,
+) -> Result<()> {
+    pipeline.run(operation, cx, |cx, _| Box::pin(back_end.answer(cx))).await
+}
+
+fn refused_by(error: &Error) -> &str {
+    error.context_value("refused_by").unwrap_or("nobody")
+}
+
+fn ended_by(error: &Error) -> &str {
+    error.context_value("ended_by").unwrap_or("nothing")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
+    let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(2).with_queue(1, ms(500)));
+    let pipeline = pipeline(policy);
+    let back_end = BackEnd::new((0..4).map(|_| (ms(300), Ok(()))));
+    let start = Instant::now();
+    let one = call(&pipeline, READ, &back_end);
+    let two = call(&pipeline, READ, &back_end);
+    let waits = call(&pipeline, READ, &back_end);
+    let too_many = async {
+        tokio::task::yield_now().await;
+        let pressure = pipeline.pressure();
+        assert_eq!((pressure.bulkhead_running, pressure.bulkhead_waiting), (2, 1));
+        call(&pipeline, READ, &back_end).await
+    };
+    let (one, two, waits, too_many) = tokio::join!(one, two, waits, too_many);
+    assert!(one.is_ok() && two.is_ok() && waits.is_ok());
+    assert_eq!(start.elapsed(), ms(600));
+    let error = too_many.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect(), refused_by(&error)),
+        (ErrorKind::Unavailable, Effect::NotSent, "bulkhead")
+    );
+    assert_eq!(back_end.most_at_a_time.load(Ordering::SeqCst), 2);
+    assert_eq!(pipeline.pressure().bulkhead_running, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_or_gives_up_leaves_its_place() {
+    let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(1).with_queue(5, ms(100)));
+    let pipeline = pipeline(policy);
+    let back_end = BackEnd::new([(ms(1000), Ok(()))]);
+    let running = tokio::spawn({
+        let (pipeline, back_end) = (pipeline.clone(), back_end.clone());
+        async move { call(&pipeline, READ, &back_end).await }
+    });
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((start.elapsed(), error.kind()), (ms(100), ErrorKind::Unavailable));
+    let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(30)));
+    let error = call_with(&pipeline, READ, &back_end, &hurried).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
+    // Dropped while it waits.
+    let dropped = tokio::time::timeout(ms(10), call(&pipeline, READ, &back_end)).await;
+    assert!(dropped.is_err());
+    assert_eq!(pipeline.pressure().bulkhead_waiting, 0);
+    running.await.unwrap().unwrap();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((pipeline.pressure().bulkhead_running, back_end.calls()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streaming_body_keeps_its_place_until_it_ends() {
+    let pipeline = pipeline(Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let back_end = BackEnd::default();
+    let head =
+        pipeline.run_streaming(READ, &CallContext::default(), |cx, _| Box::pin(back_end.answer(cx))).await;
+    let ((), guard) = head.unwrap();
+    assert_eq!(refused_by(&call(&pipeline, READ, &back_end).await.unwrap_err()), "bulkhead");
+    guard.succeed();
+    call(&pipeline, READ, &back_end).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_go_first() {
+    let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(1).with_queue(10, ms(10_000)));
+    let pipeline = pipeline(policy);
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..5 {
+        let (pipeline, order) = (pipeline.clone(), order.clone());
+        tasks.spawn(async move {
+            let cx = CallContext::default();
+            let run = pipeline.run(READ, &cx, |_, _| {
+                order.lock().unwrap().push(number);
+                Box::pin(async {
+                    sleep(ms(10)).await;
+                    Ok(())
+                })
+            });
+            run.await
+        });
+        tokio::task::yield_now().await;
+    }
+    tasks.join_all().await;
+    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_limit_counts_retries_too() {
+    let limit = RateLimitPolicy::new(10, Duration::from_secs(1));
+    let policy = Policy::default().with_rate_limit(limit).with_backoff(ms(1), ms(1)).with_breaker(None);
+    let pipeline = pipeline(policy);
+    let down = || (Duration::ZERO, Err(Error::unavailable("down")));
+    let back_end = BackEnd::new([down(), down()]);
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((start.elapsed(), back_end.calls()), (ms(200), 3), "one attempt each tenth of a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_beyond_the_deadline_is_refused_at_once_and_not_taken() {
+    let pipeline =
+        pipeline(Policy::default().with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(2))));
+    let back_end = BackEnd::default();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    let start = Instant::now();
+    let hurried = CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(1)));
+    let error = call_with(&pipeline, READ, &back_end, &hurried).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect(), refused_by(&error)),
+        (ErrorKind::RateLimited, Effect::NotSent, "rate_limit")
+    );
+    assert_eq!(error.retry(), Retry::After(Duration::from_secs(2)));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::from_secs(2), "the refused call took no place");
+}
+
+fn throttled(hint: Duration) -> Error {
+    Error::rate_limited("slow down").with_retry(Retry::After(hint))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_service_asks_of_one_caller_all_wait_for() {
+    let pipeline = pipeline(Policy::default().with_backoff(ms(100), ms(100)).with_max_attempts(1));
+    let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(Duration::from_secs(3))))]);
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!(pipeline.pressure().gate_closed_until, Some(start + Duration::from_secs(3)));
+    let others = (0..20).map(|_| {
+        let (pipeline, back_end) = (pipeline.clone(), back_end.clone());
+        async move {
+            call(&pipeline, READ, &back_end).await.unwrap();
+            start.elapsed()
+        }
+    });
+    let waited = others.collect::<tokio::task::JoinSet<_>>().join_all().await;
+    assert!(waited.iter().all(|waited| (ms(3000)..=ms(3101)).contains(waited)), "{waited:?}");
+    assert!(waited.iter().min() < waited.iter().max(), "they do not come back together");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_beyond_the_deadline_fails_at_once() {
+    let pipeline = pipeline(Policy::default());
+    let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(Duration::from_secs(60))))]);
+    let start = Instant::now();
+    let first = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((first.kind(), ended_by(&first)), (ErrorKind::RateLimited, "deadline"));
+    let second = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!(
+        (second.kind(), second.effect(), refused_by(&second)),
+        (ErrorKind::RateLimited, Effect::NotSent, "gate")
+    );
+    assert_eq!((start.elapsed(), back_end.calls()), (Duration::ZERO, 1));
+    advance(Duration::from_secs(60)).await;
+    call(&pipeline, READ, &back_end).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_ends_retries_and_says_so() {
+    let budget = BudgetPolicy::default();
+    let policy = Policy::default().with_breaker(None).with_retry_budget(budget);
+    let pipeline = pipeline(policy);
+    let back_end = BackEnd::always(&Error::unavailable("down"));
+    for _ in 0..100 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    assert_eq!(back_end.calls(), 100 + budget.burst);
+    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((error.attempts(), ended_by(&error)), (1, "budget"));
+    assert_eq!(pipeline.pressure().retries_left, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_succeeds_pays_for_retries_and_refusals_cost_nothing() {
+    let mut budget = BudgetPolicy::default();
+    budget.burst = 1;
+    let policy = Policy::default().with_breaker(None).with_retry_budget(budget).with_max_attempts(2);
+    let inner = pipeline(Policy::off());
+    let outer = pipeline(policy);
+    let refused =
+        Error::unavailable("full").with_effect(Effect::NotSent).with_context("refused_by", "bulkhead");
+    let back_end = BackEnd::always(&refused);
+    for _ in 0..10 {
+        call(&outer, READ, &back_end).await.unwrap_err();
+    }
+    assert_eq!((back_end.calls(), outer.pressure().retries_left), (20, Some(1)));
+    let down = BackEnd::always(&Error::unavailable("down"));
+    call(&outer, READ, &down).await.unwrap_err();
+    assert_eq!(outer.pressure().retries_left, Some(0));
+    let up = BackEnd::default();
+    for _ in 0..10 {
+        call(&outer, READ, &up).await.unwrap();
+    }
+    assert_eq!(outer.pressure().retries_left, Some(1), "ten successes are one retry");
+    assert_eq!(inner.pressure().retries_left, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_error_says_what_ended_the_attempts() {
+    let back_end = BackEnd::always(&Error::unavailable("down"));
+    let error = call(&pipeline(Policy::default()), READ, &back_end).await.unwrap_err();
+    assert_eq!((error.attempts(), ended_by(&error)), (3, "attempts"));
+    let mut breaker = BreakerPolicy::default();
+    breaker.minimum_calls = 2;
+    let policy = Policy::default().with_breaker(breaker);
+    let error = call(&pipeline(policy), READ, &back_end).await.unwrap_err();
+    assert_eq!((error.attempts(), ended_by(&error), error.message()), (2, "breaker", "down"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_read_is_hedged_and_the_loser_cancelled() {
+    let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)));
+    let back_end = BackEnd::new([(ms(5000), Ok(())), (ms(20), Ok(()))]);
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((start.elapsed(), back_end.calls()), (ms(70), 2));
+    assert_eq!(back_end.at_a_time.load(Ordering::SeqCst), 0, "the loser is gone");
+    assert_eq!(pipeline.pressure().retries_left, Some(49), "it was paid for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_waits_for_the_other_when_one_fails() {
+    let down = || Err(Error::unavailable("down"));
+    for answers in [[(ms(100), down()), (ms(200), Ok(()))], [(ms(200), Ok(())), (ms(20), down())]] {
+        let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)).with_max_attempts(1));
+        let back_end = BackEnd::new(answers);
+        call(&pipeline, READ, &back_end).await.unwrap();
+        assert_eq!(back_end.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_something_is_never_hedged_nor_what_nobody_pays_for() {
+    let slow = || BackEnd::new([(ms(500), Ok(()))]);
+    let hedging = Policy::default().with_hedge_after(ms(50));
+    let back_end = slow();
+    call(&pipeline(hedging.clone()), SEND, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+    let mut budget = BudgetPolicy::default();
+    budget.burst = 0;
+    let back_end = slow();
+    call(&pipeline(hedging.clone().with_retry_budget(budget)), READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+    let back_end = slow();
+    let limited = hedging.with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(10)));
+    call(&pipeline(limited), READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_client_neither_repeats_nor_hedges_nor_pays() {
+    let policy = || Policy::default().with_hedge_after(ms(50)).with_backoff(ms(1), ms(1));
+    let (outer, inner) = (pipeline(policy().with_hedge_after(None)), pipeline(policy()));
+    let down = || (Duration::ZERO, Err(Error::unavailable("down")));
+    let back_end = BackEnd::new([down(), down(), (ms(500), Ok(()))]);
+    outer
+        .run(READ, &CallContext::default(), |cx, _| Box::pin(call_with(&inner, READ, &back_end, cx)))
+        .await
+        .unwrap();
+    assert_eq!(back_end.calls(), 3, "three attempts of the outer one, not nine");
+    assert_eq!(inner.pressure().retries_left, Some(50));
+    assert_eq!(outer.pressure().retries_left, Some(48));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_refusal_does_not_speak_against_the_service() {
+    let outer = pipeline(Policy::default().with_max_attempts(1));
+    let inner = pipeline(Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(()))]);
+    let running = tokio::spawn({
+        let (inner, back_end) = (inner.clone(), back_end.clone());
+        async move { call(&inner, READ, &back_end).await }
+    });
+    tokio::task::yield_now().await;
+    for _ in 0..100 {
+        let refused = outer
+            .run(READ, &CallContext::default(), |cx, _| Box::pin(call_with(&inner, READ, &back_end, cx)))
+            .await;
+        assert_eq!(refused_by(&refused.unwrap_err()), "bulkhead");
+    }
+    assert_eq!(outer.breaker_state(), Some(BreakerState::Closed));
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_the_breaker_can_be_heard() {
+    let mut breaker = BreakerPolicy::default();
+    (breaker.minimum_calls, breaker.half_open_calls) = (2, 1);
+    let pipeline = pipeline(Policy::default().with_breaker(breaker).with_max_attempts(1));
+    let mut changes = pipeline.breaker_changes().unwrap();
+    let down = || (Duration::ZERO, Err(Error::unavailable("down")));
+    let back_end = BackEnd::new([down(), down()]);
+    for _ in 0..2 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    assert_eq!(changes.next().await, Some(BreakerState::Open));
+    advance(breaker.open_for).await;
+    let probe = tokio::spawn({
+        let pipeline = pipeline.clone();
+        async move { call(&pipeline, READ, &BackEnd::new([(ms(10), Ok(()))])).await }
+    });
+    assert_eq!(changes.next().await, Some(BreakerState::HalfOpen));
+    probe.await.unwrap().unwrap();
+    assert_eq!(changes.next().await, Some(BreakerState::Closed));
+    drop(pipeline);
+    assert_eq!(changes.next().await, None);
+}

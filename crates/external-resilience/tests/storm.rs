@@ -1,0 +1,249 @@
+//! A storm: a thousand callers, and a back end that fails half its calls, then all, then throttles, then recovers. Seeded,
+//! so that a run can be repeated; counted at the back end. Beside it the same storm with three attempts a call and nothing
+//! else.
+//!
+//! `cargo test -p external-resilience --test storm -- --nocapture` shows the table.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use external_core::{
+    CallContext, Capabilities, Effect, Error, Operation, ProviderInfo, Repeat, Result, Retry,
+};
+use external_resilience::{BreakerState, BudgetPolicy, Pipeline, Policy};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+const CALLERS: u64 = 1000;
+/// How long a caller rests between two calls, on average.
+const REST: Duration = Duration::from_millis(500);
+
+const READ: Operation = Operation::new("storage", "get", Repeat::Safe);
+const SEND: Operation = Operation::new("email", "send", Repeat::Once);
+
+/// What the back end does, and until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    Fair,
+    HalfFails,
+    AllFails,
+    Throttles,
+    FairAgain,
+}
+
+const FORECAST: [(Weather, u64); 5] = [
+    (Weather::Fair, 5),
+    (Weather::HalfFails, 10),
+    (Weather::AllFails, 25),
+    (Weather::Throttles, 35),
+    (Weather::FairAgain, 45),
+];
+
+fn second(number: u64, start: Instant) -> Instant {
+    start + Duration::from_secs(number)
+}
+
+/// What the back end saw.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Attempts in each weather.
+    attempts: [u64; FORECAST.len()],
+    successes: u64,
+    /// Calls that must happen once and may have: none of them may come again.
+    unknown: HashSet<u64>,
+    repeated_wrongly: u64,
+}
+
+struct BackEnd {
+    start: Instant,
+    random: Mutex<fastrand::Rng>,
+    seen: Mutex<Seen>,
+}
+
+impl BackEnd {
+    fn weather(&self) -> usize {
+        let now = Instant::now();
+        FORECAST.iter().position(|(_, until)| now < second(*until, self.start)).unwrap_or(FORECAST.len() - 1)
+    }
+
+    fn random(&self) -> f64 {
+        self.random.lock().unwrap().f64()
+    }
+
+    async fn answer(&self, cx: &CallContext, operation: Operation, call: u64) -> Result<()> {
+        let weather = self.weather();
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.attempts[weather] += 1;
+            seen.repeated_wrongly += u64::from(seen.unknown.contains(&call));
+        }
+        cx.mark_sent();
+        sleep(Duration::from_millis(5) + Duration::from_millis(20).mul_f64(self.random())).await;
+        let outcome = match FORECAST[weather].0 {
+            Weather::Fair | Weather::FairAgain => Ok(()),
+            Weather::HalfFails if self.random() < 0.5 => Ok(()),
+            Weather::HalfFails | Weather::AllFails => {
+                let effect = if self.random() < 0.5 { Effect::MaybeApplied } else { Effect::NotApplied };
+                Err(Error::unavailable("down").with_effect(effect))
+            }
+            Weather::Throttles if self.random() < 0.2 => {
+                Err(Error::rate_limited("slow down").with_retry(Retry::After(Duration::from_millis(500))))
+            }
+            Weather::Throttles => Ok(()),
+        };
+        let mut seen = self.seen.lock().unwrap();
+        match &outcome {
+            Ok(()) => seen.successes += 1,
+            Err(error) if operation == SEND && error.effect() == Effect::MaybeApplied => {
+                seen.unknown.insert(call);
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+}
+
+/// How a storm went.
+struct Storm {
+    seen: Seen,
+    calls: u64,
+    /// When the breaker first opened, and when it was closed for good, from the start on.
+    opened: Option<Duration>,
+    closed: Option<Duration>,
+}
+
+impl Storm {
+    fn attempts(&self) -> u64 {
+        self.seen.attempts.iter().sum()
+    }
+}
+
+async fn storm(seed: u64, policy: Policy) -> Storm {
+    let info = ProviderInfo::new("memory", "storage", "memory:", Capabilities::new());
+    let pipeline = Pipeline::new("default", &info, policy).with_jitter_seed(seed);
+    let start = Instant::now();
+    let back_end = Arc::new(BackEnd {
+        start,
+        random: Mutex::new(fastrand::Rng::with_seed(seed)),
+        seen: Mutex::default(),
+    });
+    let end = second(FORECAST[FORECAST.len() - 1].1, start);
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let (pipeline, back_end) = (pipeline.clone(), back_end.clone());
+        callers.spawn(async move {
+            let mut random = fastrand::Rng::with_seed(seed ^ (caller << 20));
+            let mut calls = 0;
+            loop {
+                sleep(REST.mul_f64(random.f64() * 2.0)).await;
+                if Instant::now() >= end {
+                    return calls;
+                }
+                let number = (caller << 32) | calls;
+                let operation = if random.u8(0..5) == 0 { SEND } else { READ };
+                let cx = CallContext::default();
+                let call =
+                    pipeline.run(operation, &cx, |cx, _| Box::pin(back_end.answer(cx, operation, number)));
+                // What became of it is counted at the back end.
+                drop(call.await);
+                calls += 1;
+            }
+        });
+    }
+    let watch = tokio::spawn(async move {
+        let (mut opened, mut closed) = (None, None);
+        let mut now = start;
+        while now < end {
+            now += Duration::from_millis(100);
+            sleep_until(now).await;
+            match pipeline.breaker_state() {
+                Some(BreakerState::Closed) if opened.is_some() && closed.is_none() => {
+                    closed = Some(start.elapsed());
+                }
+                Some(BreakerState::Open) => {
+                    opened = opened.or_else(|| Some(start.elapsed()));
+                    closed = None;
+                }
+                _ => {}
+            }
+        }
+        (opened, closed)
+    });
+    let calls = callers.join_all().await.into_iter().sum();
+    let (opened, closed) = watch.await.unwrap();
+    let seen = std::mem::take(&mut *back_end.seen.lock().unwrap());
+    Storm { seen, calls, opened, closed }
+}
+
+fn run(seed: u64, policy: Policy) -> Storm {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(storm(seed, policy))
+}
+
+/// Three attempts a call, and nothing that is shared.
+fn three_attempts() -> Policy {
+    Policy::off().with_max_attempts(3)
+}
+
+fn table(seed: u64, ours: &Storm, plain: &Storm) -> String {
+    let mut text = format!("storm, seed {seed}: attempts at the back end\n");
+    for (at, (weather, _)) in FORECAST.iter().enumerate() {
+        let (ours, plain) = (ours.seen.attempts[at], plain.seen.attempts[at]);
+        let weather = format!("{weather:?}");
+        let _ = writeln!(
+            text,
+            "  {weather:<10} with the pipeline {ours:>7}, with three attempts {plain:>7}: {:.2} of it",
+            ours as f64 / plain as f64
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  calls {} and {}; repeated although they may have happened: {} and {}; opened after {:?}, closed after {:?}",
+        ours.calls,
+        plain.calls,
+        ours.seen.repeated_wrongly,
+        plain.seen.repeated_wrongly,
+        ours.opened,
+        ours.closed,
+    );
+    text
+}
+
+#[test]
+fn a_storm_is_weathered() {
+    for seed in [1, 2] {
+        let (ours, plain) = (run(seed, Policy::default()), run(seed, three_attempts()));
+        println!("{}", table(seed, &ours, &plain));
+
+        assert_eq!((ours.seen.repeated_wrongly, plain.seen.repeated_wrongly), (0, 0));
+        let budget = BudgetPolicy::default();
+        // A throttle costs half. Calls that the breaker refused never got to the back end.
+        let most =
+            (f64::from(budget.burst) + ours.seen.successes as f64 * budget.share) / budget.throttle_cost;
+        assert!(ours.attempts() as f64 <= ours.calls as f64 + most, "{} attempts", ours.attempts());
+        let down = FORECAST.iter().position(|(weather, _)| *weather == Weather::AllFails).unwrap();
+        assert!(
+            ours.seen.attempts[down] * 10 < plain.seen.attempts[down],
+            "a service that is down is left alone: {} and {}",
+            ours.seen.attempts[down],
+            plain.seen.attempts[down]
+        );
+        // It fails half its calls from second 5 on, and all from second 10 to 25; a circuit is open for 5 seconds.
+        let opened = ours.opened.unwrap();
+        assert!((5..=11).contains(&opened.as_secs()), "opened after {opened:?}");
+        let closed = ours.closed.unwrap();
+        assert!((25..=32).contains(&closed.as_secs()), "closed after {closed:?}");
+        let fair = FORECAST.len() - 1;
+        let share = ours.seen.attempts[fair] as f64 / plain.seen.attempts[fair] as f64;
+        assert!((0.9..=1.1).contains(&share), "all calls pass again: {share}");
+    }
+}
+
+#[test]
+fn a_storm_can_be_repeated() {
+    let (one, two) = (run(7, Policy::default()), run(7, Policy::default()));
+    assert_eq!((one.seen.attempts, one.calls, one.opened), (two.seen.attempts, two.calls, two.opened));
+}
