@@ -78,7 +78,9 @@ impl Answer {
             status: answer.status().as_u16(),
             request_id: header("x-amz-request-id").map(|id| clean(&id, 128)),
             region: header("x-amz-bucket-region"),
-            retry_after: header("retry-after").and_then(|value| wait(&value, header("date").as_deref())),
+            retry_after: header("x-amz-retry-after")
+                .and_then(|value| millis(&value))
+                .or_else(|| header("retry-after").and_then(|value| wait(&value, header("date").as_deref()))),
             delete_marker: header("x-amz-delete-marker").as_deref() == Some("true"),
             minio_code: header("x-minio-error-code"),
         }
@@ -105,6 +107,11 @@ fn wait(value: &str, now: Option<&str>) -> Option<Duration> {
     }
     let time = |text| DateTime::from_str(text, Format::HttpDate).ok().map(|date| date.secs());
     u64::try_from(time(value)?.checked_sub(time(now?)?)?).ok().map(Duration::from_secs)
+}
+
+/// AWS's own header, in milliseconds: what its SDKs ask first (the retry classifiers of the crate `aws-runtime`).
+fn millis(value: &str) -> Option<Duration> {
+    value.trim().parse().ok().map(Duration::from_millis)
 }
 
 /// The error of an answer with this code.
