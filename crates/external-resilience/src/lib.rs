@@ -19,6 +19,8 @@
 //!
 //! A [`Domain`] is how a service becomes a client, and a [`Registry`] lists its providers; the container builds
 //! on both without knowing any domain.
+//!
+//! The feature `faults` is for tests: it puts faults around any service, by script or by chance (`faults`).
 #![forbid(unsafe_code)]
 
 mod breaker;
@@ -26,6 +28,8 @@ mod budget;
 mod bulkhead;
 mod cleanup;
 mod domain;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod pacing;
 mod permits;
 mod pipeline;
