@@ -48,6 +48,11 @@ impl Gate {
         self.until.fetch_max(self.epoch.nanos(now + hint.min(LONGEST_HINT)), Ordering::AcqRel);
     }
 
+    /// Whether it is open, without a look at the clock: one that has just opened may not be known as such.
+    pub(crate) fn is_surely_open(&self) -> bool {
+        self.until.load(Ordering::Acquire) == 0
+    }
+
     /// Until when it is closed, if it is.
     pub(crate) fn closed_until(&self, now: Instant) -> Option<Instant> {
         let until = self.until.load(Ordering::Acquire);

@@ -255,13 +255,16 @@ impl Pipeline {
         recorder.finish(answered)
     }
 
-    /// Whether nothing could be seen of the layers by a call that neither waits nor fails: nobody hears of calls, the
-    /// circuit is closed, and the client was not. Such a call, a read of this process's own memory, may go without
+    /// Whether nothing could be seen of the layers by a call that neither waits nor fails: nobody hears of calls or limits
+    /// them, the circuit is closed, and the client was not. Such a call, a read of this process's own memory, may go without
     /// them: they take many times longer than it does.
     #[must_use]
     pub fn is_transparent(&self) -> bool {
         let inner = &self.inner;
         inner.observers.is_empty()
+            && inner.bulkhead.is_none()
+            && inner.rate_limit.is_none()
+            && inner.gate.is_surely_open()
             && !inner.running.is_closing()
             && inner.breaker.as_ref().is_none_or(Breaker::is_closed)
             && !tracing::span_enabled!(target: "external", tracing::Level::INFO)
@@ -278,6 +281,18 @@ impl Pipeline {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.inner.policy
+    }
+
+    /// The domain: `"storage"`.
+    #[must_use]
+    pub fn domain(&self) -> &'static str {
+        self.inner.domain
+    }
+
+    /// The provider's id.
+    #[must_use]
+    pub fn provider(&self) -> &'static str {
+        self.inner.provider
     }
 
     /// The instance's name.
