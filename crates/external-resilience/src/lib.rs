@@ -30,6 +30,8 @@ mod cleanup;
 mod domain;
 #[cfg(feature = "faults")]
 pub mod faults;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod pacing;
 mod permits;
 mod pipeline;

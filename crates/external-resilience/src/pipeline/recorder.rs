@@ -44,17 +44,20 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         let span = tracing::info_span!(
             target: "external",
             "external.call",
-            domain = operation.domain,
-            operation = operation.name,
-            provider = inner.provider,
-            instance = &*inner.instance,
-            managed = cx.is_managed(),
-            attempts = Empty,
-            outcome = Empty,
-            error.kind = Empty,
-            error.effect = Empty,
-            vendor.request_id = Empty,
-            duration_ms = Empty,
+            otel.name = %operation,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            external.domain = operation.domain,
+            external.operation = operation.name,
+            external.provider = inner.provider,
+            external.instance = &*inner.instance,
+            external.managed = cx.is_managed(),
+            external.attempts = Empty,
+            external.outcome = Empty,
+            external.effect = Empty,
+            external.request_id = Empty,
+            external.duration = Empty,
+            error.type = Empty,
         );
         Self {
             span,
@@ -173,14 +176,15 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         }
         let duration = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
         if !self.span.is_disabled() {
-            self.span.record("attempts", self.attempts());
-            self.span.record("outcome", outcome.as_str());
-            self.span.record("duration_ms", duration.as_secs_f64() * 1000.0);
+            self.span.record("external.attempts", self.attempts());
+            self.span.record("external.outcome", outcome.as_str());
+            self.span.record("external.duration", duration.as_secs_f64());
             if let Some(error) = error {
-                self.span.record("error.kind", error.kind().as_str());
-                self.span.record("error.effect", error.effect().as_str());
+                self.span.record("otel.status_code", "ERROR");
+                self.span.record("error.type", error.kind().as_str());
+                self.span.record("external.effect", error.effect().as_str());
                 if let Some(id) = error.request_id() {
-                    self.span.record("vendor.request_id", id);
+                    self.span.record("external.request_id", id);
                 }
             }
         }
@@ -249,10 +253,14 @@ impl<'a> AttemptGuard<'a> {
         tracing::debug!(
             target: "external",
             parent: span,
-            attempt = self.number,
-            outcome = outcome.as_str(),
-            error = error.map(tracing::field::display),
-            duration_ms = duration.as_secs_f64() * 1000.0,
+            {
+                external.attempt = self.number,
+                external.outcome = outcome.as_str(),
+                external.effect = error.map(|error| error.effect().as_str()),
+                external.duration = duration.as_secs_f64(),
+                error.type = error.map(|error| error.kind().as_str()),
+                error = error.map(tracing::field::display),
+            },
             "attempt"
         );
         let record = AttemptRecord {

@@ -1,0 +1,126 @@
+//! The span of a call and the events of its attempts: names of fields, and what they say.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use external_core::{CallContext, Capabilities, Effect, Error, Operation, ProviderInfo, Repeat, Result};
+use external_resilience::{Pipeline, Policy};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// What was written, in the order of the fields' names; durations left out.
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() != "external.duration" {
+            self.0.insert(field.name(), format!("{value:?}"));
+        }
+    }
+}
+
+impl Fields {
+    fn text(&self) -> String {
+        let fields: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        fields.join(" ")
+    }
+}
+
+/// One call at a time.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<(Fields, Vec<String>)>>);
+
+impl Subscriber for Written {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "external"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        span.record(&mut self.0.lock().unwrap().0);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut self.0.lock().unwrap().0);
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.0.lock().unwrap().1.push(fields.text());
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// The span and the events of one call that answers so.
+fn written(answer: impl Fn(u32) -> Result<()> + Send + Sync) -> (String, Vec<String>) {
+    let written = Written::default();
+    let answer = &answer;
+    tracing::subscriber::with_default(written.clone(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
+            let policy = Policy::default();
+            let get = Operation::new("cache", "get", Repeat::Safe);
+            let attempt = move |cx: &CallContext| {
+                let answer = answer(cx.attempt());
+                async move { answer }
+            };
+            let pipeline = Pipeline::new("sessions", &info, policy);
+            let _ = pipeline.run(get, &CallContext::default(), |cx, _| Box::pin(attempt(cx))).await;
+        });
+    });
+    let (span, events) = &*written.0.lock().unwrap();
+    (span.text(), events.clone())
+}
+
+#[test]
+fn a_call_that_succeeds_has_no_error() {
+    let (span, events) = written(|_| Ok(()));
+    assert_eq!(
+        span,
+        "external.attempts=1 external.domain=cache external.instance=sessions external.managed=false \
+         external.operation=get external.outcome=ok external.provider=memory otel.kind=client \
+         otel.name=cache.get"
+    );
+    assert_eq!(events, ["external.attempt=1 external.outcome=ok message=attempt"]);
+}
+
+#[test]
+fn a_call_that_fails_has_the_conventions_names() {
+    let (span, events) = written(|_| {
+        let error = Error::conflict("someone was first").with_effect(Effect::NotApplied);
+        Err(error.with_request_id("4711"))
+    });
+    assert_eq!(
+        span,
+        "error.type=conflict external.attempts=1 external.domain=cache external.effect=not_applied \
+         external.instance=sessions external.managed=false external.operation=get external.outcome=error \
+         external.provider=memory external.request_id=4711 otel.kind=client otel.name=cache.get \
+         otel.status_code=ERROR"
+    );
+    assert_eq!(events.len(), 1);
+    let event = "error.type=conflict external.attempt=1 external.effect=not_applied external.outcome=error";
+    assert!(events[0].contains(event), "{events:?}");
+    assert!(events[0].contains("someone was first"), "{events:?}");
+}
+
+#[test]
+fn every_attempt_is_an_event() {
+    let (span, events) =
+        written(|attempt| if attempt < 3 { Err(Error::unavailable("down")) } else { Ok(()) });
+    assert!(span.contains("external.attempts=3") && span.contains("external.outcome=ok"), "{span}");
+    assert!(!span.contains("error.type"), "{span}");
+    assert_eq!(events.len(), 3);
+}
