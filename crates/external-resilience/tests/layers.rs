@@ -378,6 +378,35 @@ async fn an_inner_refusal_does_not_speak_against_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_beyond_the_probes_wait_for_their_verdict() {
+    for (recovers, most) in [(true, ms(400)), (false, ms(400))] {
+        let mut breaker = BreakerPolicy::default();
+        (breaker.minimum_calls, breaker.half_open_calls) = (2, 1);
+        let pipeline = pipeline(Policy::default().with_breaker(breaker).with_backoff(ms(100), ms(5000)));
+        let down = || Err(Error::unavailable("down"));
+        let probe = (ms(300), if recovers { Ok(()) } else { down() });
+        let back_end = BackEnd::new([(Duration::ZERO, down()), (Duration::ZERO, down()), probe]);
+        call(&pipeline, SEND, &back_end).await.unwrap_err();
+        call(&pipeline, SEND, &back_end).await.unwrap_err();
+        assert_eq!(pipeline.breaker_state(), Some(BreakerState::Open));
+        advance(breaker.open_for).await;
+        let start = Instant::now();
+        let calls = (0..8).map(|_| {
+            let (pipeline, back_end) = (pipeline.clone(), back_end.clone());
+            async move { call(&pipeline, SEND, &back_end).await }
+        });
+        let ended = calls.collect::<tokio::task::JoinSet<_>>().join_all().await;
+        assert!(start.elapsed() <= most, "{:?}", start.elapsed());
+        assert_eq!(ended.iter().filter(|ended| ended.is_ok()).count(), if recovers { 8 } else { 0 });
+        assert_eq!(
+            back_end.calls(),
+            if recovers { 10 } else { 3 },
+            "only the probe went to what is still down"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_of_the_breaker_can_be_heard() {
     let mut breaker = BreakerPolicy::default();
     (breaker.minimum_calls, breaker.half_open_calls) = (2, 1);

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 const CALLERS: u64 = 1000;
 /// How long a caller rests between two calls, on average.
-const REST: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_secs(1);
 
 const READ: Operation = Operation::new("storage", "get", Repeat::Safe);
 const SEND: Operation = Operation::new("email", "send", Repeat::Once);

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use external_core::{Error, ErrorKind};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::BreakerPolicy;
@@ -40,6 +40,8 @@ pub(crate) struct Breaker {
     inner: Mutex<Inner>,
     /// Hears of every change of phase.
     state: watch::Sender<BreakerState>,
+    /// Wakes those who wait for one, in the order in which they came.
+    decided: Notify,
 }
 
 /// The circuit is not closed.
@@ -108,6 +110,7 @@ impl Breaker {
             window: Window::new(&policy),
             inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0 }),
             state: watch::Sender::new(BreakerState::Closed),
+            decided: Notify::new(),
         }
     }
 
@@ -115,6 +118,19 @@ impl Breaker {
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, Instant::now());
         inner.phase.state()
+    }
+
+    /// Waits while probes are out, until `end` at most; answers whether they were.
+    pub(crate) async fn probed(&self, end: Instant) -> bool {
+        let decided = self.decided.notified();
+        tokio::pin!(decided);
+        // Listens before it looks: a verdict in between is not missed.
+        decided.as_mut().enable();
+        if self.state() != BreakerState::HalfOpen {
+            return false;
+        }
+        drop(tokio::time::timeout_at(end, decided).await);
+        true
     }
 
     /// Tells of every change from now on.
@@ -174,6 +190,7 @@ impl Breaker {
         // A success that looked just before may be counted for what comes after: one success more.
         self.window.clear();
         self.state.send_replace(inner.phase.state());
+        self.decided.notify_waiters();
     }
 
     fn open(&self, inner: &mut Inner) {

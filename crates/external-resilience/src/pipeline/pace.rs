@@ -63,7 +63,7 @@ impl Pipeline {
     }
 
     /// Full jitter: anything from nothing to the bound, which doubles with each attempt up to the cap.
-    fn backoff(&self, number: u32) -> Duration {
+    pub(super) fn backoff(&self, number: u32) -> Duration {
         let policy = &self.inner.policy.retry;
         let doubled = policy.base.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX));
         let mut jitter = self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,6 +33,7 @@ impl Pipeline {
         // However clients are nested, a call meets one retry layer: the outermost.
         let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
         let hedge_after = recorder.limits.hedge_after.filter(|_| may_be_hedged(call, cx));
+        let mut waits = max_attempts - 1;
         let mut earliest = now;
         let mut earlier: Option<Error> = None;
         loop {
@@ -42,6 +43,13 @@ impl Pipeline {
             };
             let (started, permit) = match paced {
                 Ok(admitted) => admitted,
+                // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
+                Err(_) if waits > 0 && self.probed(now, end).await => {
+                    waits -= 1;
+                    now = Instant::now();
+                    earliest = now + self.backoff(1);
+                    continue;
+                }
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
                     let by = refusal.context_value("refused_by").unwrap_or_default().to_owned();
@@ -90,6 +98,17 @@ impl Pipeline {
             earliest = now + wait;
             earlier = Some(error);
         }
+    }
+}
+
+impl Pipeline {
+    /// Waits for the verdict of a half-open circuit's probes, as long as a backoff may be; `false` if none are out.
+    async fn probed(&self, now: Instant, end: Option<Instant>) -> bool {
+        let Some(breaker) = &self.inner.breaker else {
+            return false;
+        };
+        let patience = now + self.inner.policy.retry.cap;
+        breaker.probed(end.map_or(patience, |end| end.min(patience))).await
     }
 }
 
