@@ -5,9 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use external_resilience::faults::FaultPlan;
 use tokio::time::sleep;
-
-use super::inject::Switch;
 
 /// How long the control port may take: it answers a start once the server does.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -17,8 +16,8 @@ const FROZEN: Duration = Duration::from_millis(150);
 /// What takes one system down.
 #[derive(Clone)]
 pub(super) enum Lever {
-    /// An injected fault in this process.
-    Switch(Switch),
+    /// Faults injected in this process.
+    Injected(FaultPlan),
     /// A server that the program behind the control port started.
     Server {
         /// Where the control port is.
@@ -32,7 +31,7 @@ impl Lever {
     /// A server stops answering, with its connections open. An injected fault has nothing to freeze.
     pub(super) async fn freeze(&self) -> Result<(), String> {
         match self {
-            Self::Switch(_) => Ok(()),
+            Self::Injected(_) => Ok(()),
             Self::Server { .. } => self.ask("pause").await,
         }
     }
@@ -40,7 +39,7 @@ impl Lever {
     /// A frozen server is killed with the calls that ran into it; nothing can be done in an orderly way any more.
     pub(super) async fn down(&self) -> Result<(), String> {
         match self {
-            Self::Switch(switch) => switch.set_down(true),
+            Self::Injected(plan) => plan.down(),
             Self::Server { .. } => {
                 sleep(FROZEN).await;
                 self.ask("kill").await?;
@@ -52,7 +51,7 @@ impl Lever {
     /// It answers again, with what it had on disk.
     pub(super) async fn up(&self) -> Result<(), String> {
         match self {
-            Self::Switch(switch) => switch.set_down(false),
+            Self::Injected(plan) => plan.up(),
             Self::Server { .. } => self.ask("start").await?,
         }
         Ok(())
@@ -87,7 +86,7 @@ fn exchange(address: &str, line: &str) -> std::io::Result<String> {
 impl fmt::Display for Lever {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Switch(_) => f.write_str("the system"),
+            Self::Injected(_) => f.write_str("the system"),
             Self::Server { name, .. } => f.write_str(name),
         }
     }

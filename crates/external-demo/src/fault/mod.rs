@@ -16,13 +16,13 @@ use external_core::email::EmailService;
 use external_core::storage::StorageService;
 use external_core::{BuildContext, Error, Result};
 use external_email::EmailClient;
+use external_resilience::faults::{FaultPlan, Faults};
 use external_resilience::{BreakerState, Domain, Pipeline};
 use external_storage::StorageClient;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use self::inject::Faults;
 use self::lever::Lever;
 use crate::register::SIDE_BY_SIDE;
 
@@ -77,15 +77,18 @@ impl Script {
         let mut outages = Vec::new();
         if let Some(name) = &settings.cache {
             let client: CacheClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 6, client.provider::<Faults<dyn CacheService>>())?);
+            let faulty = client.provider::<Faults<dyn CacheService>>();
+            outages.push(outage(name, &client, users / 6, faulty.map(Faults::plan))?);
         }
         if let Some(name) = &settings.storage {
             let client: StorageClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 3, client.provider::<Faults<dyn StorageService>>())?);
+            let faulty = client.provider::<Faults<dyn StorageService>>();
+            outages.push(outage(name, &client, users / 3, faulty.map(Faults::plan))?);
         }
         if let Some(name) = &settings.email {
             let client: EmailClient = container.get_default()?;
-            outages.push(outage(name, &client, users / 2, client.provider::<Faults<dyn EmailService>>())?);
+            let faulty = client.provider::<Faults<dyn EmailService>>();
+            outages.push(outage(name, &client, users / 2, faulty.map(Faults::plan))?);
         }
         if outages.is_empty() {
             return Err(Error::configuration("[demo.fault] names nothing that can be taken down"));
@@ -125,14 +128,9 @@ impl Script {
     }
 }
 
-fn outage<D: Domain>(
-    name: &str,
-    client: &D,
-    after: usize,
-    faulty: Option<&Faults<D::Service>>,
-) -> Result<Outage> {
-    let lever = match (name, faulty) {
-        ("injected", Some(faulty)) => Lever::Switch(faulty.switch()),
+fn outage<D: Domain>(name: &str, client: &D, after: usize, injected: Option<&FaultPlan>) -> Result<Outage> {
+    let lever = match (name, injected) {
+        ("injected", Some(plan)) => Lever::Injected(plan.clone()),
         ("injected", None) => {
             return Err(Error::configuration("an injected fault needs the provider `faulty`")
                 .with_context("key", format!("demo.fault.{}", D::NAME)));
