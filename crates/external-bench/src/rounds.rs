@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::report::Bench;
+use crate::report::{Bench, Report};
 
 /// How many rounds of what takes long: the fewest that have a middle.
 const LONG: usize = 3;
@@ -11,6 +11,7 @@ const LONG: usize = 3;
 pub struct Contestant<'a> {
     name: String,
     measure: Box<dyn FnMut() -> Vec<f64> + 'a>,
+    apart: bool,
 }
 
 impl<'a> Contestant<'a> {
@@ -21,7 +22,13 @@ impl<'a> Contestant<'a> {
 
     /// `measure` does the work once and gives a figure for each of the cases.
     pub fn of_many(name: impl Into<String>, measure: impl FnMut() -> Vec<f64> + 'a) -> Self {
-        Self { name: name.into(), measure: Box::new(measure) }
+        Self { name: name.into(), measure: Box::new(measure), apart: false }
+    }
+
+    /// Takes its turns with the others, but is told by itself: as a case of its own, which has no peers.
+    #[must_use]
+    pub fn apart(self) -> Self {
+        Self { apart: true, ..self }
     }
 }
 
@@ -106,11 +113,23 @@ impl Rounds {
             }
             let figures =
                 |rounds: &Vec<Vec<f64>>| median(rounds.iter().filter_map(|r| r.get(at).copied()).collect());
-            let mut results = contestants.iter().map(|c| c.name.clone()).zip(rounds.iter().map(figures));
-            if let Some((_, ours)) = results.next() {
-                self.record(Bench::new(domain, name, unit, ours, results.collect()));
+            let results = contestants.iter().zip(rounds.iter().map(figures));
+            let (apart, compared): (Vec<_>, Vec<_>) = results.partition(|(contestant, _)| contestant.apart);
+            let mut compared =
+                compared.into_iter().map(|(contestant, figure)| (contestant.name.clone(), figure));
+            if let Some((_, ours)) = compared.next() {
+                self.record(Bench::new(domain, name, unit, ours, compared.collect()));
+            }
+            for (contestant, figure) in apart {
+                let name = format!("{name}: {}", contestant.name);
+                self.record(Bench::new(domain, &name, unit, figure, Vec::new()));
             }
         }
+    }
+
+    /// Takes over what another program measured.
+    pub fn add(&mut self, report: Report) {
+        self.benches.extend(report.benches);
     }
 
     fn record(&mut self, bench: Bench) {
@@ -207,6 +226,18 @@ mod tests {
         rounds.cases("storage", &[("up", "MB/s"), ("down", "MB/s")], vec![ours]);
         let benches = rounds.finish();
         assert_eq!((benches.len(), benches[0].name.as_str(), benches[0].ours), (1, "down", 2.0));
+    }
+
+    #[test]
+    fn who_is_told_apart_takes_turns_but_is_no_peer() {
+        let mut rounds = Rounds::new(1, None);
+        let noise = Contestant::new("noise", || 0.5).apart();
+        let contestants = vec![noise, Contestant::new("ours", || 2.0), Contestant::new("peer", || 4.0)];
+        rounds.case("pipeline", "added", "ns", contestants);
+        let benches = rounds.finish();
+        assert_eq!((benches[0].name.as_str(), benches[0].ours, benches[0].peers.len()), ("added", 2.0, 1));
+        assert_eq!((benches[1].name.as_str(), benches[1].ours), ("added: noise", 0.5));
+        assert!(benches[1].peers.is_empty());
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub const SUITES: &[Suite] = &[
     Suite { domain: "cache", servers: &[&servers::REDIS], also: &[], packages: &[] },
     // The server that answers at once is in the program: none but a native one keeps up.
     Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT], packages: &[AIOSMTPLIB] },
+    Suite { domain: "pipeline", servers: &[], also: &[], packages: &[] },
     Suite { domain: "storage", servers: &[&servers::MINIO], also: &[MINIO_TLS], packages: &[] },
 ];
 
@@ -69,12 +70,13 @@ pub fn select(domain: Option<&str>) -> Result<Vec<&'static Suite>> {
 }
 
 impl Suite {
-    /// Builds the program, with its dependencies in a folder of their own: the graph is not that of the workspace.
+    /// Builds the program and those that it starts itself, with their dependencies in a folder of their own: the graph is
+    /// not that of the workspace.
     pub fn build(&self, tool: &Tool) -> Result<PathBuf> {
         let workspace = tool.workspace();
         let (target, program) = (workspace.target.join("bench"), format!("bench-{}", self.domain));
         let mut command = workspace.cargo();
-        command.args(["build", "--release", "--locked", "--features", self.domain, "--bin", &program]);
+        command.args(["build", "--release", "--locked", "--features", self.domain, "--bins"]);
         command.arg("--manifest-path").arg(workspace.root.join("crates/external-bench/Cargo.toml"));
         command.arg("--target-dir").arg(&target);
         let status = tool.groups().status("cargo", &mut command)?;
@@ -109,6 +111,6 @@ mod tests {
     fn a_domain_is_chosen_by_its_name() {
         assert_eq!(select(Some("email")).unwrap().len(), 1);
         assert_eq!(select(None).unwrap().len(), SUITES.len());
-        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email, storage"));
+        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email, pipeline, storage"));
     }
 }
