@@ -119,11 +119,11 @@ fn fields_that_do_not_fit() {
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\nport = 70000"),
-        "configuration: invalid value: integer `70000`, expected u16 (key=echo.default.port, at=service.toml:4:8)",
+        "configuration: invalid value: an integer, expected u16 (key=echo.default.port, at=service.toml:4:8)",
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\npool = { size = 'big' }"),
-        "configuration: invalid type: string \"big\", expected u32 (key=echo.default.pool.size, at=service.toml:4:17)",
+        "configuration: invalid type: a string, expected u32 (key=echo.default.pool.size, at=service.toml:4:17)",
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = ''"),
@@ -135,7 +135,7 @@ fn fields_that_do_not_fit() {
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\nclient = 5"),
-        "configuration: invalid type: integer `5`, expected struct EchoSettings (key=echo.default.client, at=service.toml:4:10)",
+        "configuration: invalid type: an integer, expected struct EchoSettings (key=echo.default.client, at=service.toml:4:10)",
     );
 }
 
@@ -151,12 +151,12 @@ fn a_policy_that_does_not_fit() {
         refused(
             "[echo.default]\nprovider = 'far'\nprefix = 'a'\n[echo.default.resilience.operations.echo]\nretries = 0",
         ),
-        "configuration: unknown field `retries`, expected one of `total_deadline`, `attempt_timeout`, `max_attempts` \
-         (key=echo.default.resilience.operations.echo.retries, at=service.toml:5:1)",
+        "configuration: unknown field `retries`, expected one of `total_deadline`, `attempt_timeout`, `max_attempts`, \
+         `hedge_after` (key=echo.default.resilience.operations.echo.retries, at=service.toml:5:1)",
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\nresilience.total_deadline = 5"),
-        "configuration: invalid type: integer `5`, expected a string (key=echo.default.resilience.total_deadline, at=service.toml:4:29)",
+        "configuration: invalid type: an integer, expected a duration such as \"250ms\", \"5s\" or \"2m\" (key=echo.default.resilience.total_deadline, at=service.toml:4:29)",
     );
 }
 
@@ -165,12 +165,12 @@ fn a_variable_that_does_not_fit() {
     let file = "[echo.default]\nprovider = 'far'\nprefix = 'a'";
     same(
         refused_with(file, &[("EXTERNAL__ECHO__DEFAULT__PORT", "many")]),
-        "configuration: invalid type: string \"many\", expected u16 (key=echo.default.port, at=environment variable \
+        "configuration: invalid type: a string, expected u16 (key=echo.default.port, at=environment variable \
          EXTERNAL__ECHO__DEFAULT__PORT)",
     );
     same(
         refused_with(file, &[("EXTERNAL__ECHO__DEFAULT__PREFIX", "5")]),
-        "configuration: invalid type: integer `5`, expected a string (key=echo.default.prefix, at=environment variable \
+        "configuration: invalid type: an integer, expected a string (key=echo.default.prefix, at=environment variable \
          EXTERNAL__ECHO__DEFAULT__PREFIX)",
     );
     same(
@@ -207,7 +207,7 @@ fn a_secret_that_is_not_there_or_not_text() {
 fn a_mode_that_there_is_not() {
     same(
         refused("mode = 'testing'"),
-        "configuration: unknown variant `testing`, expected `production` or `development` (key=mode, at=service.toml:1:8)",
+        "configuration: unknown variant, expected `production` or `development` (key=mode, at=service.toml:1:8)",
     );
 }
 
@@ -302,6 +302,6 @@ fn yaml_has_places_too() {
     let error = Container::builder().domain(registry()).from_str("service.yaml", text).unwrap_err();
     same(
         error.to_string(),
-        "configuration: invalid type: string \"many\", expected u16 (key=echo.default.port, at=service.yaml:5:11)",
+        "configuration: invalid type: a string, expected u16 (key=echo.default.port, at=service.yaml:5:11)",
     );
 }

@@ -82,9 +82,8 @@ async fn a_wait_that_the_store_asks_for_is_passed_on() {
         .insert_header("date", "Sun, 22 Nov 2026 12:00:00 GMT")
         .insert_header("retry-after", "Sun, 22 Nov 2026 12:00:30 GMT");
     assert_eq!(put(dated).await.retry(), Retry::After(std::time::Duration::from_secs(30)));
-    let in_millis = refusal(503, "SlowDown")
-        .insert_header("x-amz-retry-after", "250")
-        .insert_header("retry-after", "7");
+    let in_millis =
+        refusal(503, "SlowDown").insert_header("x-amz-retry-after", "250").insert_header("retry-after", "7");
     assert_eq!(put(in_millis).await.retry(), Retry::After(std::time::Duration::from_millis(250)));
 }
 
