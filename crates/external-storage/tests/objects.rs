@@ -56,7 +56,12 @@ fn text(output: &Output) -> (Option<i32>, String, String) {
 
 /// Presses Ctrl-C, and answers the exit code and what was said.
 fn interrupt(child: Child) -> (Option<i32>, String) {
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    end(child, "-INT")
+}
+
+/// Sends a signal, and answers the exit code and what was said.
+fn end(child: Child, signal: &str) -> (Option<i32>, String) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let (code, _, error) = text(&child.wait_with_output().unwrap());
     (code, error)
@@ -212,23 +217,58 @@ async fn a_link_opens_while_the_program_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_upload_is_aborted() {
+async fn an_upload_ended_by_a_signal_is_aborted() {
+    for (signal, expected) in [("-INT", 130), ("-TERM", 143)] {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = store(folder.path());
+        storage.put("dump", "the old one").await.unwrap();
+        let address = format!("local:{}//dump", path(folder.path()));
+        let mut child = command(&["cp", "-", &address]).stdin(Stdio::piped()).spawn().unwrap();
+        // More than two parts, and no end: the pipe stays open.
+        let mut pipe = child.stdin.take().unwrap();
+        tokio::task::block_in_place(|| pipe.write_all(&bytes(20 << 20)).unwrap());
+        let uploads = async || storage.list_uploads("").try_collect::<Vec<_>>().await.unwrap();
+        until(async || !uploads().await.is_empty()).await;
+        let (code, said) = tokio::task::block_in_place(|| end(child, signal));
+        assert_eq!(code, Some(expected), "{said}");
+        assert!(said.contains("cleaning up") && !said.contains("warning"), "{said}");
+        assert!(uploads().await.is_empty());
+        assert_eq!(storage.download("dump").await.unwrap(), "the old one");
+        drop(pipe);
+    }
+}
+
+/// The abort of the upload meets a server that does not answer it for a while.
+#[cfg(feature = "s3")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_does_not_wait_for_the_clean_up() {
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    let server = MockServer::start().await;
+    let begun = "<InitiateMultipartUploadResult><Bucket>bucket</Bucket><Key>k</Key>\
+        <UploadId>u</UploadId></InitiateMultipartUploadResult>";
+    let refused = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let answer = |status, body: &str| ResponseTemplate::new(status).set_body_raw(body, "application/xml");
+    Mock::given(method("POST")).respond_with(answer(200, begun)).mount(&server).await;
+    Mock::given(method("PUT")).respond_with(answer(403, refused)).mount(&server).await;
+    // Longer than an upload's error waits for its abort, and than a clean-up goes unmentioned.
+    let aborted = ResponseTemplate::new(204).set_delay(Duration::from_secs(4));
+    Mock::given(method("DELETE")).respond_with(aborted).mount(&server).await;
+
     let folder = tempfile::tempdir().unwrap();
-    let storage = store(folder.path());
-    storage.put("dump", "the old one").await.unwrap();
-    let address = format!("local:{}//dump", path(folder.path()));
-    let mut child = command(&["cp", "-", &address]).stdin(Stdio::piped()).spawn().unwrap();
-    // More than two parts, and no end: the pipe stays open.
-    let mut pipe = child.stdin.take().unwrap();
-    tokio::task::block_in_place(|| pipe.write_all(&bytes(20 << 20)).unwrap());
-    let uploads = async || storage.list_uploads("").try_collect::<Vec<_>>().await.unwrap();
-    until(async || !uploads().await.is_empty()).await;
-    let (code, said) = tokio::task::block_in_place(|| interrupt(child));
-    assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("cleaning up") && !said.contains("warning"), "{said}");
-    assert!(uploads().await.is_empty());
-    assert_eq!(storage.download("dump").await.unwrap(), "the old one");
-    drop(pipe);
+    let (config, source) = (folder.path().join("external.toml"), folder.path().join("source"));
+    let text = format!(
+        "[storage.bucket]\nprovider = \"s3\"\nbucket = \"bucket\"\nendpoint = \"{}\"\n\
+         access_key_id = \"id\"\nsecret_access_key = \"secret\"\n",
+        server.uri()
+    );
+    fs::write(&config, text).unwrap();
+    fs::write(&source, bytes(20 << 20)).unwrap();
+    let said =
+        tokio::task::block_in_place(|| fail(1, &["-c", path(&config), "cp", path(&source), "bucket:k"]));
+    let (error, cleaning) = (said.find("error: ").unwrap(), said.find("cleaning up").unwrap());
+    assert!(error < cleaning && said.contains("permission_denied") && !said.contains("warning"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The program: its command line, its end by itself, by an error or by Ctrl-C.
+//! The program: its command line, its end by itself, by an error or by a signal.
 #![allow(clippy::print_stderr, reason = "a program for the terminal")]
 
 mod address;
@@ -13,9 +13,12 @@ mod transfer;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 use failure::{Failure, Outcome};
 use progress::Progress;
@@ -23,8 +26,13 @@ use stores::Stores;
 
 /// What a shell answers for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
+/// The same for SIGTERM, with which service managers and containers end a program.
+#[cfg(unix)]
+const TERMINATED: u8 = 143;
 /// How long clean-ups may take: each abort of an upload has half a minute itself.
 const CLEAN_UP: Duration = Duration::from_secs(30);
+/// From when on a clean-up is mentioned, so that nobody takes the program for stuck.
+const NOTICEABLE: Duration = Duration::from_millis(300);
 
 /// Copies, lists, removes and links objects of any store that external-storage knows.
 #[derive(Debug, Parser)]
@@ -64,10 +72,12 @@ Examples:
   objects -c external.toml presign avatars:users/ada.png --expires 10m
   pg_dump accounts | objects -c external.toml cp - archive:dumps/accounts.sql
 
-Ctrl-C cleans up: unfinished uploads are aborted and temporary files removed.
-What was copied before stays. A second Ctrl-C does not wait for that.
+Ctrl-C and SIGTERM clean up, as a failure does: unfinished uploads are aborted
+and temporary files removed, for at most 30 seconds. What was copied before
+stays. A second Ctrl-C or SIGTERM does not wait for that.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C.";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C, 143 by
+SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -106,27 +116,52 @@ async fn supervise(cli: Cli) -> u8 {
         Err(failure) => return fail(&failure),
     };
     // At the end of the select the work is dropped: guards remove files and hand uploads over to be aborted.
-    let outcome = tokio::select! {
+    let code = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => None,
-        outcome = execute(cli.command, &mut stores, &progress) => Some(outcome),
+        code = told_to_end() => {
+            eprintln!("interrupted: cleaning up");
+            code
+        }
+        outcome = execute(cli.command, &mut stores, &progress) => match outcome {
+            Ok(()) => 0,
+            // Before the clean-up, which may wait for the very server that failed.
+            Err(failure) => fail(&failure),
+        },
     };
-    if outcome.is_none() {
-        eprintln!("interrupted: cleaning up");
-    }
+    let closing = async {
+        let mut closing = pin!(stores.close(CLEAN_UP));
+        match tokio::time::timeout(NOTICEABLE, &mut closing).await {
+            Ok(is_clean) => is_clean,
+            Err(_) => {
+                if code <= 1 {
+                    eprintln!("cleaning up…");
+                }
+                closing.await
+            }
+        }
+    };
     let is_clean = tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => return INTERRUPTED,
-        is_clean = stores.close(CLEAN_UP) => is_clean,
+        code = told_to_end() => return code,
+        is_clean = closing => is_clean,
     };
     if !is_clean {
         eprintln!("warning: not everything was cleaned up in time; a store may hold an unfinished upload");
     }
-    match outcome {
-        None => INTERRUPTED,
-        Some(Ok(())) => 0,
-        Some(Err(failure)) => fail(&failure),
+    code
+}
+
+/// Waits for Ctrl-C or SIGTERM, and answers the exit code that goes with it.
+async fn told_to_end() -> u8 {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        return tokio::select! {
+            _ = tokio::signal::ctrl_c() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
+        };
     }
+    let _ = tokio::signal::ctrl_c().await;
+    INTERRUPTED
 }
 
 fn fail(failure: &Failure) -> u8 {
