@@ -216,3 +216,31 @@ async fn a_root_that_is_not_there_is_an_error_where_it_is_not_made() {
     made.put("k", "x").await.unwrap();
     assert!(root.join("k").is_file());
 }
+
+/// Below a file no folder can be made, whoever the tests are run by.
+#[tokio::test]
+async fn a_root_that_cannot_be_made_is_no_missing_object() {
+    let parent = tempfile::tempdir().unwrap();
+    let file = parent.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for root in [file.join("root"), file.clone(), Path::new("/proc/external-storage").to_owned()] {
+        if root.starts_with("/proc") && !Path::new("/proc/self").exists() {
+            continue;
+        }
+        let storage = client(&root);
+        let request = || external_storage::ListRequest::new("");
+        for (what, error) in [
+            ("put", storage.put("k", "x").await.unwrap_err()),
+            ("get", storage.download("k").await.unwrap_err()),
+            ("exists", storage.exists("k").await.unwrap_err()),
+            ("head", storage.head("k").await.unwrap_err()),
+            ("list", storage.list_page(&request()).await.unwrap_err()),
+            ("delete", storage.delete("k").await.unwrap_err()),
+            ("probe", storage.probe(&Default::default()).await.unwrap_err()),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Configuration, "{what}: {error}");
+            assert_eq!(error.effect(), external_core::Effect::NotSent, "{what}: {error}");
+            assert_eq!(error.context_value("root"), root.to_str(), "{what}: {error}");
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! The folders of a store, walked by handle: no step follows a symbolic link, so no path leads out of the root.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use external_core::{BuildContext, Error, Result};
+use external_core::{BuildContext, Error, ErrorKind, Result};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -73,17 +74,27 @@ impl Store {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&self.root, flags, Mode::empty()) {
             Err(Errno::NOENT) if self.create => {
-                std::fs::create_dir_all(&self.root)
-                    .map_err(|error| from_io("create the root folder", error))?;
-                rustix::fs::open(&self.root, flags, Mode::empty())
-                    .map_err(|errno| from_errno("open the root folder", errno))
+                let failed = |error| self.no_root("the root folder cannot be made", error);
+                std::fs::create_dir_all(&self.root).map_err(failed)?;
+                rustix::fs::open(&self.root, flags, Mode::empty()).map_err(|errno| failed(errno.into()))
             }
-            Err(Errno::NOENT) => Err(Error::configuration("the root folder is not there")
-                .with_context("root", self.root.display())),
-            Err(Errno::NOTDIR) => {
-                Err(Error::configuration("the root is no folder").with_context("root", self.root.display()))
-            }
+            Err(Errno::NOENT) => Err(self.misconfigured("the root folder is not there")),
+            Err(Errno::NOTDIR) => Err(self.misconfigured("the root is no folder")),
             opened => opened.map_err(|errno| from_errno("open the root folder", errno)),
+        }
+    }
+
+    fn misconfigured(&self, message: &'static str) -> Error {
+        Error::configuration(message).with_context("root", self.root.display())
+    }
+
+    /// A root that cannot be had is a mistake in the configuration, whatever the operating system calls it: what is not
+    /// there of the root must not read as an object that is not there. Only what passes by itself is none.
+    fn no_root(&self, message: &'static str, error: io::Error) -> Error {
+        let said = from_io("make the root folder", error);
+        match said.kind() {
+            ErrorKind::QuotaExhausted | ErrorKind::Unavailable => said,
+            _ => self.misconfigured(message).with_source(said),
         }
     }
 
@@ -98,7 +109,11 @@ impl Store {
 
     /// One of the store's own folders, made if it is not there.
     pub(super) fn own_folder(&self, root: &OwnedFd, names: &[&str]) -> Result<OwnedFd> {
-        let mut folder = self.open_or_make(root, RESERVED)?;
+        let mut folder = self.open_or_make(root, RESERVED).map_err(|error| match error.kind() {
+            // As below /proc, or when the root was taken away meanwhile.
+            ErrorKind::NotFound => self.misconfigured("no folder can be made in the root").with_source(error),
+            _ => error,
+        })?;
         for name in names {
             folder = self.open_or_make(&folder, name)?;
         }
