@@ -1,4 +1,5 @@
-//! From a located tree into a struct. Every error is tied to the innermost value it is about.
+//! From a located tree into a struct. Every error is tied to the innermost value it is about, and tells that value's
+//! type but not the value: what stands in a wrong field may be a password.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,13 +7,14 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, MapAccess, SeqAccess, Unexpected,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use super::{Entry, Node, Origin, Value, join, located};
-use crate::Error;
 use crate::secret::NEWTYPE_NAME;
+use crate::{Error, ErrorKind};
 
 /// What was noticed on the way.
 #[derive(Default)]
@@ -31,6 +33,8 @@ impl Notes {
 pub(super) struct PlacedError {
     message: String,
     place: Option<(String, Origin)>,
+    /// Whether a value is of another type than was expected.
+    is_mismatch: bool,
 }
 
 impl PlacedError {
@@ -56,7 +60,55 @@ impl std::error::Error for PlacedError {}
 
 impl de::Error for PlacedError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), place: None }
+        let message = message.to_string();
+        // One of our own errors, as text: all of this is `configuration`, and one kind is enough.
+        let message = match message.split_once(": ") {
+            Some((kind, rest)) if is_kind(kind) => rest.to_owned(),
+            _ => message,
+        };
+        Self { message, place: None, is_mismatch: false }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let message = format!("invalid type: {}, expected {expected}", type_name(found));
+        Self { message, place: None, is_mismatch: true }
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!("invalid value: {}, expected {expected}", type_name(found)))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        let expected: Vec<String> = expected.iter().map(|name| format!("`{name}`")).collect();
+        Self::custom(format_args!("unknown variant, expected {}", expected.join(" or ")))
+    }
+}
+
+fn is_kind(name: &str) -> bool {
+    ErrorKind::ALL.iter().any(|kind| kind.as_str() == name)
+}
+
+/// As [`Node::type_name`].
+fn type_name(found: Unexpected<'_>) -> &'static str {
+    match found {
+        Unexpected::Bool(_) => "a boolean",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer",
+        Unexpected::Float(_) => "a float",
+        Unexpected::Char(_) | Unexpected::Str(_) | Unexpected::Bytes(_) => "a string",
+        Unexpected::Unit | Unexpected::Option => "null",
+        Unexpected::Seq => "an array",
+        Unexpected::Map => "a table",
+        _ => "another value",
+    }
+}
+
+/// Whether a value is written as secrets alone may be.
+fn is_reference(node: &Node) -> bool {
+    match node {
+        Node::Table(table) => {
+            matches!(table.entries(), [entry] if ["env", "file"].contains(&entry.key.as_str()))
+        }
+        _ => false,
     }
 }
 
@@ -75,7 +127,15 @@ impl<'a> ValueDeserializer<'a> {
     }
 
     fn placed<T>(self, result: Placed<T>) -> Placed<T> {
-        result.map_err(|error| error.at(self.path, &self.value.origin))
+        result.map_err(|mut error| {
+            if error.is_mismatch && error.place.is_none() && is_reference(&self.value.node) {
+                error.message.push_str(
+                    "; only secrets are taken from { env } or { file }, but the environment variable EXTERNAL__… of its \
+                     path overrides any value",
+                );
+            }
+            error.at(self.path, &self.value.origin)
+        })
     }
 }
 

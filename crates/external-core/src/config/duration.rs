@@ -12,9 +12,10 @@
 //! # Ok::<(), toml::de::Error>(())
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::ser::Serializer;
 
 const UNITS: [(&str, f64); 6] =
@@ -26,10 +27,21 @@ const UNITS: [(&str, f64); 6] =
 ///
 /// If it is not a number with a unit.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse(&text).ok_or_else(|| {
-        D::Error::custom(format!("`{text}` is not a duration such as \"250ms\", \"5s\", \"2m\""))
-    })
+    deserializer.deserialize_str(DurationVisitor)
+}
+
+struct DurationVisitor;
+
+impl Visitor<'_> for DurationVisitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as \"250ms\", \"5s\" or \"2m\"")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+        parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
 }
 
 /// Writes a duration in milliseconds, or finer where it must be.

@@ -157,4 +157,70 @@ mod tests {
         assert!(message("url = 'x'\ntimeout = 'soon'").contains("cache.default.timeout"));
         assert!(message("url = 'x'\nurll = 'x'").contains("unknown field `urll`"));
     }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[allow(dead_code, reason = "only its parsing matters")]
+    enum Mode {
+        Plain,
+        Deep { level: u8 },
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only its parsing matters")]
+    struct Fields {
+        number: Option<u16>,
+        flag: Option<bool>,
+        ratio: Option<f64>,
+        name: Option<String>,
+        mode: Option<Mode>,
+        list: Option<Vec<u8>>,
+        #[serde(default, with = "duration::option")]
+        timeout: Option<std::time::Duration>,
+        from: Option<crate::email::Mailbox>,
+        address: Option<std::net::IpAddr>,
+    }
+
+    fn refused(text: &str) -> String {
+        section(text).parse::<Fields>().unwrap_err().report()
+    }
+
+    /// Whatever was put into a wrong field may be a password.
+    #[test]
+    fn a_value_that_does_not_fit_is_not_repeated() {
+        for field in ["number", "flag", "ratio", "mode", "list", "timeout", "from", "address"] {
+            let said = refused(&format!("{field} = 'canary'"));
+            assert!(!said.contains("canary") && said.contains(&format!("cache.default.{field}")), "{said}");
+        }
+        for wrong in [
+            "number = 748596",
+            "number = -748596",
+            "number = 748596.5",
+            "flag = 748596",
+            "name = 748596",
+            "mode = 748596",
+            "mode = { deep = 748596 }",
+            "mode = { deep = { level = 748596 } }",
+            "list = [748596]",
+            "timeout = 748596",
+            "timeout = '748596'",
+        ] {
+            let said = refused(wrong);
+            assert!(!said.contains("748596") && said.contains("cache.default."), "{said}");
+        }
+        assert!(refused("mode = 'canary'").contains("expected `plain` or `deep`"));
+    }
+
+    #[test]
+    fn what_is_expected_is_told() {
+        let said = refused("timeout = 5");
+        assert!(said.contains("a duration such as \"250ms\", \"5s\" or \"2m\""), "{said}");
+        for wrong in ["name = { env = 'NAME' }", "timeout = { env = 'T' }", "number = { file = '/n' }"] {
+            assert!(refused(wrong).contains("only secrets are taken from { env } or { file }"), "{wrong}");
+        }
+        assert!(!refused("name = { environment = 'NAME' }").contains("secrets"));
+        // The error of a mail address has a kind of its own.
+        let said = refused("from = 'no address'");
+        assert!(said.starts_with("configuration: not a mail address"), "{said}");
+    }
 }
