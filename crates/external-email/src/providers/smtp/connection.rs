@@ -153,10 +153,11 @@ impl Endpoint {
     }
 
     async fn protect(&self, socket: Socket) -> Result<Socket> {
-        match timeout(self.timeouts.connect, socket.start_tls(&self.host, &self.tls)).await {
+        let protected = match timeout(self.timeouts.connect, socket.start_tls(&self.host, &self.tls)).await {
             Ok(protected) => protected,
             Err(_) => Err(Error::timeout("no TLS in time").with_effect(Effect::NotSent)),
-        }
+        };
+        protected.map_err(|error| error.with_context("peer", format_args!("{}:{}", self.host, self.port)))
     }
 }
 

@@ -114,6 +114,14 @@ async fn words_before_tls_are_not_believed() {
     assert_eq!(server.heard("AUTH"), 0);
 }
 
+#[tokio::test]
+async fn a_peer_that_speaks_no_tls_is_named() {
+    let server = Server::start(&[], |_, _| Answer::Usual).await;
+    let peer = format!("127.0.0.1:{}", server.port);
+    let error = probe(SmtpConfig::new(format!("smtps://{peer}"))).await.unwrap_err();
+    assert_eq!((error.effect(), error.context_value("peer")), (Effect::NotSent, Some(&*peer)), "{error}");
+}
+
 #[test]
 fn configuration_that_makes_no_sense_is_told() {
     let base = || SmtpConfig::new("smtp://mail.example.org");
