@@ -7,6 +7,7 @@ mod failure;
 mod files;
 mod link;
 mod objects;
+mod platform;
 mod progress;
 mod stores;
 mod transfer;
@@ -17,18 +18,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-#[cfg(unix)]
-use tokio::signal::unix::{SignalKind, signal};
 
 use failure::{Failure, Outcome};
+use platform::told_to_end;
 use progress::Progress;
 use stores::Stores;
 
-/// What a shell answers for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
-/// The same for SIGTERM, with which service managers and containers end a program.
-#[cfg(unix)]
-const TERMINATED: u8 = 143;
 /// How long clean-ups may take: each abort of an upload has half a minute itself.
 const CLEAN_UP: Duration = Duration::from_secs(30);
 /// From when on a clean-up is mentioned, so that nobody takes the program for stuck.
@@ -149,19 +144,6 @@ async fn supervise(cli: Cli) -> u8 {
         eprintln!("warning: not everything was cleaned up in time; a store may hold an unfinished upload");
     }
     code
-}
-
-/// Waits for Ctrl-C or SIGTERM, and answers the exit code that goes with it.
-async fn told_to_end() -> u8 {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-        return tokio::select! {
-            _ = tokio::signal::ctrl_c() => INTERRUPTED,
-            _ = terminate.recv() => TERMINATED,
-        };
-    }
-    let _ = tokio::signal::ctrl_c().await;
-    INTERRUPTED
 }
 
 fn fail(failure: &Failure) -> u8 {
