@@ -58,6 +58,7 @@ impl fmt::Display for Capability {
 pub struct Capabilities {
     grades: BTreeMap<&'static str, Capability>,
     limits: BTreeMap<&'static str, u64>,
+    needs: BTreeMap<&'static str, &'static str>,
 }
 
 impl Capabilities {
@@ -105,6 +106,14 @@ impl Capabilities {
         self
     }
 
+    /// Says what the configuration lacks for something that is unsupported only as it stands, for people who meet the
+    /// refusal.
+    #[must_use]
+    pub fn need(mut self, id: &'static str, what: &'static str) -> Self {
+        self.needs.insert(id, what);
+        self
+    }
+
     /// The grade of one capability.
     #[must_use]
     pub fn grade(&self, id: &str) -> Capability {
@@ -115,6 +124,12 @@ impl Capabilities {
     #[must_use]
     pub fn get_limit(&self, id: &str) -> Option<u64> {
         self.limits.get(id).copied()
+    }
+
+    /// What the configuration lacks for something that is unsupported; `None` if nothing would help.
+    #[must_use]
+    pub fn get_need(&self, id: &str) -> Option<&'static str> {
+        self.needs.get(id).copied()
     }
 
     /// Every declared capability, by id.

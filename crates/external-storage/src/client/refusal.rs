@@ -11,10 +11,15 @@ use super::StorageClient;
 impl StorageClient {
     /// `Unsupported` naming the capability, unless the provider declares it or `used` is false.
     fn need(&self, used: bool, capability: &'static str) -> Result<()> {
-        if used && !self.info().capabilities().grade(capability).is_supported() {
-            return Err(Error::unsupported(capability));
+        let capabilities = self.info().capabilities();
+        if !used || capabilities.grade(capability).is_supported() {
+            return Ok(());
         }
-        Ok(())
+        let error = Error::unsupported(capability);
+        Err(match capabilities.get_need(capability) {
+            Some(what) => error.with_context("needs", what),
+            None => error,
+        })
     }
 
     /// Names provider and operation in an error that did not pass the pipeline.

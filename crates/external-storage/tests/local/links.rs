@@ -201,3 +201,17 @@ fn a_server_that_makes_no_sense_is_a_configuration_error() {
         assert_eq!(build(serve).unwrap_err().kind(), ErrorKind::Configuration);
     }
 }
+
+#[tokio::test]
+async fn a_store_that_is_not_served_says_what_links_need() {
+    let root = tempfile::tempdir().unwrap();
+    let refused = [
+        super::client(root.path()).get_url("k", Duration::from_secs(60)).await.unwrap_err(),
+        super::client(root.path()).presign(&PresignRequest::put(key("k"))).await.unwrap_err(),
+        super::store(root.path()).serve().await.unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("LocalConfig::with_serve (feature `serve`)"), "{error}");
+    }
+}

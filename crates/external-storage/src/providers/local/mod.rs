@@ -52,6 +52,8 @@ pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
     schema: crate::providers::schema::<LocalConfig>,
 };
 
+/// What links need that a store without them lacks.
+const LINKS: &str = "the table `serve`, or LocalConfig::with_serve (feature `serve`)";
 const DELETE_BATCH_MAX: usize = 1000;
 const PUT_BYTES_MAX: u64 = 5 << 30;
 
@@ -59,6 +61,9 @@ const PUT_BYTES_MAX: u64 = 5 << 30;
 ///
 /// A file that another tool puts below the root is an object too, with the content type its name suggests. One that
 /// another tool writes into has another token from then on, and loses the metadata it had.
+///
+/// A put needs room on the disk for the new object beside the old one; an upload in parts needs twice the object's size
+/// until it is completed, since its parts are copied together.
 #[derive(Debug)]
 pub struct LocalStorage {
     info: ProviderInfo,
@@ -124,7 +129,10 @@ impl LocalConfig {
                 capabilities = serve::declare(capabilities);
                 Some(serve::Links::new(serve, store.clone())?)
             }
-            None => None,
+            None => {
+                capabilities = capabilities.need("presign-get", LINKS).need("presign-put", LINKS);
+                None
+            }
         };
         Ok(LocalStorage { info: ProviderInfo::new("local", "storage", location, capabilities), store, links })
     }
@@ -145,7 +153,8 @@ impl LocalStorage {
     ///
     /// `Unsupported` if the configuration has no `serve`, which needs the feature of that name; what binding the address says; `Closed` after a close.
     pub async fn serve(&self) -> Result<std::net::SocketAddr> {
-        self.links.as_ref().ok_or_else(|| Error::unsupported("presign-get"))?.address().await
+        let links = self.links.as_ref();
+        links.ok_or_else(|| Error::unsupported("presign-get").with_context("needs", LINKS))?.address().await
     }
 
     /// Takes away what nobody has touched for `age`, and tells how much: uploads that were neither completed nor aborted,
