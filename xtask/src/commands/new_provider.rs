@@ -52,8 +52,64 @@ impl NewProvider {
              dependencies of the vendor's own: `{id} = [\"dep:…\"]` in crates/{package}/Cargo.toml\n\n\
              When it is written: an example in crates/{package}/examples/, a row in the tables of its README.md and \
              src/lib.rs,\na line in its CHANGELOG.md, a small service that takes it alone in \
-             xtask/adoption/{package}/{id}.rs,\nand cargo xtask support-matrix"
+             xtask/adoption/{package}/{id}.rs,\nand cargo xtask support-matrix. cargo xtask tidy has nothing to say \
+             yet, and holds the house rules as you go.\n\n{}",
+            start(domain, id)
         );
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The methods of each domain in the order in which most clauses pass soonest: the first are those that nearly every
+/// clause calls to prepare what it is about.
+const ORDER: &[(&str, &[&str])] = &[
+    ("cache", &["set", "get", "delete", "ttl", "probe"]),
+    ("email", &["send", "probe"]),
+    ("storage", &["put", "get", "head", "delete", "list_page", "probe"]),
+];
+
+/// Where to begin among so many failures.
+fn start(domain: &str, id: &str) -> String {
+    let order = ORDER.iter().find(|(known, _)| *known == domain).map_or(&[][..], |(_, order)| order);
+    let first = order.first().copied().unwrap_or("probe");
+    let rest = match order.get(1..).unwrap_or_default() {
+        [] => String::new(),
+        rest => format!("then `{}`, ", rest.join("`, `")),
+    };
+    format!(
+        "Start with `{first}` in crates/external-{domain}/src/providers/{id}/mod.rs: most clauses wait for it. {rest}then what \
+         has a capability,\none at a time: declare it when it is written. The suite fails in many places until then, and \
+         each failure names its method."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_names_every_method_that_is_to_be_written() {
+        let workspace = Workspace::load().unwrap();
+        for (domain, order) in ORDER {
+            let written =
+                plan(domain, "vendor", |path| std::fs::read_to_string(workspace.root.join(path)).ok())
+                    .unwrap();
+            let module = written.iter().find(|written| written.path.ends_with("vendor/mod.rs")).unwrap();
+            let mut methods: Vec<&str> = module
+                .text
+                .split("not_written(\"")
+                .skip(1)
+                .map(|rest| rest.split_once('"').unwrap().0)
+                .collect();
+            let mut told = order.to_vec();
+            methods.sort_unstable();
+            told.sort_unstable();
+            assert_eq!(told, methods, "{domain}");
+            let last = start(domain, "vendor");
+            assert!(
+                last.starts_with(&format!("Start with `{}` in crates/external-{domain}/", order[0])),
+                "{last}"
+            );
+        }
     }
 }

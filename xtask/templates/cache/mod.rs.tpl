@@ -1,7 +1,7 @@
 //! {{Name}}: say in two sentences what it is, which versions are spoken, and what it cannot do.
 //!
-//! Write in this order, and run `cargo xtask contract-test --provider {{id}}` after each: `probe`, `set` with `get`,
-//! `delete`, `ttl`, then what has a capability. `crates/external-cache/src/providers/memory/` shows each in its simplest form.
+//! Write in this order, and run `cargo xtask contract-test --provider {{id}}` after each: `set`, `get`, `delete`,
+//! `ttl`, `probe`, then what has a capability. `crates/external-cache/src/providers/memory/` shows each in its simplest form.
 
 mod config;
 mod error;
@@ -73,19 +73,19 @@ impl CacheService for {{Name}}{{Domain}} {
 
     // Each that follows is unsupported until its capability is declared: declare it when it is written.
     async fn get_many(&self, _: &CallContext, _: &GetManyRequest) -> Result<Vec<Option<CacheEntry>>> {
-        Err(Error::unsupported("batch"))
+        Err(Error::unsupported("batch").with_context("next", "write `get_many` before `batch` is declared"))
     }
 
     async fn set_many(&self, _: &CallContext, _: &SetManyRequest) -> Result<Vec<Result<()>>> {
-        Err(Error::unsupported("batch"))
+        Err(Error::unsupported("batch").with_context("next", "write `set_many` before `batch` is declared"))
     }
 
     async fn delete_many(&self, _: &CallContext, _: &DeleteManyRequest) -> Result<Vec<Result<Deleted>>> {
-        Err(Error::unsupported("batch"))
+        Err(Error::unsupported("batch").with_context("next", "write `delete_many` before `batch` is declared"))
     }
 
     async fn expire(&self, _: &CallContext, _: &ExpireRequest) -> Result<bool> {
-        Err(Error::unsupported("expire"))
+        Err(Error::unsupported("expire").with_context("next", "write `expire` before `expire` is declared"))
     }
 
     async fn ttl(&self, _cx: &CallContext, _request: &TtlRequest) -> Result<TimeToLive> {
@@ -93,10 +93,10 @@ impl CacheService for {{Name}}{{Domain}} {
     }
 
     async fn increment(&self, _: &CallContext, _: &IncrementRequest) -> Result<i64> {
-        Err(Error::unsupported("increment"))
+        Err(Error::unsupported("increment").with_context("next", "write `increment` before `increment` is declared"))
     }
 
     async fn compare_and_swap(&self, _: &CallContext, _: &CompareAndSwapRequest) -> Result<SwapOutcome> {
-        Err(Error::unsupported("compare-and-swap"))
+        Err(Error::unsupported("compare-and-swap").with_context("next", "write `compare_and_swap` before `compare-and-swap` is declared"))
     }
 }

@@ -1,6 +1,6 @@
 //! {{Name}}: say in two sentences what it is, which versions are spoken, and what it cannot do.
 //!
-//! Write `probe`, then `send`, and run `cargo xtask contract-test --provider {{id}}` after each; then the facets.
+//! Write `send`, then `probe`, and run `cargo xtask contract-test --provider {{id}}` after each; then the facets.
 //! `crates/external-email/src/providers/memory/` shows each in its simplest form.
 
 mod config;

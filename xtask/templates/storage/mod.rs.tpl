@@ -1,7 +1,7 @@
 //! {{Name}}: say in two sentences what it is, which versions are spoken, and what it cannot do.
 //!
-//! Write in this order, and run `cargo xtask contract-test --provider {{id}}` after each: `probe`, `put` with `head`,
-//! `get`, `delete`, `list_page`, then the facets. `crates/external-storage/src/providers/memory/` shows each in its simplest form.
+//! Write in this order, and run `cargo xtask contract-test --provider {{id}}` after each: `put`, `get`, `head`,
+//! `delete`, `list_page`, `probe`, then the facets. `crates/external-storage/src/providers/memory/` shows each in its simplest form.
 
 mod config;
 mod error;
@@ -76,7 +76,7 @@ impl StorageService for {{Name}}{{Domain}} {
 
     // Unsupported until the capability `delete-batch` is declared; the client then deletes one by one.
     async fn delete_batch(&self, _: &CallContext, _: &DeleteBatchRequest) -> Result<Vec<Result<Deleted>>> {
-        Err(Error::unsupported("delete-batch"))
+        Err(Error::unsupported("delete-batch").with_context("next", "write `delete_batch` before `delete-batch` is declared"))
     }
 
     async fn list_page(&self, _cx: &CallContext, _request: &ListRequest) -> Result<ListPage> {
