@@ -14,7 +14,8 @@ use external_bench::{Contestant, Options, Report, Rounds};
 
 use crate::added::Setting;
 use crate::stacks::{
-    Bare, ByHand, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower, TowerResilience,
+    Bare, ByHand, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower, TowerCloned,
+    TowerResilience,
 };
 use crate::subscriber::Listener;
 
@@ -51,6 +52,7 @@ fn time(rounds: &mut Rounds, setting: Setting, slice: Duration) {
     let mut contestants = vec![
         contestant::<Everything, Bare>("ours, everything on", setting, slice),
         contestant::<Tower, Bare>("tower", setting, slice),
+        contestant::<TowerCloned, Bare>("tower, boxed, cloned for each call", setting, slice),
         contestant::<ByHand, Bare>("governor, semaphore, backon, failsafe, timeout", setting, slice),
         contestant::<OpenDal, OpenDalBare>("OpenDAL's layers (its own bare call)", setting, slice),
         contestant::<TowerResilience, Bare>("tower-resilience", setting, slice),

@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::null::Answer;
 use crate::stacks::{
-    Bare, ByHand, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower, TowerResilience,
-    calls, key, runtime,
+    Bare, ByHand, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower, TowerCloned,
+    TowerResilience, calls, key, runtime,
 };
 
 /// Of all threads.
@@ -74,6 +74,7 @@ fn contestants(measure: Measure) -> Vec<Contestant<'static>> {
     vec![
         contestant::<Everything>("ours, everything on", measure),
         contestant::<Tower>("tower", measure),
+        contestant::<TowerCloned>("tower, boxed, cloned for each call", measure),
         contestant::<ByHand>("governor, semaphore, backon, failsafe, timeout", measure),
         against::<OpenDal, OpenDalBare>("OpenDAL's layers", measure),
         contestant::<TowerResilience>("tower-resilience", measure),

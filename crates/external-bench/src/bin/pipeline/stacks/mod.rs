@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 pub(crate) use by_hand::ByHand;
 pub(crate) use opendal::{OpenDal, OpenDalBare};
 pub(crate) use ours::{DefaultPolicy, Everything, Nested};
-pub(crate) use tower::Tower;
+pub(crate) use tower::{Tower, TowerCloned};
 pub(crate) use tower_resilience::TowerResilience;
 
 use crate::null::{Answer, Null};

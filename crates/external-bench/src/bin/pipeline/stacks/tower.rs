@@ -17,6 +17,7 @@ use tower::retry::backoff::{Backoff, ExponentialBackoff, ExponentialBackoffMaker
 use tower::retry::budget::{Budget, TpsBudget};
 use tower::retry::{Policy, Retry};
 use tower::timeout::Timeout;
+use tower::util::BoxCloneSyncService;
 use tower::util::rng::HasherRng;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
@@ -106,16 +107,17 @@ impl Tower {
     }
 }
 
-impl Stack for Tower {
-    fn new(answer: Answer) -> Self {
+impl Attempts {
+    fn new() -> Self {
         let mut backoff = ExponentialBackoffMaker::new(BACKOFF.0, BACKOFF.1, 1.0, HasherRng::default())
             .expect("bounds that are in order");
-        let policy = Attempts {
-            left: ATTEMPTS - 1,
-            backoff: backoff.make_backoff(),
-            budget: Arc::new(TpsBudget::default()),
-        };
-        Self::build(Base::new(answer), policy, Arc::new(Semaphore::new(MANY as usize)))
+        Self { left: ATTEMPTS - 1, backoff: backoff.make_backoff(), budget: Arc::new(TpsBudget::default()) }
+    }
+}
+
+impl Stack for Tower {
+    fn new(answer: Answer) -> Self {
+        Self::build(Base::new(answer), Attempts::new(), Arc::new(Semaphore::new(MANY as usize)))
     }
 
     fn share(&self) -> Self {
@@ -125,5 +127,30 @@ impl Stack for Tower {
     async fn call(&mut self, key: &ObjectKey) {
         let service = self.service.ready().await.expect("ready");
         std::hint::black_box(service.call(key.clone()).await.expect("answered"));
+    }
+}
+
+/// The same without the rate limit, as a client has it that names no types and is called through `&self`: boxed, and
+/// cloned for each call.
+pub(crate) struct TowerCloned(Arc<BoxCloneSyncService<ObjectKey, ObjectInfo, BoxError>>);
+
+impl Stack for TowerCloned {
+    fn new(answer: Answer) -> Self {
+        let service = ServiceBuilder::new()
+            .load_shed()
+            .concurrency_limit(MANY as usize)
+            .retry(Attempts::new())
+            .timeout(TIMEOUT)
+            .service(Base::new(answer));
+        Self(Arc::new(BoxCloneSyncService::new(service)))
+    }
+
+    fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    async fn call(&mut self, key: &ObjectKey) {
+        let service = BoxCloneSyncService::clone(&self.0);
+        std::hint::black_box(service.oneshot(key.clone()).await.expect("answered"));
     }
 }
