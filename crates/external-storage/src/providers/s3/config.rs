@@ -342,8 +342,22 @@ impl S3Config {
                 session: self.session_token.as_ref().map(|token| context.secret(token)).transpose()?,
             },
             (None, None) if self.session_token.is_none() => return Ok(Source::Found(self.profile.clone())),
-            (None, _) => return Err(wrong("access_key_id", "the keys need each other")),
-            (_, None) => return Err(wrong("secret_access_key", "the keys need each other")),
+            (None, Some(_)) => {
+                return Err(wrong(
+                    "access_key_id",
+                    "`secret_access_key` is set, and `access_key_id` is missing",
+                ));
+            }
+            (Some(_), None) => {
+                return Err(wrong(
+                    "secret_access_key",
+                    "`access_key_id` is set, and `secret_access_key` is missing",
+                ));
+            }
+            (None, None) => {
+                let rule = "`session_token` is set, and `access_key_id` and `secret_access_key` are missing";
+                return Err(wrong("access_key_id", rule));
+            }
         };
         if self.profile.is_some() {
             return Err(wrong("profile", "a profile has its own keys: give one or the other"));
@@ -443,6 +457,9 @@ mod tests {
         ] {
             let error = config.build(&BuildContext::default()).unwrap_err();
             assert_eq!(error.context_value("field"), Some(field), "{error}");
+            if ["access_key_id", "secret_access_key"].contains(&field) {
+                assert!(error.message().contains(&format!("`{field}` is missing")), "{error}");
+            }
         }
     }
 }

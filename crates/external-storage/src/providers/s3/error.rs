@@ -250,11 +250,19 @@ fn elsewhere(answer: &Answer) -> Error {
     }
 }
 
+/// Where credentials may come from, for people who gave none.
+const SOURCES: &str = "access_key_id and secret_access_key in the configuration, or AWS_ACCESS_KEY_ID and \
+    AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or another source that AWS's own tools know";
+
 /// The sources of credentials have none, or cannot be asked now.
 fn no_credentials(error: &(dyn StdError + 'static)) -> Option<Error> {
     let cause = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>())?;
     let passing = matches!(cause, CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_));
     let error = Error::unauthenticated("no credentials can be had").with_effect(Effect::NotSent);
+    let error = match cause {
+        CredentialsError::CredentialsNotLoaded(_) => error.with_context("set", SOURCES),
+        _ => error,
+    };
     let retry = if passing { Retry::Backoff } else { Retry::Never };
     Some(error.with_retry(retry).with_source(Chain::of(cause)))
 }
@@ -293,3 +301,16 @@ impl std::fmt::Display for Chain {
 }
 
 impl StdError for Chain {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gave_no_credentials_is_told_where_to() {
+        let none = no_credentials(&CredentialsError::not_loaded_no_source()).unwrap();
+        assert!(none.to_string().contains("AWS_ACCESS_KEY_ID") && none.retry() == Retry::Never, "{none}");
+        let refused = no_credentials(&CredentialsError::provider_error("not today")).unwrap();
+        assert!(refused.context_value("set").is_none(), "{refused}");
+    }
+}
