@@ -28,15 +28,16 @@ impl Bulkhead {
         }
     }
 
-    /// Takes a place, which [`leave`](Self::leave) gives back. Those who wait go first.
+    /// Takes a place, which [`leave`](Self::leave) gives back, and answers whether that took any time. Those who wait go
+    /// first.
     ///
     /// # Errors
     ///
     /// `Unavailable`, nothing was sent: the queue is full, or no place came free in time. `Timeout` at the call's own
     /// deadline.
-    pub(crate) async fn enter(&self, end: Option<Instant>) -> Result<()> {
+    pub(crate) async fn enter(&self, end: Option<Instant>) -> Result<bool> {
         if self.queue.taken() == 0 && self.running.try_take() {
-            return Ok(());
+            return Ok(false);
         }
         if !self.queue.try_take() {
             return Err(Refusal::Bulkhead.error("too many calls run, and too many wait for their turn", None));
@@ -50,7 +51,7 @@ impl Bulkhead {
             // Listens before it looks: a place that comes free in between is not missed.
             freed.as_mut().enable();
             if self.running.try_take() {
-                return Ok(());
+                return Ok(true);
             }
             if timeout_at(until, freed).await.is_err() {
                 return Err(if until < patience {

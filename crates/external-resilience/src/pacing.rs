@@ -96,12 +96,12 @@ impl RateLimit {
     /// Takes the next place for an attempt that cannot start before `earliest`: when it may. Takes none, and says when it
     /// could have been, if that is after `latest`.
     pub(crate) fn reserve(&self, earliest: Instant, latest: Instant) -> Result<Instant, Instant> {
-        let (earliest, latest) = (self.epoch.nanos(earliest), self.epoch.nanos(latest));
+        let earliest = self.epoch.nanos(earliest);
         let mut next = self.next.load(Ordering::Acquire);
         loop {
             let due = next.max(earliest);
             let start = due.saturating_sub(self.tolerance).max(earliest);
-            if start > latest {
+            if start > earliest && start > self.epoch.nanos(latest) {
                 return Err(self.epoch.at(start));
             }
             let taken = due.saturating_add(self.interval);

@@ -64,7 +64,7 @@ impl Pipeline {
         };
         let ended = Instant::now();
         let took = ended.saturating_duration_since(started);
-        let result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
+        let mut result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
         if let Some(permit) = permit {
             match &result {
                 Ok(_) => permit.settle(Verdict::Success, ended),
@@ -80,22 +80,18 @@ impl Pipeline {
                 Err(error) => permit.settle(Verdict::of(error), ended),
             }
         }
-        let result = match result {
-            Ok(value) => {
-                guard.succeed(took);
-                Ok(value)
+        // By reference: what was answered may be large, and is moved often enough.
+        if let Err(error) = &mut result {
+            error.locate(self.inner.provider, call.operation);
+            guard.fail(error, took);
+            if let (ErrorKind::RateLimited, Retry::After(hint), false) =
+                (error.kind(), error.retry(), Refusal::is(error))
+            {
+                self.inner.gate.close_for(hint, ended);
             }
-            Err(mut error) => {
-                error.locate(self.inner.provider, call.operation);
-                guard.fail(&error, took);
-                if let (ErrorKind::RateLimited, Retry::After(hint), false) =
-                    (error.kind(), error.retry(), Refusal::is(&error))
-                {
-                    self.inner.gate.close_for(hint, ended);
-                }
-                Err(error)
-            }
-        };
+        } else {
+            guard.succeed(took);
+        }
         Attempted { result, ended }
     }
 }

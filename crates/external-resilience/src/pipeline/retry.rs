@@ -26,9 +26,11 @@ impl Pipeline {
         // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
         let mut now = recorder.started();
         if let Some(bulkhead) = &self.inner.bulkhead {
-            bulkhead.enter(end).await?;
+            let waited = bulkhead.enter(end).await?;
             recorder.holds_a_place();
-            now = Instant::now();
+            if waited {
+                now = Instant::now();
+            }
         }
         // However clients are nested, a call meets one retry layer: the outermost.
         let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };

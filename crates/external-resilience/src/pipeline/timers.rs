@@ -1,12 +1,10 @@
 //! Timers that are used again. An attempt nearly always ends long before its timeout, so that what a timer costs is
 //! registering and removing it: two turns at a lock that the whole runtime shares. A timer that stays registered is
 //! moved to its next deadline without it.
-//!
-//! A timer that nobody has used again by then wakes whoever had it last, once and for nothing.
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use external_core::Sharded;
 use tokio::runtime::{Handle, Id};
@@ -59,11 +57,22 @@ impl Timers {
         }
     }
 
-    fn put_back(&self, timer: Timer) {
+    fn put_back(&self, mut timer: Timer) {
+        // It would keep the task that it was to wake, and all the room that task took, until it fires.
+        if timer.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
         let mut kept = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < KEPT {
             kept.push(timer);
         }
+    }
+}
+
+impl Timer {
+    /// Outside the task's budget: a future that uses it up must not keep its own timeout from being seen.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(cx)
     }
 }
 
@@ -75,9 +84,7 @@ struct Lent<'a> {
 
 impl Lent<'_> {
     fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.timer.get_or_insert_with(|| self.timers.take(deadline));
-        // Outside the task's budget: a future that uses it up must not keep its own timeout from being seen.
-        Pin::new(&mut unconstrained(timer.sleep.as_mut())).poll(cx)
+        self.timer.get_or_insert_with(|| self.timers.take(deadline)).poll(cx)
     }
 }
 
@@ -133,7 +140,28 @@ mod tests {
                 assert_eq!(timers.within(soon, std::future::pending::<()>()).await, None);
             });
         }
-        assert_eq!(kept(&timers), 1);
+        assert_eq!(kept(&timers), 0, "one that has fired is of no use");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kept_timer_wakes_nobody() {
+        struct Woken(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Woken {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let timers = Timers::default();
+        let woken = std::sync::Arc::new(Woken(false.into()));
+        let waker = Waker::from(woken.clone());
+        {
+            let deadline = Instant::now() + Duration::from_secs(1);
+            let mut call = Box::pin(timers.within(deadline, std::future::pending::<()>()));
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!((kept(&timers), std::sync::Arc::strong_count(&woken)), (1, 2), "nobody but the two here");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
     }
 
     #[tokio::test(start_paused = true)]
