@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! Guten Tag, mode Production
-//! invalid type: string "many", expected u16 at service.toml:3:11
+//! invalid type: a string, expected u16 at service.toml:3:11
 //! a domain that nobody handed over: Configuration at service.toml:1:2
 //! closed: true
 //! ```

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! Hello, 4 workers
-//! invalid type: string "many", expected u16: true
+//! invalid type: a string, expected u16: true
 //! ```
 
 use external_container::{Container, Result};
