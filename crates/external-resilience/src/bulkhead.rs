@@ -6,6 +6,7 @@ use external_core::{Effect, Error, Result};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::later;
 use crate::permits::Permits;
 use crate::policy::BulkheadPolicy;
 use crate::refusal::Refusal;
@@ -43,7 +44,7 @@ impl Bulkhead {
             return Err(Refusal::Bulkhead.error("too many calls run, and too many wait for their turn", None));
         }
         let _queued = Queued(&self.queue);
-        let patience = Instant::now() + self.max_wait;
+        let patience = later(Instant::now(), self.max_wait);
         let until = end.map_or(patience, |end| end.min(patience));
         loop {
             let freed = self.freed.notified();

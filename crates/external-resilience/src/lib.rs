@@ -27,6 +27,7 @@ mod breaker;
 mod budget;
 mod bulkhead;
 mod cleanup;
+mod clock;
 mod domain;
 #[cfg(feature = "faults")]
 pub mod faults;

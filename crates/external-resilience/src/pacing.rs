@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::later;
 use crate::policy::RateLimitPolicy;
-
-/// No hint keeps a gate closed for longer.
-const LONGEST_HINT: Duration = Duration::from_secs(24 * 3600);
 
 /// Moments as nanoseconds, so that they fit an atomic number.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +43,7 @@ impl Gate {
 
     /// The service asked to be left alone for so long from now.
     pub(crate) fn close_for(&self, hint: Duration, now: Instant) {
-        self.until.fetch_max(self.epoch.nanos(now + hint.min(LONGEST_HINT)), Ordering::AcqRel);
+        self.until.fetch_max(self.epoch.nanos(later(now, hint)), Ordering::AcqRel);
     }
 
     /// Whether it is open, without a look at the clock: one that has just opened may not be known as such.
@@ -116,6 +114,7 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::LONGEST;
 
     #[tokio::test(start_paused = true)]
     async fn a_gate_closes_for_the_longest_hint_and_opens_by_itself() {
@@ -127,7 +126,7 @@ mod tests {
         assert_eq!(gate.closed_until(now), Some(now + Duration::from_secs(2)));
         assert_eq!(gate.closed_until(now + Duration::from_secs(2)), None);
         gate.close_for(Duration::MAX, now);
-        assert_eq!(gate.closed_until(now), Some(now + LONGEST_HINT));
+        assert_eq!(gate.closed_until(now), Some(now + LONGEST));
     }
 
     #[tokio::test(start_paused = true)]

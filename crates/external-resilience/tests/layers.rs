@@ -251,6 +251,24 @@ async fn a_hint_beyond_the_deadline_fails_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn durations_that_no_clock_holds_are_long_waits() {
+    let endless = Policy::off()
+        .with_max_attempts(2)
+        .with_backoff(Duration::MAX, Duration::MAX)
+        .with_hedge_after(Duration::MAX)
+        .with_bulkhead(BulkheadPolicy::new(1).with_queue(1, Duration::MAX))
+        .with_rate_limit(RateLimitPolicy::new(1000, ms(1)).with_max_wait(Duration::MAX));
+    let pipeline = pipeline(endless);
+    for error in
+        [throttled(Duration::MAX), Error::unavailable("down").with_retry(Retry::After(Duration::MAX))]
+    {
+        let back_end = BackEnd::new([(Duration::ZERO, Err(error))]);
+        call(&pipeline, READ, &back_end).await.unwrap();
+        assert_eq!(back_end.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_budget_ends_retries_and_says_so() {
     let budget = BudgetPolicy::default();
     let policy = Policy::default().with_breaker(None).with_retry_budget(budget);

@@ -9,9 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Pipeline;
-
-/// The clock cannot hold every duration; nobody waits longer than this.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+use crate::clock::later;
 
 /// What was left when the deadline of a close passed.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +86,7 @@ impl Pipeline {
     /// Refuses new calls, waits for the running ones and for clean-ups, then closes the provider. It all takes
     /// at most `within`.
     pub async fn close(&self, provider: &dyn Provider, within: Duration) -> CloseReport {
-        let end = Instant::now() + within.min(LONGEST);
+        let end = later(Instant::now(), within);
         self.inner.running.close();
         self.inner.running.wait_until_idle(end).await;
         let cleanups_left = self.inner.cleanup.drain(end.saturating_duration_since(Instant::now())).await;

@@ -12,6 +12,7 @@ use super::attempt::{Attempted, Turn};
 use super::recorder::Recorder;
 use super::{Attempt, Call, Inner, Pipeline};
 use crate::breaker::Permit;
+use crate::clock::later;
 
 impl Pipeline {
     /// As one attempt; the loser is dropped, and a failure waits for the other.
@@ -27,7 +28,7 @@ impl Pipeline {
         delay: Duration,
     ) -> Attempted<T> {
         let mut first = pin!(self.attempt(recorder, permit, call, cx, turn, attempt));
-        if let Some(attempted) = self.inner.timers.within(turn.started + delay, first.as_mut()).await {
+        if let Some(attempted) = self.inner.timers.within(later(turn.started, delay), first.as_mut()).await {
             return attempted;
         }
         let Some((started, permit)) = self.admit_hedge(turn.end) else {

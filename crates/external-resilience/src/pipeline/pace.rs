@@ -7,10 +7,8 @@ use external_core::{Error, Result, Retry};
 use tokio::time::Instant;
 
 use super::Pipeline;
+use crate::clock::{LONGEST, later};
 use crate::refusal::Refusal;
-
-/// Nobody waits for longer.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 impl Pipeline {
     /// Waits until an attempt may start that could at `earliest`, and answers when that is. The call must be over at
@@ -46,11 +44,20 @@ impl Pipeline {
         let Some(limit) = &self.inner.rate_limit else {
             return Ok(start);
         };
-        let latest = end.unwrap_or_else(|| now + LONGEST).min(start + limit.max_wait);
+        let latest = end.unwrap_or_else(|| later(now, LONGEST)).min(later(start, limit.max_wait));
         limit.reserve(start, latest).map_err(|could| {
             let wait = could.saturating_duration_since(now);
             Refusal::RateLimit.error("the rate limit leaves no place in time", Some(wait))
         })
+    }
+
+    /// Waits for the verdict of a half-open circuit's probes, as long as a backoff may be; `false` if none are out.
+    pub(super) async fn probed(&self, now: Instant, end: Option<Instant>) -> bool {
+        let Some(breaker) = &self.inner.breaker else {
+            return false;
+        };
+        let patience = later(now, self.inner.policy.retry.cap);
+        breaker.probed(end.map_or(patience, |end| end.min(patience))).await
     }
 
     /// How long to wait after attempt `number`; `None` if trying again is of no use.

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::attempt::Turn;
 use super::recorder::Recorder;
 use super::{Attempt, Call, Inner, Pipeline};
+use crate::clock::later;
 use crate::refusal::Refusal;
 
 /// The name under which an error says what ended the attempts.
@@ -49,7 +50,7 @@ impl Pipeline {
                 Err(_) if waits > 0 && self.probed(now, end).await => {
                     waits -= 1;
                     now = Instant::now();
-                    earliest = now + self.backoff(1);
+                    earliest = later(now, self.backoff(1));
                     continue;
                 }
                 // A refusal says less than the failure that led to it.
@@ -97,20 +98,9 @@ impl Pipeline {
             {
                 return Err(error.with_context(ENDED_BY, "budget"));
             }
-            earliest = now + wait;
+            earliest = later(now, wait);
             earlier = Some(error);
         }
-    }
-}
-
-impl Pipeline {
-    /// Waits for the verdict of a half-open circuit's probes, as long as a backoff may be; `false` if none are out.
-    async fn probed(&self, now: Instant, end: Option<Instant>) -> bool {
-        let Some(breaker) = &self.inner.breaker else {
-            return false;
-        };
-        let patience = now + self.inner.policy.retry.cap;
-        breaker.probed(end.map_or(patience, |end| end.min(patience))).await
     }
 }
 
