@@ -33,31 +33,11 @@ pub const SUITES: &[Suite] = &[
     // The server that answers at once is in the program: none but a native one keeps up.
     Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT], packages: &[AIOSMTPLIB] },
     Suite { domain: "pipeline", servers: &[], also: &[], packages: &[] },
-    Suite { domain: "storage", servers: &[&servers::MINIO], also: &[MINIO_TLS], packages: &[] },
+    Suite { domain: "storage", servers: &[&servers::MINIO], also: &[&servers::MINIO_TLS], packages: &[] },
 ];
-
-const MINIO_TLS: &Server = server("minio-tls");
 
 const AIOSMTPLIB: Package =
     Package { name: "aiosmtplib", version: "5.1.3", variable: "EXTERNAL_BENCH_PYTHON" };
-
-/// The server of that name. None such is an error when this is compiled.
-const fn server(name: &str) -> &'static Server {
-    let mut at = 0;
-    while !is_same(servers::ALL[at].name.as_bytes(), name.as_bytes()) {
-        at += 1;
-    }
-    &servers::ALL[at]
-}
-
-/// `==` of constants.
-const fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let mut at = 0;
-    while at < one.len() && at < other.len() && one[at] == other[at] {
-        at += 1;
-    }
-    at == one.len() && at == other.len()
-}
 
 /// The suites that were asked for.
 pub fn select(domain: Option<&str>) -> Result<Vec<&'static Suite>> {

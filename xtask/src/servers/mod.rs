@@ -28,7 +28,7 @@ use crate::workspace::Workspace;
 
 pub use fleet::{Ended, Fleet, obtain};
 pub use mailpit::MAILPIT;
-pub use minio::PLAIN as MINIO;
+pub use minio::{PLAIN as MINIO, TLS as MINIO_TLS};
 pub use program::Program;
 pub use redis::PLAIN as REDIS;
 pub use s3s::S3;
@@ -60,7 +60,7 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, minio::TLS];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {
