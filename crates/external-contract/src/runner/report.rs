@@ -38,7 +38,7 @@ pub(super) struct Row {
     pub(super) sentence: &'static str,
 }
 
-/// How many clauses came out how, and which did not pass.
+/// How many clauses came out how, and which did not pass, by their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
@@ -108,9 +108,18 @@ impl Book {
         }
     }
 
+    /// Clauses run side by side: by provider and id, not as they ended.
+    fn rows_in_order(&self) -> MutexGuard<'_, Vec<Row>> {
+        let mut rows = self.rows();
+        rows.sort_by(|a, b| {
+            (&a.provider, &a.target, a.clause, a.subject).cmp(&(&b.provider, &b.target, b.clause, b.subject))
+        });
+        rows
+    }
+
     pub(super) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for row in self.rows().iter() {
+        for row in self.rows_in_order().iter() {
             let id = row.clause.to_owned();
             match row.status {
                 Status::Passed => tally.passed += 1,
@@ -126,15 +135,7 @@ impl Book {
     pub(super) fn finish(&self, report: Option<&str>, code: ExitCode) -> ExitCode {
         let mut code = code;
         if let Some(path) = report {
-            let mut rows = self.rows();
-            rows.sort_by(|a, b| {
-                (&a.provider, &a.target, a.clause, a.subject).cmp(&(
-                    &b.provider,
-                    &b.target,
-                    b.clause,
-                    b.subject,
-                ))
-            });
+            let rows = self.rows_in_order();
             let written = serde_json::to_vec_pretty(&*rows)
                 .map_err(std::io::Error::from)
                 .and_then(|text| std::fs::write(path, text));
