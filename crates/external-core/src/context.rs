@@ -62,15 +62,27 @@ impl CallContext {
         self
     }
 
-    /// The context of one attempt: managed, with a mark of its own. The deadline is the earlier of the two.
+    /// The context of one attempt, which begins now: managed, with a mark of its own. The deadline is the earlier of the
+    /// two.
     #[must_use]
     pub fn for_attempt(&self, attempt: u32, deadline: Option<Instant>) -> Self {
+        self.for_attempt_at(None, attempt, deadline)
+    }
+
+    /// As [`for_attempt`](Self::for_attempt), where it is known when the attempt began.
+    #[must_use]
+    pub fn for_attempt_at(
+        &self,
+        started: impl Into<Option<Instant>>,
+        attempt: u32,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             deadline: match (self.deadline, deadline) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             },
-            started: None,
+            started: started.into(),
             attempt,
             managed: true,
             cleanup: self.cleanup,
@@ -78,13 +90,6 @@ impl CallContext {
             idempotency_key: self.idempotency_key.clone(),
             metadata: self.metadata.clone(),
         }
-    }
-
-    /// The same context, which knows when its attempt began.
-    #[must_use]
-    pub fn with_start(mut self, started: Instant) -> Self {
-        self.started = Some(started);
-        self
     }
 
     /// When this attempt began, without a look at the clock; without a pipeline: now.

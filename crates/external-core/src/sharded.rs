@@ -3,6 +3,7 @@
 //! A counter that two processors write in turn costs each of them a trip to the other's cache, some fifty times what
 //! adding costs. Split up, each thread finds its piece in its own.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
@@ -74,14 +75,21 @@ impl<T> std::fmt::Debug for Sharded<T> {
     }
 }
 
-/// Threads are numbered as they come.
+/// Threads are numbered as they come, from 1.
 fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
     thread_local! {
-        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        // What needs neither to be made nor to be dropped is found without a question.
+        static NUMBER: Cell<usize> = const { Cell::new(0) };
     }
-    // While a thread ends it has no number any more; any shard is right then.
-    NUMBER.try_with(|number| *number).unwrap_or(0)
+    match NUMBER.get() {
+        0 => {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            NUMBER.set(number);
+            number
+        }
+        number => number,
+    }
 }
 
 #[cfg(test)]

@@ -93,18 +93,24 @@ impl RateLimit {
 
     /// Takes the next place for an attempt that cannot start before `earliest`: when it may. Takes none, and says when it
     /// could have been, if that is after `latest`.
-    pub(crate) fn reserve(&self, earliest: Instant, latest: Instant) -> Result<Instant, Instant> {
+    pub(crate) fn reserve(
+        &self,
+        earliest: Instant,
+        latest: impl Fn() -> Instant,
+    ) -> Result<Instant, Instant> {
+        let at_once = earliest;
         let earliest = self.epoch.nanos(earliest);
         let mut next = self.next.load(Ordering::Acquire);
         loop {
             let due = next.max(earliest);
             let start = due.saturating_sub(self.tolerance).max(earliest);
-            if start > earliest && start > self.epoch.nanos(latest) {
+            let waits = start > earliest;
+            if waits && start > self.epoch.nanos(latest()) {
                 return Err(self.epoch.at(start));
             }
             let taken = due.saturating_add(self.interval);
             match self.next.compare_exchange(next, taken, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(self.epoch.at(start)),
+                Ok(_) => return Ok(if waits { self.epoch.at(start) } else { at_once }),
                 Err(now) => next = now,
             }
         }
@@ -135,13 +141,14 @@ mod tests {
         let limit = RateLimit::new(policy);
         let now = Instant::now() + Duration::from_secs(5);
         let far = now + Duration::from_secs(60);
-        let starts: Vec<_> = (0..5).map(|_| (limit.reserve(now, far).unwrap() - now).as_millis()).collect();
+        let starts: Vec<_> =
+            (0..5).map(|_| (limit.reserve(now, || far).unwrap() - now).as_millis()).collect();
         assert_eq!(starts, [0, 0, 0, 100, 200]);
         // What would be too late takes no place.
         let soon = now + Duration::from_millis(250);
-        assert_eq!(limit.reserve(now, soon), Err(now + Duration::from_millis(300)));
-        assert_eq!(limit.reserve(now, far), Ok(now + Duration::from_millis(300)));
+        assert_eq!(limit.reserve(now, || soon), Err(now + Duration::from_millis(300)));
+        assert_eq!(limit.reserve(now, || far), Ok(now + Duration::from_millis(300)));
         let later = now + Duration::from_secs(10);
-        assert_eq!(limit.reserve(later, later), Ok(later));
+        assert_eq!(limit.reserve(later, || later), Ok(later));
     }
 }

@@ -8,6 +8,7 @@ mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use external_core::{Error, ErrorKind};
 use tokio::sync::{Notify, watch};
@@ -219,8 +220,8 @@ impl Breaker {
     }
 
     /// Takes note of an attempt's end. Answers whether a probe's place stays taken.
-    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) -> bool {
-        let slow = now.saturating_duration_since(permit.started) >= self.policy.slow_call;
+    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant, took: Duration) -> bool {
+        let slow = took >= self.policy.slow_call;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
                 self.window.success(now);
@@ -281,14 +282,10 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The attempt ended `now`.
-    pub(crate) fn settle(mut self, verdict: Verdict, now: Instant) {
-        self.end(verdict, now);
-    }
-
-    fn end(&mut self, verdict: Verdict, now: Instant) {
+    /// The attempt ended `now`, and took so long.
+    pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant, took: Duration) {
         self.settled = true;
-        let stays = self.breaker.settle(self, verdict, now);
+        let stays = self.breaker.settle(self, verdict, now, took);
         if let Some(probes) = self.probe.take().filter(|_| !stays) {
             probes.give_back();
         }
@@ -298,15 +295,14 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            self.end(Verdict::Nothing, Instant::now());
+            let now = Instant::now();
+            self.settle(Verdict::Nothing, now, now.saturating_duration_since(self.started));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use external_core::Effect;
 
     use super::*;
@@ -320,9 +316,14 @@ mod tests {
         })
     }
 
+    fn settle(mut permit: Permit<'_>, verdict: Verdict) {
+        let (now, started) = (Instant::now(), permit.started);
+        permit.settle(verdict, now, now - started);
+    }
+
     fn fail(breaker: &Breaker, times: u32) {
         for _ in 0..times {
-            breaker.admit(Instant::now()).unwrap().settle(Verdict::Failure, Instant::now());
+            settle(breaker.admit(Instant::now()).unwrap(), Verdict::Failure);
         }
     }
 
@@ -338,8 +339,8 @@ mod tests {
         tokio::time::advance(BreakerPolicy::default().open_for).await;
         let (one, two) = (breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap());
         assert!(breaker.admit(Instant::now()).is_err());
-        one.settle(Verdict::Success, Instant::now());
-        two.settle(Verdict::Success, Instant::now());
+        settle(one, Verdict::Success);
+        settle(two, Verdict::Success);
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
@@ -350,7 +351,7 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let now = Instant::now();
-                    breaker.admit(now).unwrap().settle(Verdict::Success, now);
+                    breaker.admit(now).unwrap().settle(Verdict::Success, now, Duration::ZERO);
                 });
             }
         });
@@ -365,7 +366,7 @@ mod tests {
         let breaker = breaker();
         fail(&breaker, 3);
         for _ in 0..10 {
-            breaker.admit(Instant::now()).unwrap().settle(Verdict::Success, Instant::now());
+            settle(breaker.admit(Instant::now()).unwrap(), Verdict::Success);
         }
         fail(&breaker, 4);
         assert_eq!(breaker.state(), BreakerState::Closed, "4 of the last 10");
@@ -388,9 +389,9 @@ mod tests {
         let late = breaker.admit(Instant::now()).unwrap();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        breaker.admit(Instant::now()).unwrap().settle(Verdict::Failure, Instant::now());
+        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Failure);
         assert_eq!(breaker.state(), BreakerState::Open);
-        late.settle(Verdict::Success, Instant::now());
+        settle(late, Verdict::Success);
         assert_eq!(breaker.state(), BreakerState::Open);
     }
 
@@ -404,7 +405,7 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Open);
         drop(hanging);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        breaker.admit(Instant::now()).unwrap().settle(Verdict::Nothing, Instant::now());
+        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Nothing);
         tokio::time::advance(BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

@@ -10,77 +10,82 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::recorder::{AttemptGuard, Recorder};
-use super::{Attempt, BoxFuture, Call, In, Inner, Pipeline};
+use super::{BoxFuture, Exchange, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
 use crate::refusal::Refusal;
 
-/// Which attempt of a call it is, and the time it has.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
+/// Which attempt of a call it is, the time it has, and the breaker's leave to make it.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
     /// Counted from 1.
     pub(super) number: u32,
     pub(super) started: Instant,
     /// When the call must be over.
     pub(super) end: Option<Instant>,
+    /// Dropped with the turn, it counts the attempt as cut short unless it was settled.
+    pub(super) permit: Option<Permit<'a>>,
 }
 
-/// How an attempt ended, and when.
-pub(super) struct Attempted<T> {
-    pub(super) result: Result<T>,
+/// How an attempt ended, and when. What was answered lies in the call's slot: it may be large, and no layer looks at it.
+pub(super) struct Attempted {
+    pub(super) result: Result<()>,
     pub(super) ended: Instant,
 }
 
 impl Pipeline {
-    /// Whether an attempt may begin `now`, as far as the breaker knows.
-    pub(super) fn admit(&self, now: Instant) -> Result<Option<Permit<'_>>> {
-        self.inner.breaker.as_ref().map(|breaker| breaker.admit(now)).transpose()
+    /// The turn of an attempt that begins now, if the breaker lets it.
+    pub(super) fn admit(&self, number: u32, started: Instant, end: Option<Instant>) -> Result<Turn<'_>> {
+        let permit = match &self.inner.breaker {
+            Some(breaker) => Some(breaker.admit(started)?),
+            None => None,
+        };
+        Ok(Turn { number, started, end, permit })
     }
 
-    /// Makes one attempt of a call.
-    pub(super) async fn attempt<'env, T>(
+    /// Makes one attempt of a call, and puts what is answered into the slot.
+    pub(super) async fn attempt<T>(
         &self,
         recorder: &Recorder<&Inner>,
-        permit: Option<Permit<'_>>,
-        call: &Call,
-        cx: &CallContext,
-        Turn { number, started, end }: Turn,
-        attempt: &Attempt<'_, 'env, T>,
-    ) -> Attempted<T> {
-        let timeout = recorder.limits.attempt_timeout;
+        &Exchange { call, cx, limits, attempt }: &Exchange<'_, '_, T>,
+        turn: &mut Turn<'_>,
+        answer: &mut Option<T>,
+    ) -> Attempted {
+        let Turn { number, started, end, .. } = *turn;
+        let timeout = limits.attempt_timeout;
         let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
-        let attempt_cx = cx.for_attempt(number, earlier(own_end, end)).with_start(started);
+        let attempt_cx = cx.for_attempt_at(started, number, earlier(own_end, end));
         recorder.began(number);
-        let guard = AttemptGuard::new(recorder, number, started);
+        let mut guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.
         let _mark = PassMarkUp { from: &attempt_cx, to: cx };
 
         let finished = {
-            let future = Entered { span: recorder.span(), future: attempt(&attempt_cx, In::new()) };
+            let mut future =
+                Entered { span: recorder.span(), future: attempt(&attempt_cx, In::new()), answer };
             match attempt_cx.deadline() {
-                Some(deadline) => self.inner.timers.within(deadline, future).await,
+                Some(deadline) => self.inner.timers.within(deadline, &mut future).await,
                 None => Some(future.await),
             }
         };
         let ended = Instant::now();
         let took = ended.saturating_duration_since(started);
         let mut result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
-        if let Some(permit) = permit {
+        if let Some(permit) = &mut turn.permit {
             match &result {
-                Ok(_) => permit.settle(Verdict::Success, ended),
-                // Cut short by the caller's own deadline: no verdict, unless it had run for long, which dropping
-                // the permit looks at. In a managed call the deadline is the outer attempt's, so a timeout is ours.
+                Ok(()) => permit.settle(Verdict::Success, ended, took),
+                // Cut short by the caller's own deadline: no verdict, unless it had run for long. In a managed call the
+                // deadline is the outer attempt's, so a timeout is ours.
                 Err(error)
                     if error.kind() == ErrorKind::Timeout
                         && !cx.is_managed()
                         && end.is_some_and(|end| ended >= end) =>
                 {
-                    drop(permit);
+                    permit.settle(Verdict::Nothing, ended, took);
                 }
-                Err(error) => permit.settle(Verdict::of(error), ended),
+                Err(error) => permit.settle(Verdict::of(error), ended, took),
             }
         }
-        // By reference: what was answered may be large, and is moved often enough.
         if let Err(error) = &mut result {
             error.locate(self.inner.provider, call.operation);
             guard.fail(error, took);
@@ -100,14 +105,16 @@ impl Pipeline {
 struct Entered<'a, 'f, T> {
     span: &'a Span,
     future: BoxFuture<'f, Result<T>>,
+    answer: &'a mut Option<T>,
 }
 
 impl<T> Future for Entered<'_, '_, T> {
-    type Output = Result<T>;
+    type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let _entered = self.span.enter();
-        self.future.as_mut().poll(cx)
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        this.future.as_mut().poll(cx).map_ok(|value| *this.answer = Some(value))
     }
 }
 

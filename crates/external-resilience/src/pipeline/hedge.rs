@@ -1,41 +1,56 @@
 //! Hedging: a second attempt beside one that takes long, for calls that change nothing. Whoever answers first wins.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use external_core::CallContext;
 use tokio::time::Instant;
 
 use super::attempt::{Attempted, Turn};
 use super::recorder::Recorder;
-use super::{Attempt, Call, Inner, Pipeline};
-use crate::breaker::Permit;
+use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
 
 impl Pipeline {
     /// As one attempt; the loser is dropped, and a failure waits for the other.
-    #[allow(clippy::too_many_arguments, reason = "an attempt's, and the delay")]
-    pub(super) async fn hedged<'env, T>(
+    pub(super) async fn hedged<T>(
         &self,
         recorder: &Recorder<&Inner>,
-        permit: Option<Permit<'_>>,
-        call: &Call,
-        cx: &CallContext,
-        turn: Turn,
-        attempt: &Attempt<'_, 'env, T>,
+        exchange: &Exchange<'_, '_, T>,
+        mut turn: Turn<'_>,
+        answer: &mut Option<T>,
         delay: Duration,
-    ) -> Attempted<T> {
-        let mut first = pin!(self.attempt(recorder, permit, call, cx, turn, attempt));
-        if let Some(attempted) = self.inner.timers.within(later(turn.started, delay), first.as_mut()).await {
-            return attempted;
-        }
-        let Some((started, permit)) = self.admit_hedge(turn.end) else {
-            return first.await;
+    ) -> Attempted {
+        let (number, end, late) = (turn.number + 1, turn.end, later(turn.started, delay));
+        let mut hedge = None;
+        let attempted = {
+            let first = self.attempt(recorder, exchange, &mut turn, answer);
+            let mut first = pin!(first);
+            match self.inner.timers.within(late, first.as_mut()).await {
+                Some(attempted) => attempted,
+                None => match self.admit_hedge(number, end) {
+                    Some(second) => self.beside(first, recorder, exchange, second, &mut hedge).await,
+                    None => first.await,
+                },
+            }
         };
-        let turn = Turn { number: turn.number + 1, started, end: turn.end };
-        let mut second = pin!(self.attempt(recorder, permit, call, cx, turn, attempt));
+        if hedge.is_some() {
+            *answer = hedge;
+        }
+        attempted
+    }
+
+    /// Makes a second attempt beside the first.
+    async fn beside<T>(
+        &self,
+        mut first: Pin<&mut impl Future<Output = Attempted>>,
+        recorder: &Recorder<&Inner>,
+        exchange: &Exchange<'_, '_, T>,
+        mut turn: Turn<'_>,
+        answer: &mut Option<T>,
+    ) -> Attempted {
+        let mut second = pin!(self.attempt(recorder, exchange, &mut turn, answer));
         let (attempted, first_is_over) = poll_fn(|cx| {
             if let Poll::Ready(attempted) = first.as_mut().poll(cx) {
                 return Poll::Ready((attempted, true));
@@ -51,19 +66,19 @@ impl Pipeline {
     }
 
     /// A second attempt waits for nothing, and is paid for like a retry.
-    fn admit_hedge(&self, end: Option<Instant>) -> Option<(Instant, Option<Permit<'_>>)> {
+    fn admit_hedge(&self, number: u32, end: Option<Instant>) -> Option<Turn<'_>> {
         let inner = &self.inner;
         let now = Instant::now();
         if inner.gate.closed_until(now).is_some() || end.is_some_and(|end| now >= end) {
             return None;
         }
-        if inner.rate_limit.as_ref().is_some_and(|limit| limit.reserve(now, now).is_err()) {
+        if inner.rate_limit.as_ref().is_some_and(|limit| limit.reserve(now, || now).is_err()) {
             return None;
         }
-        let permit = self.admit(now).ok()?;
+        let turn = self.admit(number, now, end).ok()?;
         if inner.budget.as_ref().is_some_and(|budget| !budget.pay_for_hedge()) {
             return None;
         }
-        Some((now, permit))
+        Some(turn)
     }
 }

@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Result};
+use external_core::{CallContext, Error, Operation, Provider, ProviderInfo, Repeat, Result};
 use tokio::time::Instant;
 
 pub use close::CloseReport;
@@ -30,6 +30,7 @@ use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
 use crate::pacing::{Gate, RateLimit};
+use crate::policy::{Limits, LimitsByOperation};
 use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Policy};
 
 /// What a contract method returns: the box that `async_trait` makes.
@@ -48,6 +49,14 @@ impl In<'_, '_> {
 /// An attempt: the contract's own boxed future, made anew for each.
 type Attempt<'f, 'env, T> =
     dyn for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync + 'f;
+
+/// What the layers pass on: the call, what it may take, and how it is attempted.
+struct Exchange<'a, 'env, T> {
+    call: &'a Call,
+    cx: &'a CallContext,
+    limits: &'a Limits,
+    attempt: &'a Attempt<'a, 'env, T>,
+}
 
 /// What is called, and how large a body it sends.
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +120,7 @@ struct Inner {
     provider: &'static str,
     domain: &'static str,
     policy: Policy,
+    limits: LimitsByOperation,
     breaker: Option<Breaker>,
     bulkhead: Option<Bulkhead>,
     gate: Gate,
@@ -165,6 +175,7 @@ impl Pipeline {
             instance,
             provider,
             domain,
+            limits: LimitsByOperation::new(&policy),
             breaker: policy.breaker.map(Breaker::new),
             bulkhead: policy.bulkhead.map(Bulkhead::new),
             gate: Gate::new(),
@@ -203,8 +214,12 @@ impl Pipeline {
         let call = call.into();
         async move {
             let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
-            let result = self.repeat(&mut recorder, &call, cx, &attempt).await;
-            recorder.finish(result)
+            let mut answer = None;
+            let limits = self.inner.limits.of(call.operation.name);
+            let exchange = Exchange { call: &call, cx, limits, attempt: &attempt };
+            let result = self.repeat(&mut recorder, &exchange, &mut answer).await;
+            recorder.finish(result)?;
+            answered(answer)
         }
     }
 
@@ -223,13 +238,17 @@ impl Pipeline {
         attempt: F,
     ) -> Result<(T, CallGuard)>
     where
+        T: Send,
         F: for<'a> Fn(&'a CallContext, In<'a, 'env>) -> BoxFuture<'a, Result<T>> + Send + Sync,
     {
         let call = call.into();
         let mut recorder = Recorder::open(&*self.inner, call.operation, cx);
-        match self.repeat(&mut recorder, &call, cx, &attempt).await {
-            Ok(head) => Ok((head, CallGuard::new(recorder.into_owned(self.inner.clone())))),
-            Err(error) => recorder.finish(Err(error)),
+        let mut head = None;
+        let limits = self.inner.limits.of(call.operation.name);
+        let exchange = Exchange { call: &call, cx, limits, attempt: &attempt };
+        match self.repeat(&mut recorder, &exchange, &mut head).await {
+            Ok(()) => Ok((answered(head)?, CallGuard::new(recorder.into_owned(self.inner.clone())))),
+            Err(error) => Err(recorder.fail(error)),
         }
     }
 
@@ -243,12 +262,11 @@ impl Pipeline {
         let mut recorder = Recorder::open(&*self.inner, probe, cx);
         let answered = match recorder.enter() {
             Ok(()) => {
-                let end = recorder.end_of(cx);
-                let turn = Turn { number: 1, started: recorder.started(), end };
-                let attempted = self
-                    .attempt(&recorder, None, &Call::new(probe), cx, turn, &|cx, _| provider.probe(cx))
-                    .await;
-                recorder.attempted(attempted)
+                let (call, limits) = (Call::new(probe), self.inner.limits.of(probe.name));
+                let (started, end) = (recorder.started(), recorder.end_of(cx, limits));
+                let mut turn = Turn { number: 1, started, end, permit: None };
+                let exchange = Exchange { call: &call, cx, limits, attempt: &|cx, _| provider.probe(cx) };
+                recorder.attempted(self.attempt(&recorder, &exchange, &mut turn, &mut None).await)
             }
             Err(closed) => Err(closed),
         };
@@ -339,6 +357,11 @@ impl Pipeline {
             breaker.reset();
         }
     }
+}
+
+/// What lies in the slot of a call that succeeded.
+fn answered<T>(answer: Option<T>) -> Result<T> {
+    answer.ok_or_else(|| Error::unexpected("a call ended well, and nothing was answered"))
 }
 
 /// What calls of an instance run into at a moment.

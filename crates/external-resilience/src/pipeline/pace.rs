@@ -44,7 +44,7 @@ impl Pipeline {
         let Some(limit) = &self.inner.rate_limit else {
             return Ok(start);
         };
-        let latest = end.unwrap_or_else(|| later(now, LONGEST)).min(later(start, limit.max_wait));
+        let latest = || end.unwrap_or_else(|| later(now, LONGEST)).min(later(start, limit.max_wait));
         limit.reserve(start, latest).map_err(|could| {
             let wait = could.saturating_duration_since(now);
             Refusal::RateLimit.error("the rate limit leaves no place in time", Some(wait))

@@ -23,7 +23,6 @@ pub(super) struct Recorder<I: Deref<Target = Inner>> {
     inner: I,
     span: Span,
     operation: Operation,
-    pub(super) limits: Limits,
     /// Two attempts may run at a time, so that both may count.
     attempts: AtomicU32,
     started: Instant,
@@ -62,7 +61,6 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         Self {
             span,
             operation,
-            limits: inner.policy.for_operation(operation.name),
             attempts: AtomicU32::new(0),
             started: Instant::now(),
             ended: None,
@@ -91,11 +89,12 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
 
     /// An attempt begins.
     pub(super) fn began(&self, number: u32) {
-        self.attempts.fetch_max(number, Ordering::Relaxed);
+        // Both belong to one task: nobody counts in between.
+        self.attempts.store(number.max(self.attempts()), Ordering::Relaxed);
     }
 
     /// An attempt is over: the call too, if it succeeded.
-    pub(super) fn attempted<T>(&mut self, attempted: Attempted<T>) -> Result<T> {
+    pub(super) fn attempted(&mut self, attempted: Attempted) -> Result<()> {
         if attempted.result.is_ok() {
             self.ended = Some(attempted.ended);
         }
@@ -118,9 +117,9 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
     }
 
     /// When the call must be over: what its caller says, else the policy; in a managed call the outer pipeline's.
-    pub(super) fn end_of(&self, cx: &CallContext) -> Option<Instant> {
+    pub(super) fn end_of(&self, cx: &CallContext, limits: &Limits) -> Option<Instant> {
         cx.deadline().or_else(|| {
-            let total = self.limits.total_deadline.filter(|_| !self.managed)?;
+            let total = limits.total_deadline.filter(|_| !self.managed)?;
             self.started.checked_add(total)
         })
     }
@@ -133,7 +132,6 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             inner,
             span: std::mem::replace(&mut self.span, Span::none()),
             operation: self.operation,
-            limits: self.limits,
             attempts: AtomicU32::new(self.attempts()),
             started: self.started,
             ended: self.ended,
@@ -146,18 +144,19 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         }
     }
 
-    /// The call is over with this. An error is told who failed, and after how many attempts.
-    pub(super) fn finish<T>(&mut self, result: Result<T>) -> Result<T> {
+    /// The call is over with this.
+    pub(super) fn finish(&mut self, result: Result<()>) -> Result<()> {
         match result {
-            Ok(value) => {
+            Ok(()) => {
                 self.emit(Outcome::Ok, None);
-                Ok(value)
+                Ok(())
             }
             Err(error) => Err(self.fail(error)),
         }
     }
 
-    fn fail(&mut self, mut error: Error) -> Error {
+    /// The call is over with this error, which is told who failed, and after how many attempts.
+    pub(super) fn fail(&mut self, mut error: Error) -> Error {
         self.ended = None;
         error.locate(self.inner.provider, self.operation);
         let mut error = error.with_attempts(self.attempts(), self.started.elapsed());
@@ -239,11 +238,11 @@ impl<'a> AttemptGuard<'a> {
         Self { recorder, number, started, finished: false }
     }
 
-    pub(super) fn succeed(mut self, took: Duration) {
+    pub(super) fn succeed(&mut self, took: Duration) {
         self.emit(Outcome::Ok, None, took);
     }
 
-    pub(super) fn fail(mut self, error: &Error, took: Duration) {
+    pub(super) fn fail(&mut self, error: &Error, took: Duration) {
         self.emit(Outcome::Error, Some(error), took);
     }
 

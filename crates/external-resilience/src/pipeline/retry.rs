@@ -3,9 +3,8 @@
 use external_core::{CallContext, Effect, Error, Repeat, Result};
 use tokio::time::Instant;
 
-use super::attempt::Turn;
 use super::recorder::Recorder;
-use super::{Attempt, Call, Inner, Pipeline};
+use super::{Call, Exchange, Inner, Pipeline};
 use crate::clock::later;
 use crate::refusal::Refusal;
 
@@ -14,16 +13,16 @@ const ENDED_BY: &str = "ended_by";
 
 impl Pipeline {
     /// Attempts a call until it ends well, or trying again is not safe, not allowed or of no use. On success the record
-    /// stays open, for whoever owns what comes after.
-    pub(super) async fn repeat<'env, T>(
+    /// stays open, for whoever owns what comes after, and the answer is in the slot.
+    pub(super) async fn repeat<T>(
         &self,
         recorder: &mut Recorder<&Inner>,
-        call: &Call,
-        cx: &CallContext,
-        attempt: &Attempt<'_, 'env, T>,
-    ) -> Result<T> {
+        exchange: &Exchange<'_, '_, T>,
+        answer: &mut Option<T>,
+    ) -> Result<()> {
+        let &Exchange { call, cx, limits, .. } = exchange;
         recorder.enter()?;
-        let end = recorder.end_of(cx);
+        let end = recorder.end_of(cx, limits);
         // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
         let mut now = recorder.started();
         if let Some(bulkhead) = &self.inner.bulkhead {
@@ -34,18 +33,19 @@ impl Pipeline {
             }
         }
         // However clients are nested, a call meets one retry layer: the outermost.
-        let max_attempts = if cx.is_managed() { 1 } else { recorder.limits.max_attempts };
-        let hedge_after = recorder.limits.hedge_after.filter(|_| may_be_hedged(call, cx));
+        let max_attempts = if cx.is_managed() { 1 } else { limits.max_attempts };
+        let hedge_after = limits.hedge_after.filter(|_| may_be_hedged(call, cx));
         let mut waits = max_attempts - 1;
         let mut earliest = now;
         let mut earlier: Option<Error> = None;
         loop {
-            let paced = match self.pace(now, earliest, end).await {
-                Ok(start) => self.admit(start).map(|permit| (start, permit)),
+            let number = recorder.attempts() + 1;
+            let admitted = match self.pace(now, earliest, end).await {
+                Ok(started) => self.admit(number, started, end),
                 Err(refusal) => Err(refusal),
             };
-            let (started, permit) = match paced {
-                Ok(admitted) => admitted,
+            let mut turn = match admitted {
+                Ok(turn) => turn,
                 // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(_) if waits > 0 && self.probed(now, end).await => {
                     waits -= 1;
@@ -59,19 +59,18 @@ impl Pipeline {
                     return Err(earlier.map_or(refusal, |error| error.with_context(ENDED_BY, by)));
                 }
             };
-            let turn = Turn { number: recorder.attempts() + 1, started, end };
             let attempted = match hedge_after {
-                None => self.attempt(recorder, permit, call, cx, turn, attempt).await,
+                None => self.attempt(recorder, exchange, &mut turn, answer).await,
                 // Boxed: two attempts at a time are room that others need not have.
-                Some(delay) => Box::pin(self.hedged(recorder, permit, call, cx, turn, attempt, delay)).await,
+                Some(delay) => Box::pin(self.hedged(recorder, exchange, turn, answer, delay)).await,
             };
             now = attempted.ended;
             let mut error = match recorder.attempted(attempted) {
-                Ok(value) => {
+                Ok(()) => {
                     if let Some(budget) = &self.inner.budget {
                         budget.refill();
                     }
-                    return Ok(value);
+                    return Ok(());
                 }
                 Err(error) => error,
             };

@@ -194,9 +194,7 @@ impl Policy {
         self
     }
 
-    pub(crate) fn for_operation(&self, name: &str) -> Limits {
-        let differs = self.operations.iter().find(|(known, _)| known == name).map(|(_, policy)| *policy);
-        let differs = differs.unwrap_or_default();
+    fn limits(&self, differs: OperationPolicy) -> Limits {
         Limits {
             total_deadline: differs.total_deadline.or(self.total_deadline),
             attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
@@ -207,6 +205,9 @@ impl Policy {
 
     /// How long an attempt with a body of so many bytes may take: the timeout and the body at the floor rate.
     pub(crate) fn attempt_timeout_with_body(&self, timeout: Duration, body: u64) -> Duration {
+        if body == 0 {
+            return timeout;
+        }
         timeout.saturating_add(Duration::from_millis(body.saturating_mul(1000) / self.floor_rate.max(1)))
     }
 }
@@ -247,8 +248,26 @@ impl OperationPolicy {
     }
 }
 
+/// What holds for the calls of each operation, worked out once.
+#[derive(Debug)]
+pub(crate) struct LimitsByOperation {
+    others: Limits,
+    named: Vec<(String, Limits)>,
+}
+
+impl LimitsByOperation {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let named = policy.operations.iter().map(|(name, differs)| (name.clone(), policy.limits(*differs)));
+        Self { others: policy.limits(OperationPolicy::default()), named: named.collect() }
+    }
+
+    pub(crate) fn of(&self, name: &str) -> &Limits {
+        self.named.iter().find(|(known, _)| known == name).map_or(&self.others, |(_, limits)| limits)
+    }
+}
+
 /// What holds for one call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) total_deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
@@ -272,8 +291,9 @@ mod tests {
     #[test]
     fn an_operation_differs_where_it_says_so() {
         let policy = Policy::default().with_operation("get", OperationPolicy::new().with_max_attempts(1));
-        assert_eq!(policy.for_operation("get").max_attempts, 1);
-        assert_eq!(policy.for_operation("get").attempt_timeout, policy.attempt_timeout);
-        assert_eq!(policy.for_operation("put").max_attempts, 3);
+        let limits = LimitsByOperation::new(&policy);
+        assert_eq!(limits.of("get").max_attempts, 1);
+        assert_eq!(limits.of("get").attempt_timeout, policy.attempt_timeout);
+        assert_eq!(limits.of("put").max_attempts, 3);
     }
 }

@@ -73,7 +73,8 @@ impl StorageClient {
     ///
     /// `NotFound`, and those of every call.
     pub async fn head(&self, key: impl IntoKey) -> Result<ObjectInfo> {
-        self.head_with(&HeadRequest::new(key.into_key()?)).await
+        let request = HeadRequest::new(key.into_key()?);
+        self.head_call(&CallContext::new(&request.call), &request).await
     }
 
     /// Tells what is known of an object or a version of it.
