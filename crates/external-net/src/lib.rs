@@ -5,9 +5,11 @@
 //! certificate files again when they change. Peers are always verified: nothing here can switch that off.
 #![forbid(unsafe_code)]
 
+mod coalesce;
 mod dial;
 mod tls;
 
+pub use coalesce::Coalesced;
 pub use dial::{Connection, dial, dial_tls};
 // Its settings and errors stand in every signature here: one dependency is enough.
 pub use external_core;

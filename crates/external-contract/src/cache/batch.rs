@@ -98,7 +98,7 @@ fn reading() -> Vec<Clause<S>> {
             shelf.set("b", "2").await?;
             let expected = [external_core::cache::SwapOutcome::Swapped, external_core::cache::SwapOutcome::Changed];
             for ((name, entry), expected) in ["a", "b"].into_iter().zip(entries).zip(expected) {
-                let token = entry.map(|entry| entry.token).ok_or_else(|| crate::Finding::failed("a value", "none"))?;
+                let token = entry.map(|entry| entry.token()).ok_or_else(|| crate::Finding::failed("a value", "none"))?;
                 ensure_eq(&format!("the swap of `{name}`"), &shelf.swap(name, &token, "new").await?, &expected)?;
             }
         })

@@ -71,7 +71,9 @@ impl<'a> Shelf<'a> {
 
     pub(super) async fn token(&self, name: &str) -> std::result::Result<CasToken, Finding> {
         let entry = self.entry(name).await?;
-        entry.map(|entry| entry.token).ok_or_else(|| Finding::failed(format!("a value of `{name}`"), "none"))
+        entry
+            .map(|entry| entry.token())
+            .ok_or_else(|| Finding::failed(format!("a value of `{name}`"), "none"))
     }
 
     pub(super) async fn holds(&self, name: &str, value: &[u8]) -> Verdict {

@@ -86,7 +86,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let stored = Instant::now();
                 if let Some(entry) = shelf.entry("ended").await? {
                     shelf.ends_in_time("ended", shelf.short(), began, stored).await?;
-                    let outcome = shelf.swap("ended", &entry.token, "new").await?;
+                    let outcome = shelf.swap("ended", &entry.token(), "new").await?;
                     ensure_eq("the outcome", &outcome, &SwapOutcome::Missing)?;
                     shelf.lacks("ended").await?;
                 }

@@ -13,15 +13,27 @@ use crate::CallContext;
 pub struct CacheEntry {
     /// The value, byte for byte as it was stored.
     pub value: Bytes,
-    /// What [`compare_and_swap`](super::CacheService::compare_and_swap) recognises this value by.
-    pub token: CasToken,
+    /// `None`: the value itself.
+    token: Option<CasToken>,
 }
 
 impl CacheEntry {
     /// A value and its token.
     #[must_use]
     pub fn new(value: Bytes, token: CasToken) -> Self {
-        Self { value, token }
+        Self { value, token: Some(token) }
+    }
+
+    /// A value that is recognised by its bytes. Few readers swap, so that the token is made for those who ask.
+    #[must_use]
+    pub fn of_bytes(value: Bytes) -> Self {
+        Self { value, token: None }
+    }
+
+    /// What [`compare_and_swap`](super::CacheService::compare_and_swap) recognises this value by.
+    #[must_use]
+    pub fn token(&self) -> CasToken {
+        self.token.clone().unwrap_or_else(|| CasToken::from_bytes(self.value.clone()))
     }
 }
 

@@ -4,8 +4,8 @@ use ::redis::{Cmd, Value, cmd};
 use bytes::Bytes;
 use external_core::Result;
 use external_core::cache::{
-    AcquireRequest, CacheEntry, CacheKey, CasToken, CompareAndSwapRequest, LockAttempt, LockLease,
-    ReleaseRequest, RenewRequest, SetCondition, SetRequest, SwapOutcome, TimeToLive, Ttl,
+    AcquireRequest, CacheEntry, CacheKey, CompareAndSwapRequest, LockAttempt, LockLease, ReleaseRequest,
+    RenewRequest, SetCondition, SetRequest, SwapOutcome, TimeToLive, Ttl,
 };
 use std::time::Duration;
 
@@ -102,8 +102,9 @@ impl Names {
 
     /// `name` with the key as its only argument.
     pub(super) fn on_key(&self, name: &str, key: &CacheKey) -> Cmd {
-        let mut command = cmd(name);
-        command.arg(self.key(key));
+        let key = self.key(key);
+        let mut command = Cmd::with_capacity(2, name.len() + key.len());
+        command.arg(name).arg(key);
         command
     }
 
@@ -154,10 +155,7 @@ impl Names {
 pub(super) fn entry(answer: Value) -> Result<Option<CacheEntry>> {
     match answer {
         Value::Nil => Ok(None),
-        Value::BulkString(bytes) => {
-            let value = Bytes::from(bytes);
-            Ok(Some(CacheEntry::new(value.clone(), CasToken::from_bytes(value))))
-        }
+        Value::BulkString(bytes) => Ok(Some(CacheEntry::of_bytes(bytes.into()))),
         _ => Err(malformed()),
     }
 }

@@ -12,12 +12,12 @@ use ::redis::{
     AsyncConnectionConfig, Cmd, Pipeline, ProtocolVersion, RedisConnectionInfo, RedisResult, Value,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Result, Secret};
-use external_net::{Connection as Socket, Tls};
+use external_net::{Coalesced, Connection as Socket, Tls};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::{self, Connection};
-use super::link::{Handle, Idle, Link};
+use super::link::{Handle, Idle, Link, Sender};
 
 /// How many commands may wait to be written: as many as callers are to be served at a time without waiting for each
 /// other. The library's own 50 make callers beyond them queue.
@@ -75,10 +75,10 @@ impl Endpoint {
         let info =
             RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
         let (mut commands, driver) =
-            MultiplexedConnection::new_with_config(&info, socket, without_timeouts())
+            MultiplexedConnection::new_with_config(&info, Coalesced::new(socket), without_timeouts())
                 .await
                 .map_err(error::on_the_way)?;
-        let handle = Handle::new(Link::drive(driver), commands.clone());
+        let handle = Handle { link: Link::drive(driver), sender: Sender::new(commands.clone()) };
         let mut setup = ::redis::pipe();
         if let Some(password) = &self.password {
             let password = password.expose()?;
@@ -142,22 +142,21 @@ impl Connector {
     }
 
     /// One command, one answer. An error that the server answered is an error here.
-    pub(super) async fn ask(&self, cx: &CallContext, command: &Cmd) -> Result<Value> {
-        let mut handle = self.handle(cx).await?;
-        let (link, commands) = handle.parts();
-        let question = Question::ask(self, link, cx);
-        let answer = question.answered(commands.send_packed_command(command).await)?;
-        let answer = self.check(link, answer);
-        self.idle.put_back(handle);
+    pub(super) async fn ask(&self, cx: &CallContext, command: Cmd) -> Result<Value> {
+        let Handle { link, sender } = self.handle(cx).await?;
+        let question = Question::ask(self, &link, cx);
+        let (sender, answer) = sender.ask(command).await;
+        let answer = self.check(&link, question.answered(answer)?);
+        self.idle.put_back(Handle { link, sender });
         answer
     }
 
     /// Several commands in one write, one answer each. Errors that the server answered stay in their places.
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
         let mut handle = self.handle(cx).await?;
-        let (link, sender) = handle.parts();
+        let Handle { link, sender } = &mut handle;
         let question = Question::ask(self, link, cx);
-        let answers = question.answered(sender.send_packed_commands(commands, 0, commands.len()).await)?;
+        let answers = question.answered(sender.ask_all(commands).await)?;
         if answers.len() != commands.len() {
             return Err(error::malformed());
         }
@@ -210,14 +209,14 @@ impl Connector {
 
     fn usable(&self) -> Option<Handle> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|handle| handle.link().is_usable()).cloned()
+        live.as_ref().filter(|handle| handle.link.is_usable()).cloned()
     }
 
     /// No further call uses this connection; calls under way on it wait for their own deadline.
     fn put_aside(&self, link: &Arc<Link>) {
         link.retire();
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|current| Arc::ptr_eq(current.link(), link)) {
+        if live.as_ref().is_some_and(|current| Arc::ptr_eq(&current.link, link)) {
             *live = None;
         }
         self.idle.clear();
@@ -228,7 +227,7 @@ impl Connector {
         self.closed.send_replace(true);
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(handle) = live {
-            handle.link().retire();
+            handle.link.retire();
         }
         self.idle.clear();
     }

@@ -1,13 +1,16 @@
 //! One connection, and the handles by which calls use it.
 
+use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, Pipeline, RedisResult, Value};
 use external_core::Sharded;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::sync::ReusableBoxFuture;
 
 /// A connection has stalled that answers nothing for so long although it owes an answer.
 const STALL: Duration = Duration::from_millis(500);
@@ -86,25 +89,49 @@ impl Drop for Retire {
     }
 }
 
-/// A way to send on a connection: one call at a time. A copy costs writes to what all callers share, so that handles
-/// are used again.
+/// A connection, and a way to send on it.
 #[derive(Clone)]
 pub(super) struct Handle {
-    link: Arc<Link>,
-    commands: MultiplexedConnection,
+    pub(super) link: Arc<Link>,
+    pub(super) sender: Sender,
 }
 
-impl Handle {
-    pub(super) fn new(link: Arc<Link>, commands: MultiplexedConnection) -> Self {
-        Self { link, commands }
+/// A way to send on a connection: one call at a time. A copy costs writes to what all callers share, so that they are
+/// used again.
+pub(super) struct Sender {
+    commands: MultiplexedConnection,
+    /// Room for what the library does for one command. It is more than allocators keep at hand, and is used again.
+    room: ReusableBoxFuture<'static, Answered>,
+}
+
+/// The connection back, and the answer.
+type Answered = (MultiplexedConnection, RedisResult<Value>);
+
+impl Sender {
+    pub(super) fn new(commands: MultiplexedConnection) -> Self {
+        Self { commands, room: ReusableBoxFuture::new(pending()) }
     }
 
-    pub(super) fn link(&self) -> &Arc<Link> {
-        &self.link
+    /// Sends one command, and waits for its answer.
+    pub(super) async fn ask(self, command: Cmd) -> (Self, RedisResult<Value>) {
+        let Self { mut commands, mut room } = self;
+        room.set(async move {
+            let answer = commands.send_packed_command(&command).await;
+            (commands, answer)
+        });
+        let (commands, answer) = poll_fn(|cx| room.poll(cx)).await;
+        (Self { commands, room }, answer)
     }
 
-    pub(super) fn parts(&mut self) -> (&Arc<Link>, &mut MultiplexedConnection) {
-        (&self.link, &mut self.commands)
+    /// Sends several commands in one write, and waits for all answers.
+    pub(super) async fn ask_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
+        self.commands.send_packed_commands(commands, 0, commands.len()).await
+    }
+}
+
+impl Clone for Sender {
+    fn clone(&self) -> Self {
+        Self::new(self.commands.clone())
     }
 }
 

@@ -99,7 +99,7 @@ impl Provider for RedisCache {
 
     /// <https://redis.io/docs/latest/commands/ping/>
     async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.connector.ask(cx, &cmd("PING")).await.map(drop)
+        self.connector.ask(cx, cmd("PING")).await.map(drop)
     }
 
     async fn close(&self) -> Result<()> {
@@ -112,18 +112,18 @@ impl Provider for RedisCache {
 impl CacheService for RedisCache {
     /// <https://redis.io/docs/latest/commands/get/>
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
-        commands::entry(self.connector.ask(cx, &self.names.on_key("GET", &request.key)).await?)
+        commands::entry(self.connector.ask(cx, self.names.on_key("GET", &request.key)).await?)
     }
 
     async fn set(&self, cx: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
         super::check_value(request.value.len(), self.max_value_bytes)?;
-        let answer = self.connector.ask(cx, &self.names.set(request)).await?;
+        let answer = self.connector.ask(cx, self.names.set(request)).await?;
         Ok(SetReceipt::new(commands::done(&answer)?))
     }
 
     /// <https://redis.io/docs/latest/commands/del/>
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
-        let answer = self.connector.ask(cx, &self.names.on_key("DEL", &request.key)).await?;
+        let answer = self.connector.ask(cx, self.names.on_key("DEL", &request.key)).await?;
         Ok(Deleted::observed(cx, commands::integer(&answer)? > 0))
     }
 
@@ -137,7 +137,7 @@ impl CacheService for RedisCache {
         for key in &request.keys {
             command.arg(self.names.key(key));
         }
-        match self.connector.ask(cx, &command).await? {
+        match self.connector.ask(cx, command).await? {
             ::redis::Value::Array(values) if values.len() == request.keys.len() => {
                 values.into_iter().map(commands::entry).collect()
             }
@@ -196,11 +196,11 @@ impl CacheService for RedisCache {
         };
         let mut command = self.names.on_key("PEXPIRE", &request.key);
         command.arg(ttl.as_millis_ceil());
-        Ok(commands::integer(&self.connector.ask(cx, &command).await?)? > 0)
+        Ok(commands::integer(&self.connector.ask(cx, command).await?)? > 0)
     }
 
     async fn ttl(&self, cx: &CallContext, request: &TtlRequest) -> Result<TimeToLive> {
-        commands::time_to_live(&self.connector.ask(cx, &self.names.on_key("PTTL", &request.key)).await?)
+        commands::time_to_live(&self.connector.ask(cx, self.names.on_key("PTTL", &request.key)).await?)
     }
 
     /// <https://redis.io/docs/latest/commands/incrby/>
@@ -208,7 +208,7 @@ impl CacheService for RedisCache {
         let mut add = self.names.on_key("INCRBY", &request.key);
         add.arg(request.delta);
         let answer = match request.ttl {
-            None => self.connector.ask(cx, &add).await?,
+            None => self.connector.ask(cx, add).await?,
             Some(ttl) => {
                 // A counter that is not there begins at zero with its TTL; one that is keeps its own.
                 let mut begin =
@@ -232,7 +232,7 @@ impl CacheService for RedisCache {
         let Some(read) = request.token.bytes() else {
             return Err(super::foreign_token());
         };
-        commands::swap_outcome(&self.connector.ask(cx, &self.names.compare_and_swap(request, read)).await?)
+        commands::swap_outcome(&self.connector.ask(cx, self.names.compare_and_swap(request, read)).await?)
     }
 
     fn locks(&self) -> Option<&dyn LockCache> {
@@ -272,18 +272,18 @@ impl RedisCache {
 #[async_trait]
 impl LockCache for RedisCache {
     async fn acquire(&self, cx: &CallContext, request: &AcquireRequest) -> Result<LockAttempt> {
-        commands::lock_attempt(self.connector.ask(cx, &self.names.acquire(request)).await?)
+        commands::lock_attempt(self.connector.ask(cx, self.names.acquire(request)).await?)
     }
 
     async fn renew(&self, cx: &CallContext, request: &RenewRequest) -> Result<RenewOutcome> {
-        match commands::integer(&self.connector.ask(cx, &self.names.renew(request)).await?)? {
+        match commands::integer(&self.connector.ask(cx, self.names.renew(request)).await?)? {
             0 => Ok(RenewOutcome::Lost),
             _ => Ok(RenewOutcome::Renewed),
         }
     }
 
     async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
-        let answer = self.connector.ask(cx, &self.names.release(request)).await?;
+        let answer = self.connector.ask(cx, self.names.release(request)).await?;
         Ok(ReleaseOutcome::observed(cx, commands::integer(&answer)? > 0))
     }
 }
