@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::{self, Connection};
-use super::link::{Handle, Idle, Link, Sender};
+use super::link::{Handle, Idle, Link};
 
 /// How many commands may wait to be written: as many as callers are to be served at a time without waiting for each
 /// other. The library's own 50 make callers beyond them queue.
@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// Dials, logs in, selects the database.
-    async fn connect(&self) -> Result<Handle> {
+    async fn connect(&self) -> Result<Box<Handle>> {
         let socket = self.dial().await?;
         // The login is ours, so that its errors go through the same table as all others.
         let info =
@@ -78,7 +78,7 @@ impl Endpoint {
             MultiplexedConnection::new_with_config(&info, Coalesced::new(socket), without_timeouts())
                 .await
                 .map_err(error::on_the_way)?;
-        let handle = Handle { link: Link::drive(driver), sender: Sender::new(commands.clone()) };
+        let handle = Handle::new(Link::drive(driver), commands.clone());
         let mut setup = ::redis::pipe();
         if let Some(password) = &self.password {
             let password = password.expose()?;
@@ -125,7 +125,7 @@ pub(super) struct Connector {
     pub(super) endpoint: Endpoint,
     /// What a call takes along: a handle that an earlier one has left here, or a copy of the first one.
     idle: Idle,
-    live: Mutex<Option<Handle>>,
+    live: Mutex<Option<Box<Handle>>>,
     dialling: tokio::sync::Mutex<()>,
     closed: watch::Sender<bool>,
 }
@@ -143,18 +143,19 @@ impl Connector {
 
     /// One command, one answer. An error that the server answered is an error here.
     pub(super) async fn ask(&self, cx: &CallContext, command: Cmd) -> Result<Value> {
-        let Handle { link, sender } = self.handle(cx).await?;
-        let question = Question::ask(self, &link, cx);
-        let (sender, answer) = sender.ask(command).await;
-        let answer = self.check(&link, question.answered(answer)?);
-        self.idle.put_back(Handle { link, sender });
+        let mut handle = self.handle(cx).await?;
+        let (link, sender) = handle.parts();
+        let question = Question::ask(self, link, cx);
+        let answer = question.answered(sender.ask(command).await)?;
+        let answer = self.check(link, answer);
+        self.idle.put_back(handle);
         answer
     }
 
     /// Several commands in one write, one answer each. Errors that the server answered stay in their places.
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
         let mut handle = self.handle(cx).await?;
-        let Handle { link, sender } = &mut handle;
+        let (link, sender) = handle.parts();
         let question = Question::ask(self, link, cx);
         let answers = question.answered(sender.ask_all(commands).await)?;
         if answers.len() != commands.len() {
@@ -176,7 +177,7 @@ impl Connector {
         Err(self.endpoint.refused(error))
     }
 
-    async fn handle(&self, cx: &CallContext) -> Result<Handle> {
+    async fn handle(&self, cx: &CallContext) -> Result<Box<Handle>> {
         match self.idle.take().or_else(|| self.usable()) {
             Some(handle) => Ok(handle),
             // Boxed, for it is large, TLS and all, and every call would carry room for it.
@@ -185,7 +186,7 @@ impl Connector {
     }
 
     /// A new connection, or the one that somebody else has made meanwhile.
-    async fn dial_once(&self, cx: &CallContext) -> Result<Handle> {
+    async fn dial_once(&self, cx: &CallContext) -> Result<Box<Handle>> {
         let connecting = async {
             let _turn = self.dialling.lock().await;
             // Whoever had the turn before may have made it.
@@ -201,15 +202,15 @@ impl Connector {
             if self.is_closed() {
                 return Err(Error::closed("the cache was closed"));
             }
-            *live = Some(handle.clone());
+            *live = handle.copy();
             Ok(handle)
         };
         self.endpoint.within(cx, connecting).await
     }
 
-    fn usable(&self) -> Option<Handle> {
+    fn usable(&self) -> Option<Box<Handle>> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|handle| handle.link.is_usable()).cloned()
+        live.as_ref().filter(|handle| handle.link.is_usable())?.copy()
     }
 
     /// No further call uses this connection; calls under way on it wait for their own deadline.

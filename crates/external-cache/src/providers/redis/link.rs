@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Cmd, Pipeline, RedisResult, Value};
+use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use external_core::Sharded;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -89,17 +89,33 @@ impl Drop for Retire {
     }
 }
 
-/// A connection, and a way to send on it.
-#[derive(Clone)]
+/// A connection, and a way to send on it: one call at a time. A copy costs writes to what all callers share, so that
+/// handles are used again.
 pub(super) struct Handle {
     pub(super) link: Arc<Link>,
-    pub(super) sender: Sender,
+    sender: Sender,
 }
 
-/// A way to send on a connection: one call at a time. A copy costs writes to what all callers share, so that they are
-/// used again.
+impl Handle {
+    pub(super) fn new(link: Arc<Link>, commands: MultiplexedConnection) -> Box<Self> {
+        let sender = Sender { commands: Some(commands), room: ReusableBoxFuture::new(pending()) };
+        Box::new(Self { link, sender })
+    }
+
+    /// A second handle on the same connection; `None` of one that is in use.
+    pub(super) fn copy(&self) -> Option<Box<Self>> {
+        Some(Self::new(self.link.clone(), self.sender.commands.clone()?))
+    }
+
+    pub(super) fn parts(&mut self) -> (&Arc<Link>, &mut Sender) {
+        (&self.link, &mut self.sender)
+    }
+}
+
+/// The sending half of a handle.
 pub(super) struct Sender {
-    commands: MultiplexedConnection,
+    /// `None` while a command is on its way: one that is given up takes it along.
+    commands: Option<MultiplexedConnection>,
     /// Room for what the library does for one command. It is more than allocators keep at hand, and is used again.
     room: ReusableBoxFuture<'static, Answered>,
 }
@@ -108,44 +124,41 @@ pub(super) struct Sender {
 type Answered = (MultiplexedConnection, RedisResult<Value>);
 
 impl Sender {
-    pub(super) fn new(commands: MultiplexedConnection) -> Self {
-        Self { commands, room: ReusableBoxFuture::new(pending()) }
-    }
-
     /// Sends one command, and waits for its answer.
-    pub(super) async fn ask(self, command: Cmd) -> (Self, RedisResult<Value>) {
-        let Self { mut commands, mut room } = self;
-        room.set(async move {
+    pub(super) async fn ask(&mut self, command: Cmd) -> RedisResult<Value> {
+        let mut commands = self.commands.take().ok_or_else(in_use)?;
+        self.room.set(async move {
             let answer = commands.send_packed_command(&command).await;
             (commands, answer)
         });
-        let (commands, answer) = poll_fn(|cx| room.poll(cx)).await;
-        (Self { commands, room }, answer)
+        let (commands, answer) = poll_fn(|cx| self.room.poll(cx)).await;
+        self.commands = Some(commands);
+        answer
     }
 
     /// Sends several commands in one write, and waits for all answers.
     pub(super) async fn ask_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.commands.send_packed_commands(commands, 0, commands.len()).await
+        let sender = self.commands.as_mut().ok_or_else(in_use)?;
+        sender.send_packed_commands(commands, 0, commands.len()).await
     }
 }
 
-impl Clone for Sender {
-    fn clone(&self) -> Self {
-        Self::new(self.commands.clone())
-    }
+fn in_use() -> RedisError {
+    (ErrorKind::Client, "the handle still waits for another command").into()
 }
 
 /// Handles that no call uses at the moment, by thread.
 #[derive(Default)]
-pub(super) struct Idle(Sharded<Mutex<Vec<Handle>>>);
+#[allow(clippy::vec_box, reason = "a handle is large, and moved by each call: in its box it is not")]
+pub(super) struct Idle(Sharded<Mutex<Vec<Box<Handle>>>>);
 
 impl Idle {
-    pub(super) fn take(&self) -> Option<Handle> {
+    pub(super) fn take(&self) -> Option<Box<Handle>> {
         let mut handles = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
         std::iter::from_fn(|| handles.pop()).find(|handle| handle.link.is_usable())
     }
 
-    pub(super) fn put_back(&self, handle: Handle) {
+    pub(super) fn put_back(&self, handle: Box<Handle>) {
         let mut handles = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
         // Asked under the lock: whoever retires a link empties this place afterwards.
         if handles.len() < KEPT && handle.link.is_usable() {
