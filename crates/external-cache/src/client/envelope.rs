@@ -58,6 +58,7 @@ impl Envelope {
     }
 
     /// `None` if this is no envelope, or one of a later version.
+    #[inline]
     pub(super) fn open(mut bytes: Bytes) -> Option<Self> {
         let &[magic, version, codec, high, low, flags] = bytes.first_chunk()?;
         if [magic, version] != MAGIC {

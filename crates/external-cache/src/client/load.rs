@@ -348,7 +348,7 @@ impl<C> Typed<C> {
         C: Codec<T>,
     {
         let core = &self.core;
-        let (key, entry) = match core.read(scope).await {
+        let (key, stored) = match core.read(scope).await {
             Ok(read) => read,
             Err(error) if error.kind() == external_core::ErrorKind::InvalidArgument => return Err(error),
             Err(error) => {
@@ -356,7 +356,7 @@ impl<C> Typed<C> {
                 return Ok((Place::Unknown, Found::Nothing));
             }
         };
-        let found = core.forgiving(self.open(key.as_str(), entry).await).unwrap_or(Found::Nothing);
+        let found = core.forgiving(self.open(key.as_str(), stored).await).unwrap_or(Found::Nothing);
         Ok((Place::At(key), found))
     }
 

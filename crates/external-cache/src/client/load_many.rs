@@ -88,8 +88,10 @@ impl<C> Typed<C> {
             let entries = self.core.forgiving(self.core.send(&GetManyRequest::new(batch.to_vec())).await);
             let entries = entries.unwrap_or_else(|| vec![None; batch.len()]);
             for (key, entry) in batch.iter().zip(entries) {
-                let opened =
-                    self.core.forgiving(self.open(key.as_str(), entry).await).unwrap_or(Found::Nothing);
+                let opened = self
+                    .core
+                    .forgiving(self.open(key.as_str(), entry.map(|entry| entry.value)).await)
+                    .unwrap_or(Found::Nothing);
                 found.push((key.clone(), opened));
             }
         }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::cache::{
-    self, CacheEntry, CacheKey, CacheService, DeleteManyRequest, DeleteRequest, ExpireRequest, GetRequest,
+    self, CacheKey, CacheService, DeleteManyRequest, DeleteRequest, ExpireRequest, GetRequest,
     IncrementRequest, SetRequest, TimeToLive, Ttl, TtlRequest,
 };
 use external_core::{
@@ -257,11 +257,10 @@ impl<C> CacheClient<C> {
     ///
     /// `InvalidArgument` for a key that does not parse, and as any call.
     pub async fn get_bytes(&self, key: impl AsRef<str>) -> Result<Option<Bytes>> {
-        let found = match self.core.at_once(key.as_ref()) {
-            Some(found) => found,
-            None => self.send(&GetRequest::new(user_key(key.as_ref())?)).await?,
-        };
-        Ok(found.map(|entry| entry.value))
+        Ok(match self.core.at_once(key.as_ref()) {
+            Some(stored) => stored,
+            None => self.send(&GetRequest::new(user_key(key.as_ref())?)).await?.map(|entry| entry.value),
+        })
     }
 
     /// Stores bytes as they are, without codec and envelope.
@@ -333,7 +332,7 @@ impl<C> CacheClient<C> {
 impl Core {
     /// What a read of `key` finds, where that takes neither time nor a request that anybody could hear of. `None`:
     /// the read has to be a call. It does not tell what is wrong with a key, so any that may be wrong is a call too.
-    fn at_once(&self, key: &str) -> Option<Option<CacheEntry>> {
+    fn at_once(&self, key: &str) -> Option<Option<Bytes>> {
         let memory = providers::in_process(&*self.service)?;
         let plain = (1..=CacheKey::MAX_BYTES).contains(&key.len())
             && !key.starts_with('~')

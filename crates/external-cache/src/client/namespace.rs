@@ -53,8 +53,8 @@ impl<C: Clone> CacheNamespace<C> {
     where
         C: Codec<T>,
     {
-        let (key, entry) = self.client.core.read(&self.scope(key)?).await?;
-        self.client.typed().fresh(key.as_str(), entry).await
+        let (key, stored) = self.client.core.read(&self.scope(key)?).await?;
+        self.client.typed().fresh(key.as_str(), stored).await
     }
 
     /// Stores a value.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use external_core::cache::{CacheEntry, CacheKey, GetManyRequest, GetRequest};
+use bytes::Bytes;
+use external_core::cache::{CacheKey, GetManyRequest, GetRequest};
 use external_core::{Error, Result};
 
 use super::Core;
@@ -87,14 +88,14 @@ impl Place {
 impl Core {
     /// Reads a value and says where it lives. In a namespace, generation and value travel in one exchange as long
     /// as nobody cleared it since the last look.
-    pub(super) async fn read(&self, scope: &Scope) -> Result<(CacheKey, Option<CacheEntry>)> {
+    pub(super) async fn read(&self, scope: &Scope) -> Result<(CacheKey, Option<Bytes>)> {
         let (namespace, key) = match scope {
             Scope::Plain(key) => {
-                let entry = match self.at_once(key.as_str()) {
-                    Some(entry) => entry,
-                    None => self.send(&GetRequest::new(key.clone())).await?,
+                let stored = match self.at_once(key.as_str()) {
+                    Some(stored) => stored,
+                    None => self.send(&GetRequest::new(key.clone())).await?.map(|entry| entry.value),
                 };
-                return Ok((key.clone(), entry));
+                return Ok((key.clone(), stored));
             }
             Scope::In(namespace, key) => (namespace, key),
         };
@@ -104,12 +105,12 @@ impl Core {
             let mut found = self.send(&GetManyRequest::new(both)).await?.into_iter();
             let generation = found.next().flatten();
             if generation_of(generation.as_ref()) == Some(known) {
-                return Ok((full, found.next().flatten()));
+                return Ok((full, found.next().flatten().map(|entry| entry.value)));
             }
         }
         let full = namespace.full_key(self.generation(namespace).await?, key)?;
         let entry = self.send(&GetRequest::new(full.clone())).await?;
-        Ok((full, entry))
+        Ok((full, entry.map(|entry| entry.value)))
     }
 
     /// Where a value lives now. In a namespace that takes an exchange.

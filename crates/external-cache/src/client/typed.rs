@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use external_core::Result;
-use external_core::cache::CacheEntry;
 
 use super::envelope::{Envelope, Stamp};
 use super::{Codec, Core, Encode};
@@ -51,11 +50,15 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     }
 
     /// A fresh value, counted as hit or miss.
-    pub(super) async fn fresh<T>(&self, key: &str, entry: Option<CacheEntry>) -> Result<Option<T>>
+    pub(super) async fn fresh<T>(&self, key: &str, stored: Option<Bytes>) -> Result<Option<T>>
     where
         C: Codec<T>,
     {
-        let value = match self.open(key, entry).await? {
+        let found = match self.known(key, stored) {
+            Ok(found) => found,
+            Err(tagged) => Box::pin(self.ask_tags(key, tagged)).await?,
+        };
+        let value = match found {
             Found::Usable { value: Some(value), stale_for: Duration::ZERO } => Some(value),
             _ => None,
         };
@@ -69,26 +72,47 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     }
 
     /// Opens what was read. Asks for the tags' generations if there are tags.
-    pub(super) async fn open<T>(&self, key: &str, entry: Option<CacheEntry>) -> Result<Found<T>>
+    pub(super) async fn open<T>(&self, key: &str, stored: Option<Bytes>) -> Result<Found<T>>
     where
         C: Codec<T>,
     {
-        let Some(envelope) = entry.and_then(|entry| self.unseal::<T>(key, entry)) else {
-            return Ok(Found::Nothing);
-        };
-        // Boxed, so that what few values need is not room in every read.
-        if !envelope.tags.is_empty() && !Box::pin(self.core.tags_hold(&envelope.tags)).await? {
-            return Ok(Found::Nothing);
+        match self.known(key, stored) {
+            Ok(found) => Ok(found),
+            // Boxed, so that what few values need is not room in every read.
+            Err(tagged) => Box::pin(self.ask_tags(key, tagged)).await,
         }
-        Ok(self.decode(key, envelope))
+    }
+
+    /// What is known of stored bytes without asking anybody; else the envelope whose tags decide.
+    #[inline]
+    fn known<T>(&self, key: &str, stored: Option<Bytes>) -> std::result::Result<Found<T>, Envelope>
+    where
+        C: Codec<T>,
+    {
+        match stored.and_then(|stored| self.unseal::<T>(key, stored)) {
+            None => Ok(Found::Nothing),
+            Some(envelope) if envelope.tags.is_empty() => Ok(self.decode(key, envelope)),
+            Some(tagged) => Err(tagged),
+        }
+    }
+
+    async fn ask_tags<T>(&self, key: &str, tagged: Envelope) -> Result<Found<T>>
+    where
+        C: Codec<T>,
+    {
+        if self.core.tags_hold(&tagged.tags).await? {
+            Ok(self.decode(key, tagged))
+        } else {
+            Ok(Found::Nothing)
+        }
     }
 
     /// The envelope, if it is one that this client may open.
-    fn unseal<T>(&self, key: &str, entry: CacheEntry) -> Option<Envelope>
+    fn unseal<T>(&self, key: &str, stored: Bytes) -> Option<Envelope>
     where
         C: Codec<T>,
     {
-        let reason = match Envelope::open(entry.value) {
+        let reason = match Envelope::open(stored) {
             Some(envelope) if envelope.codec != C::ID => "another codec",
             Some(envelope) if envelope.schema != self.schema => "another schema version",
             Some(envelope) => return Some(envelope),

@@ -19,11 +19,11 @@ impl<C> CacheClient<C> {
         C: Codec<T>,
     {
         let key = key.as_ref();
-        let found = match self.core.at_once(key) {
-            Some(found) => found,
-            None => self.send(&GetRequest::new(user_key(key)?)).await?,
+        let stored = match self.core.at_once(key) {
+            Some(stored) => stored,
+            None => self.send(&GetRequest::new(user_key(key)?)).await?.map(|entry| entry.value),
         };
-        self.reader().fresh(key, found).await
+        self.reader().fresh(key, stored).await
     }
 
     /// Stores a value; `ttl` is a `Duration`, or `None` for no expiry.
@@ -110,7 +110,7 @@ impl<C> CacheClient<C> {
         for batch in keys.chunks(self.core.batch_keys()) {
             let found = self.send(&GetManyRequest::new(batch.to_vec())).await?;
             for (key, entry) in batch.iter().zip(found) {
-                values.push(typed.fresh(key.as_str(), entry).await?);
+                values.push(typed.fresh(key.as_str(), entry.map(|entry| entry.value)).await?);
             }
         }
         Ok(values)

@@ -89,9 +89,9 @@ impl MemoryCache {
         self.store.get(key)
     }
 
-    /// As [`peek`](Self::peek), by the text of a key.
-    pub(crate) fn peek_named(&self, key: &str) -> Option<CacheEntry> {
-        self.store.get_named(key)
+    /// The value alone, by the text of its key.
+    pub(crate) fn peek_named(&self, key: &str) -> Option<Bytes> {
+        self.store.get_named(key).map(|stored| stored.value)
     }
 
     /// Forgets every value; locks stay. Listeners are told that anything may have changed.

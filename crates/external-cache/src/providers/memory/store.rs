@@ -100,14 +100,15 @@ impl Store {
 
     /// A live value.
     pub(super) fn get(&self, key: &CacheKey) -> Option<CacheEntry> {
-        self.get_named(key.as_str())
+        let stored = self.get_named(key.as_str())?;
+        Some(CacheEntry::new(stored.value, CasToken::from_version(stored.version)))
     }
 
     /// A live value by the text of its key.
-    pub(super) fn get_named(&self, key: &str) -> Option<CacheEntry> {
+    pub(super) fn get_named(&self, key: &str) -> Option<Stored> {
         let stored = self.values.get(&Named(key))?;
         if stored.is_live() {
-            Some(CacheEntry::new(stored.value, CasToken::from_version(stored.version)))
+            Some(stored)
         } else {
             self.values.remove_if(&Named(key), |stored| !stored.is_live());
             None
