@@ -23,8 +23,10 @@ mod servers;
 mod terminal;
 mod tidy;
 mod tool;
+mod watch;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -54,6 +56,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if let (Some(command), Some(run)) = (arguments.next(), arguments.next())
+        && command == watch::COMMAND
+    {
+        watch::over(Path::new(&run));
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     run(&cli.command).unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
