@@ -15,6 +15,7 @@ mod contract;
 mod failure;
 mod graph;
 mod matrix;
+mod mutate;
 mod platform;
 mod process;
 mod runs;
@@ -46,6 +47,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Demo),
     ContractTest(commands::contract_test::ContractTest),
+    Mutate(commands::mutate::Mutate),
     Servers(commands::servers::Servers),
     Bench(commands::bench::Bench),
     SupportMatrix(commands::support_matrix::SupportMatrix),
@@ -75,6 +77,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Demo(command) => command.run(&tool),
         Command::ContractTest(command) => command.run(&tool),
+        Command::Mutate(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
         Command::Bench(command) => command.run(&tool),
         Command::SupportMatrix(command) => command.run(&tool),
