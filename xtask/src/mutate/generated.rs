@@ -69,7 +69,8 @@ struct Survivors {
 pub struct Seen {
     missed: BTreeSet<Mutant>,
     caught: BTreeSet<Mutant>,
-    timeouts: usize,
+    /// Caught, or stopped because they did not end.
+    killed: usize,
     unviable: usize,
 }
 
@@ -126,8 +127,10 @@ pub fn list(tool: &Tool, copy: &Copy, selection: &Selection<'_>) -> Result<Strin
 pub fn run(tool: &Tool, copy: &Copy, selection: &Selection<'_>) -> Result<(Seen, Found)> {
     let workspace = tool.workspace();
     let explained = explanations(workspace)?;
-    let made = Mutant::read_all(&list(tool, copy, selection)?, copy.root())?;
-    let count = made.len();
+    let listed = list(tool, copy, selection)?;
+    let made = Mutant::read_all(&listed, copy.root())?;
+    // Two of a line may look alike.
+    let count = listed.lines().count();
     if count == 0 {
         return Err(Failure::new("nothing is made of these files: name them from the root, crates/…/src/…"));
     }
@@ -147,10 +150,11 @@ pub fn run(tool: &Tool, copy: &Copy, selection: &Selection<'_>) -> Result<(Seen,
         let path = out.join("mutants.out").join(name);
         fs::read_to_string(&path).context(format!("cannot read {}", path.display()))
     };
+    let (caught, timeouts) = (read("caught.txt")?, read("timeout.txt")?);
     let seen = Seen {
         missed: Mutant::read_all(&read("missed.txt")?, copy.root())?,
-        caught: Mutant::read_all(&read("caught.txt")?, copy.root())?,
-        timeouts: read("timeout.txt")?.lines().count(),
+        caught: Mutant::read_all(&caught, copy.root())?,
+        killed: caught.lines().count() + timeouts.lines().count(),
         unviable: read("unviable.txt")?.lines().count(),
     };
     // Of what was not looked at nobody knows whether it still exists.
@@ -224,7 +228,7 @@ impl Seen {
     pub fn counts(&self, found: &Found) -> String {
         let mut line = format!(
             "{} killed, {} survived, {} stale",
-            self.caught.len() + self.timeouts,
+            self.killed,
             found.unexplained.len(),
             found.stale.len()
         );

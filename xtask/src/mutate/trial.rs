@@ -170,12 +170,12 @@ impl<'a> Trials<'a> {
         steering.push(("EXTERNAL_CONTRACT_PROVIDER", provider.clone()));
         steering.extend(filter.map(|clause| ("EXTERNAL_CONTRACT_CLAUSE", clause.to_owned())));
         let logs = self.tool.folder();
-        Ok(seen(suite::run(self.tool, program, &steering, &logs, &ProgressBar::hidden())?))
+        Ok(seen(&suite::run(self.tool, program, &steering, &logs, &ProgressBar::hidden())?))
     }
 }
 
 /// A clause is run on several targets and for two subjects: it fails if it fails once, and passes if it passes once.
-fn seen(rows: Vec<Row>) -> Seen {
+fn seen(rows: &[Row]) -> Seen {
     let hung = rows.iter().any(suite::was_stopped);
     let of = |status: Status| {
         rows.iter()
@@ -242,9 +242,9 @@ mod tests {
             row.status = status;
             row
         };
-        let both = seen(vec![row("plain", Status::Passed), row("tls", Status::Failed)]);
+        let both = seen(&[row("plain", Status::Passed), row("tls", Status::Failed)]);
         assert!(both.passing.is_empty() && both.failing.contains_key("cache.get.1"));
-        let one = seen(vec![row("plain", Status::Passed), row("tls", Status::NotRun)]);
+        let one = seen(&[row("plain", Status::Passed), row("tls", Status::NotRun)]);
         assert!(one.passing.contains("cache.get.1") && one.not_run.is_empty());
     }
 
