@@ -15,6 +15,7 @@ mod contract;
 mod failure;
 mod graph;
 mod matrix;
+mod mutate;
 mod platform;
 mod process;
 mod runs;
@@ -23,8 +24,10 @@ mod servers;
 mod terminal;
 mod tidy;
 mod tool;
+mod watch;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +47,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Demo),
     ContractTest(commands::contract_test::ContractTest),
+    Mutate(commands::mutate::Mutate),
     Servers(commands::servers::Servers),
     Bench(commands::bench::Bench),
     SupportMatrix(commands::support_matrix::SupportMatrix),
@@ -54,6 +58,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if let (Some(command), Some(run)) = (arguments.next(), arguments.next())
+        && command == watch::COMMAND
+    {
+        watch::over(Path::new(&run));
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     run(&cli.command).unwrap_or_else(|failure| {
         eprintln!("error: {failure}");
@@ -66,6 +77,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Demo(command) => command.run(&tool),
         Command::ContractTest(command) => command.run(&tool),
+        Command::Mutate(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
         Command::Bench(command) => command.run(&tool),
         Command::SupportMatrix(command) => command.run(&tool),

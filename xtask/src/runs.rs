@@ -131,16 +131,19 @@ pub fn reap(runs: &Path) -> Vec<String> {
         if owned {
             continue;
         }
-        for record in records(&folder) {
-            if record.end() {
-                said.push(format!(
-                    "ended {} (process {}), left by a run that was killed",
-                    record.name, record.pid
-                ));
-            }
-        }
-        let _ = fs::remove_dir_all(&folder);
+        said.extend(end(&folder));
     }
+    said
+}
+
+/// Ends every process that a run has left behind, and removes its folder. Returns a line for each process ended.
+pub fn end(folder: &Path) -> Vec<String> {
+    let left = records(folder).into_iter().filter(Record::end);
+    let said = left.map(|record| {
+        format!("ended {} (process {}), left by a run that was killed", record.name, record.pid)
+    });
+    let said = said.collect();
+    let _ = fs::remove_dir_all(folder);
     said
 }
 

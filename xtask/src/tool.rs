@@ -8,6 +8,7 @@ use signal_hook::iterator::Signals;
 use crate::failure::{Context, Result};
 use crate::process::Groups;
 use crate::runs::Run;
+use crate::watch::Watch;
 use crate::workspace::Workspace;
 
 /// One run of this tool.
@@ -15,16 +16,18 @@ pub struct Tool {
     workspace: Workspace,
     groups: Groups,
     run: Run,
+    _watch: Watch,
 }
 
 impl Tool {
-    /// Finds the workspace, reaps what a killed run left, and makes signals end everything that this run starts.
+    /// Finds the workspace, reaps what a killed run left, has this one watched, and makes signals end everything that this run starts.
     pub fn start() -> Result<Self> {
         let workspace = Workspace::load()?;
         let run = Run::start(&runs(&workspace))?;
+        let watch = Watch::over(run.folder())?;
         let groups = Groups::new(run.folder());
         end_on_signals(groups.clone(), run.folder().to_owned())?;
-        Ok(Self { workspace, groups, run })
+        Ok(Self { workspace, groups, run, _watch: watch })
     }
 
     /// The workspace.

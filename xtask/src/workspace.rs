@@ -113,7 +113,12 @@ impl Workspace {
 
     /// A cargo command at the workspace's root.
     pub fn cargo(&self) -> Command {
-        let mut command = Command::new(cargo_program());
+        self.command(cargo_program())
+    }
+
+    /// Another program's, which may call cargo.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.root);
         // `cargo run` hands its own package's variables down; build scripts and programs must not see them.
         for (name, _) in std::env::vars_os() {

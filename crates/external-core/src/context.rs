@@ -175,13 +175,38 @@ mod tests {
         attempt.mark_sent();
         assert!(attempt.was_sent() && attempt.is_managed());
         assert!(!call.was_sent() && !call.is_managed());
-        assert_eq!(attempt.deadline(), call.deadline());
+        let end = Some(Instant::now() + Duration::from_secs(1));
+        assert_eq!((attempt.deadline(), call.deadline()), (end, end));
         assert_eq!(attempt.attempt(), 2);
     }
 
     #[tokio::test]
     async fn an_endless_timeout_does_not_overflow() {
         let call = CallContext::new(&CallOptions::new().with_timeout(Duration::MAX));
-        assert!(call.remaining() > Some(Duration::from_secs(3600)));
+        assert!(call.remaining() > Some(Duration::from_secs(99 * 365 * 24 * 3600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_carries_what_its_call_was_told() {
+        let options = CallOptions::new().with_metadata("tenant", "7");
+        let call = CallContext::new(&options).with_idempotency_key(Some("order-1"));
+        let began = Instant::now();
+        let attempt = call.for_attempt_at(began, 1, None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!((attempt.started(), call.started()), (began, Instant::now()));
+        let pairs = [("tenant".to_owned(), "7".to_owned())];
+        for cx in [&call, &attempt] {
+            assert_eq!(cx.idempotency_key(), Some("order-1"));
+            assert_eq!(cx.metadata(), pairs);
+            assert_eq!(cx.shared_metadata().unwrap().as_slice(), pairs);
+            assert!(!cx.is_cleanup());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clean_up_is_known_and_bounded() {
+        let cleanup = CallContext::for_cleanup(Duration::from_secs(5));
+        assert!(cleanup.is_cleanup() && cleanup.for_attempt(1, None).is_cleanup());
+        assert_eq!(cleanup.remaining(), Some(Duration::from_secs(5)));
     }
 }

@@ -49,3 +49,19 @@ impl fmt::Display for Operation {
         write!(f, "{}.{}", self.domain, self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, Repeat};
+
+    #[test]
+    fn without_a_key_only_what_has_one_changes() {
+        let of = |repeat| Operation::new("email", "send", repeat).without_key().repeat;
+        assert_eq!(of(Repeat::Keyed), Repeat::Once);
+        for repeat in [Repeat::Safe, Repeat::Idempotent, Repeat::Once] {
+            assert_eq!(of(repeat), repeat);
+        }
+        let send = Operation::new("email", "send", Repeat::Keyed).without_key();
+        assert_eq!(send.to_string(), "email.send");
+    }
+}

@@ -130,7 +130,9 @@ mod tests {
         gate.close_for(Duration::from_secs(2), now);
         gate.close_for(Duration::from_secs(1), now);
         assert_eq!(gate.closed_until(now), Some(now + Duration::from_secs(2)));
+        assert!(!gate.is_surely_open());
         assert_eq!(gate.closed_until(now + Duration::from_secs(2)), None);
+        assert!(gate.is_surely_open(), "somebody has looked");
         gate.close_for(Duration::MAX, now);
         assert_eq!(gate.closed_until(now), Some(now + LONGEST));
     }
@@ -147,7 +149,8 @@ mod tests {
         // What would be too late takes no place.
         let soon = now + Duration::from_millis(250);
         assert_eq!(limit.reserve(now, || soon), Err(now + Duration::from_millis(300)));
-        assert_eq!(limit.reserve(now, || far), Ok(now + Duration::from_millis(300)));
+        let just = now + Duration::from_millis(300);
+        assert_eq!(limit.reserve(now, || just), Ok(just));
         let later = now + Duration::from_secs(10);
         assert_eq!(limit.reserve(later, || later), Ok(later));
     }

@@ -170,6 +170,17 @@ async fn the_callers_deadline_holds_and_no_wait_passes_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_policys_own_deadline_ends_an_attempt_under_way() {
+    let start = tokio::time::Instant::now();
+    let policy = Policy::off().with_total_deadline(Duration::from_secs(2));
+    let (cx, pipeline) = (CallContext::default(), pipeline(policy));
+    let hanging = pipeline.run(READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()));
+    let ended = tokio::time::timeout(Duration::from_secs(60), hanging).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_lengthens_the_attempt() {
     let start = tokio::time::Instant::now();
     let policy = Policy::off().with_attempt_timeout(Duration::from_secs(1));

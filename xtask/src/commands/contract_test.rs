@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
@@ -15,7 +14,7 @@ use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
 use crate::graph::Built;
-use crate::servers::{self, Ended, Fleet, Host, Server, control};
+use crate::servers::{self, Fleet, Host, Server, control};
 use crate::tool::Tool;
 
 /// Runs the contract suites: every provider against every promise of its contract.
@@ -114,11 +113,8 @@ impl ContractTest {
         if self.list {
             return list(tool, &built, &steering);
         }
-        steering.extend(fleet.variables());
-        // Shared with the control port, which lives as long as the process; the end of this function empties it.
-        let fleet = Arc::new(Mutex::new(fleet));
-        let _ended = Ended(Arc::clone(&fleet));
-        steering.push(("EXTERNAL_CONTROL", control::serve(Arc::clone(&fleet))?.to_string()));
+        let (variables, _ended) = control::hand_over(fleet)?;
+        steering.extend(variables);
 
         let rows = run_all(tool, &built, &steering)?;
         self.conclude(tool, &built, rows, &absent, started.elapsed())

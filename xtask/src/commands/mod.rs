@@ -5,6 +5,7 @@ pub mod bench;
 pub mod ci;
 pub mod contract_test;
 pub mod demo;
+pub mod mutate;
 pub mod new_provider;
 pub mod servers;
 pub mod support_matrix;

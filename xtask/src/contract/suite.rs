@@ -50,6 +50,17 @@ fn strip_kind(name: &str) -> &str {
     name.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(name, |(_, name)| name)
 }
 
+/// What external-contract says of a clause that it stopped at its time limit.
+const STOPPED: &str = "it was stopped, still running";
+
+/// What is said here of one that had to be ended with its suite.
+const KILLED: &str = "it was killed, still running";
+
+/// Whether the clause did not end by itself.
+pub fn was_stopped(row: &Row) -> bool {
+    row.status == Status::Failed && [STOPPED, KILLED].iter().any(|words| row.detail.contains(words))
+}
+
 #[derive(Deserialize)]
 struct Event {
     event: String,
@@ -58,10 +69,47 @@ struct Event {
     #[serde(default)]
     provider: String,
     #[serde(default)]
+    lane: String,
+    #[serde(default)]
     target: String,
+    #[serde(default)]
+    subject: String,
     #[serde(default)]
     clause: String,
     status: Option<Status>,
+}
+
+/// The clauses that have begun and not ended, each as the row of one that never will.
+#[derive(Default)]
+struct Running(Vec<Row>);
+
+impl Running {
+    fn note(&mut self, event: &Event, domain: &str) {
+        let Event { provider, lane, target, subject, clause, .. } = event;
+        match event.event.as_str() {
+            "start" => self.0.push(Row {
+                domain: domain.to_owned(),
+                provider: provider.clone(),
+                lane: lane.clone(),
+                target: target.clone(),
+                clause: clause.clone(),
+                subject: subject.clone(),
+                level: "must".to_owned(),
+                status: Status::Failed,
+                detail: format!(
+                    "expected: the clause ends, or is stopped at its time limit\nseen:     {KILLED}, \
+                     after {} s in which its suite said nothing",
+                    SILENCE.as_secs()
+                ),
+                ms: u64::try_from(SILENCE.as_millis()).unwrap_or(u64::MAX),
+                sentence: "A clause comes to an end.".to_owned(),
+            }),
+            "end" => self.0.retain(|row| {
+                (&row.provider, &row.target, &row.subject, &row.clause) != (provider, target, subject, clause)
+            }),
+            _ => {}
+        }
+    }
 }
 
 /// Runs every selected clause of one binary. What the binary itself prints goes to a file in `logs`.
@@ -73,6 +121,8 @@ pub fn run(
     bar: &ProgressBar,
 ) -> Result<Vec<Row>> {
     let report = tool.folder().join(format!("{}-{}.rows.json", built.domain(), built.target));
+    // Rows of an earlier run are not this one's.
+    let _ = fs::remove_file(&report);
     let log = logs.join(format!("{}-{}.txt", built.domain(), built.target));
     let mut command = built.command(steering);
     // The run's folder goes with it, also after Ctrl-C, which ends a suite before it has tidied up.
@@ -92,11 +142,15 @@ pub fn run(
         });
     }
     let mut said = Vec::new();
+    let mut running = Running::default();
     let mut hung = false;
     loop {
         match lines.recv_timeout(SILENCE) {
             Ok(line) => match serde_json::from_str::<Event>(&line) {
-                Ok(event) => show(&event, built.domain(), bar),
+                Ok(event) => {
+                    running.note(&event, built.domain());
+                    show(&event, built.domain(), bar);
+                }
                 Err(_) => said.push(line),
             },
             Err(RecvTimeoutError::Disconnected) => break,
@@ -114,7 +168,11 @@ pub fn run(
         Err(_) => Vec::new(),
     };
     let broken = if hung {
-        Some(format!("it said nothing for {} s and was killed", SILENCE.as_secs()))
+        rows.extend(running.0);
+        Some(format!(
+            "it said nothing for {} s and was killed; what it had found out by then is lost",
+            SILENCE.as_secs()
+        ))
     } else if !report.exists() {
         Some(format!("it ended with {status} and wrote no rows"))
     } else if !status.success() && !rows.iter().any(|row| row.status == Status::Failed) {
@@ -166,6 +224,29 @@ mod tests {
             "redis::plain::provider::cache.get.1"
         );
         assert_eq!(strip_kind("redis::plain"), "redis::plain");
+    }
+
+    #[test]
+    fn a_clause_that_never_ends_is_known() {
+        let mut running = Running::default();
+        let event = |event: &str, clause: &str, subject: &str| -> Event {
+            let text = format!(
+                r#"{{"event":"{event}","provider":"redis","lane":"server","target":"plain","clause":"{clause}","subject":"{subject}"}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        for (what, clause, subject) in [
+            ("start", "cache.get.1", "provider"),
+            ("start", "cache.get.1", "client"),
+            ("start", "cache.get.2", "provider"),
+            ("end", "cache.get.1", "client"),
+            ("end", "cache.get.2", "provider"),
+        ] {
+            running.note(&event(what, clause, subject), "cache");
+        }
+        let [row] = running.0.as_slice() else { panic!("{} are running", running.0.len()) };
+        assert_eq!((row.clause.as_str(), row.subject.as_str()), ("cache.get.1", "provider"));
+        assert!(was_stopped(row));
     }
 
     #[test]

@@ -7,8 +7,18 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Fleet;
+use super::{Ended, Fleet};
 use crate::failure::{Context, Failure, Result};
+
+/// Hands the fleet to a control port. Answers the variables by which suites find both, and what stops the servers when it
+/// goes: the port lives as long as the process.
+pub fn hand_over(fleet: Fleet) -> Result<(Vec<(&'static str, String)>, Ended)> {
+    let mut variables: Vec<_> = fleet.variables().into_iter().collect();
+    let fleet = Arc::new(Mutex::new(fleet));
+    let ended = Ended(Arc::clone(&fleet));
+    variables.push(("EXTERNAL_CONTROL", serve(fleet)?.to_string()));
+    Ok((variables, ended))
+}
 
 /// Serves the port until the process ends, and says where.
 pub fn serve(fleet: Arc<Mutex<Fleet>>) -> Result<SocketAddr> {

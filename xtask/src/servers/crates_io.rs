@@ -23,16 +23,22 @@ impl Crate {
         Source {
             what: format!("cargo install {name} {version} into the target directory"),
             cost: format!("{takes}, first time only"),
-            here: kept::tool(host, &self.folder()).is_dir(),
+            here: self.is_here(host),
             obtain: Box::new(move |host| self.obtain(host)),
         }
+    }
+
+    /// Whether it was built before.
+    pub fn is_here(self, host: &Host<'_>) -> bool {
+        kept::tool(host, &self.folder()).is_dir()
     }
 
     fn folder(self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 
-    fn obtain(self, host: &Host<'_>) -> Result<Program> {
+    /// Builds it, unless that was done before.
+    pub fn obtain(self, host: &Host<'_>) -> Result<Program> {
         let Self { name, version, features, .. } = self;
         let folder = kept::make(&kept::tool(host, &self.folder()), |work| {
             // A build folder of its own: the workspace's is locked by the workspace's build.

@@ -26,6 +26,7 @@ use crate::failure::{Failure, Result};
 use crate::process::Groups;
 use crate::workspace::Workspace;
 
+pub use crates_io::Crate;
 pub use fleet::{Ended, Fleet, obtain};
 pub use mailpit::MAILPIT;
 pub use minio::{PLAIN as MINIO, TLS as MINIO_TLS};

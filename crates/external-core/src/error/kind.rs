@@ -158,3 +158,40 @@ pub enum Retry {
     /// The other end said when.
     After(Duration),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Effect, ErrorKind, Retry};
+
+    #[test]
+    fn names_are_those_of_the_variants_in_snake_case() {
+        let snake = |variant: String| {
+            let parts = variant.char_indices().map(|(at, c)| match c.is_uppercase() && at > 0 {
+                true => format!("_{}", c.to_lowercase()),
+                false => c.to_lowercase().to_string(),
+            });
+            parts.collect::<String>()
+        };
+        for kind in ErrorKind::ALL {
+            assert_eq!(kind.as_str(), snake(format!("{kind:?}")));
+            assert_eq!(kind.to_string(), kind.as_str());
+        }
+        for effect in [Effect::NotSent, Effect::NotApplied, Effect::MaybeApplied] {
+            assert_eq!(effect.as_str(), snake(format!("{effect:?}")));
+            assert_eq!(effect.to_string(), effect.as_str());
+        }
+        assert_eq!(ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect::<BTreeSet<_>>().len(), 16);
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_worth_another_try() {
+        let passing =
+            [ErrorKind::RateLimited, ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Corrupt];
+        for kind in ErrorKind::ALL {
+            let advice = if passing.contains(kind) { Retry::Backoff } else { Retry::Never };
+            assert_eq!(kind.default_retry(), advice, "{kind}");
+        }
+    }
+}

@@ -287,3 +287,57 @@ impl StdError for Error {
         self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Repeat;
+
+    const PUT: Operation = Operation::new("storage", "put", Repeat::Once);
+
+    #[test]
+    fn what_nobody_told_is_not_known() {
+        let error = Error::not_found("no object");
+        assert_eq!((error.message(), error.attempts(), error.elapsed()), ("no object", 0, None));
+        assert_eq!((error.provider(), error.operation(), error.vendor_code()), (None, None, None));
+        assert_eq!((error.http_status(), error.request_id(), error.context().count()), (None, None, 0));
+        assert!(error.source().is_none());
+    }
+
+    #[test]
+    fn what_was_told_is_kept() {
+        let error = Error::unavailable("the store failed")
+            .with_effect(Effect::NotApplied)
+            .with_retry(Retry::After(Duration::from_secs(7)))
+            .with_provider("s3")
+            .with_operation(PUT)
+            .with_vendor_code("SlowDown")
+            .with_http_status(503)
+            .with_request_id("R1")
+            .with_context("key", "a")
+            .with_context("bytes", 3)
+            .with_source(std::io::Error::other("reset"))
+            .with_attempts(3, Duration::from_secs(2));
+        assert_eq!(
+            (error.effect(), error.retry()),
+            (Effect::NotApplied, Retry::After(Duration::from_secs(7)))
+        );
+        assert_eq!((error.provider(), error.operation()), (Some("s3"), Some(PUT)));
+        assert_eq!((error.vendor_code(), error.http_status()), (Some("SlowDown"), Some(503)));
+        assert_eq!((error.request_id(), error.attempts()), (Some("R1"), 3));
+        assert_eq!(error.elapsed(), Some(Duration::from_secs(2)));
+        assert_eq!(error.context().collect::<Vec<_>>(), [("key", "a"), ("bytes", "3")]);
+        assert_eq!((error.context_value("bytes"), error.context_value("size")), (Some("3"), None));
+        assert_eq!(error.source().unwrap().to_string(), "reset");
+        assert_eq!(Error::unsupported("presign").context_value("capability"), Some("presign"));
+    }
+
+    #[test]
+    fn who_knows_better_is_not_corrected() {
+        let get = Operation::new("storage", "get", Repeat::Safe);
+        let mut error = Error::timeout("no answer");
+        error.locate("s3", PUT);
+        error.locate("local", get);
+        assert_eq!((error.provider(), error.operation()), (Some("s3"), Some(PUT)));
+    }
+}

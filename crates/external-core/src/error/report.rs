@@ -87,5 +87,15 @@ mod tests {
             .with_source(std::io::Error::other("disk says no"));
         assert_eq!(error.to_string(), "storage.get on local: not_found: no object at this key (key=a/b)");
         assert!(error.report().ends_with("caused by: disk says no"));
+        assert_eq!(format!("{error:?}"), error.report());
+    }
+
+    #[test]
+    fn attempts_are_told_where_there_were_several() {
+        let error =
+            |attempts| Error::timeout("late").with_attempts(attempts, std::time::Duration::from_secs(2));
+        assert_eq!(error(1).to_string(), "timeout: late");
+        assert_eq!(error(2).to_string(), "timeout: late (attempts=2)");
+        assert!(error(1).report().contains("1 attempt(s) in 2s"));
     }
 }

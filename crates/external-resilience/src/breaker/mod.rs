@@ -396,6 +396,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn late_answers_decide_nothing_while_probes_are_out() {
+        let breaker = breaker();
+        let (good, bad) = (breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap());
+        fail(&breaker, 4);
+        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        let probe = breaker.admit(Instant::now()).unwrap();
+        settle(good, Verdict::Success);
+        settle(bad, Verdict::Failure);
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        // Nor do they take or free the place of a probe.
+        let other = breaker.admit(Instant::now()).unwrap();
+        assert!(breaker.admit(Instant::now()).is_err());
+        settle(probe, Verdict::Success);
+        settle(other, Verdict::Success);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn hanging_probes_open_it_again_and_plain_answers_close_it() {
         let breaker = breaker();
         fail(&breaker, 4);

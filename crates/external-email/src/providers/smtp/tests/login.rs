@@ -102,6 +102,15 @@ async fn no_credentials_without_protection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_nobody_protects_is_not_used_unless_asked_for() {
+    // Without a login there is no other check that would stop the mail.
+    let server = Server::start(ALL, |_, _| Answer::Usual).await;
+    let error = probe(SmtpConfig::new(server.url())).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Configuration, Effect::NotSent));
+    assert_eq!(server.heard("NOOP"), 0);
+}
+
+#[tokio::test]
 async fn words_before_tls_are_not_believed() {
     let server = Server::start(&["STARTTLS", "AUTH PLAIN"], |line, _| match line {
         "STARTTLS" => Answer::Say("220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n"),
