@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
+use external_simulator::Proxy;
 use tempfile::TempDir;
 
 use crate::harness::{Place, Source, section, variable};
-use crate::{Control, Finding, Harness, Proxy, Resilience, Subject, Suite, Verdict};
+use crate::{Control, Finding, Harness, Resilience, Subject, Suite, Verdict};
 
 /// One clause on one target. Everything a clause may touch is reached through it.
 pub struct Case<S: ?Sized + 'static> {
@@ -134,7 +135,9 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let table = self.configuration()?;
         let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
-        let proxy = Proxy::start(upstream).await?;
+        let proxy = Proxy::start(upstream)
+            .await
+            .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
         let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
         let service = self.dressed(self.build(&table).map_err(cannot_build)?);
         Ok(Proxied { service, proxy })

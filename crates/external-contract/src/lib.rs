@@ -142,7 +142,6 @@ mod common_block;
 mod control;
 pub mod email;
 mod harness;
-mod proxy;
 mod runner;
 pub mod storage;
 mod suite;
@@ -154,8 +153,9 @@ pub use common_block::{Attempt, refuses};
 pub use control::Control;
 // What a provider is made of, in the version that the suites judge.
 pub use external_core;
+// What stands between a provider and its back end.
+pub use external_simulator;
 pub use harness::{Behind, Harness, Lane, Resilience, harnesses};
-pub use proxy::{Cut, Proxy};
 pub use runner::{Status, Tally, run, verify};
 pub use suite::{Afterwards, ProviderCall, Suite, Supports};
 pub use verdict::{Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within};

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use external_core::{Effect, ErrorKind, Provider};
+use external_simulator::Cut;
 
 use super::{any_call, marker};
 use crate::clause::{Clause, Need};
-use crate::{
-    Case, Cut, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within,
-};
+use crate::{Case, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within};
 
 const LONG: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,6 @@
 //! A transparent TCP proxy that counts and remembers what a client sends, and cuts connections on demand.
 //!
-//! The suite puts it between a provider and its back end: what a provider really sends is seen here, whatever
+//! A contract suite puts it between a provider and its back end: what a provider really sends is seen here, whatever
 //! the provider says about it. It knows no protocol: requests are counted by a marker that the clause puts into
 //! them, or, on a connection in use, by turns (the client speaks after the server spoke).
 
@@ -14,8 +14,6 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-use crate::Finding;
 
 /// Where a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,11 +62,9 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// A finding if no port can be had.
-    pub async fn start(upstream: impl Into<String>) -> Result<Self, Finding> {
-        let (listener, address) = listen()
-            .await
-            .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
+    /// If no port can be had.
+    pub async fn start(upstream: impl Into<String>) -> io::Result<Self> {
+        let (listener, address) = listen().await?;
         let shared = Arc::new(Shared {
             upstream: upstream.into(),
             log: Mutex::default(),
