@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use external_core::{Effect, ErrorKind, Provider};
-use external_simulator::Cut;
+use external_simulator::{End, Fault, Rule};
 
 use super::{any_call, marker};
 use crate::clause::{Clause, Need};
@@ -101,7 +101,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.2.1",
             "A call whose answer was lost is an error that does not claim to be `NotSent`.",
             |case: S| {
-                for (name, error) in cut_each_call(case, Cut::Reply).await? {
+                for (name, error) in cut_each_call(case, Fault::LoseAnswer(End::Close)).await? {
                     let seen = error.effect();
                     let expected =
                         format!("the effect of a {name} whose answer was lost admits that it was sent");
@@ -134,7 +134,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.3.2",
             "Without resilience a call whose answer was lost is not repeated.",
             |case: S| {
-                cut_each_call(case, Cut::Reply).await?;
+                cut_each_call(case, Fault::LoseAnswer(End::Close)).await?;
             }
         )
         .needs_plain_proxy(),
@@ -142,7 +142,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.3.3",
             "Without resilience a call whose connection broke is not repeated.",
             |case: S| {
-                cut_each_call(case, Cut::Request).await?;
+                cut_each_call(case, Fault::LoseRequest(End::Close)).await?;
             }
         )
         .needs_plain_proxy(),
@@ -170,7 +170,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
 /// Cuts the connection under every operation once. A hidden repetition would succeed, and be counted.
 async fn cut_each_call<S: ?Sized + Provider + 'static>(
     case: &Case<S>,
-    cut: Cut,
+    cut: Fault,
 ) -> Result<Vec<(&'static str, external_core::Error)>, Finding> {
     let Proxied { service, proxy } = case.proxied().await?;
     let mut errors = Vec::new();
@@ -182,8 +182,8 @@ async fn cut_each_call<S: ?Sized + Provider + 'static>(
         })
         .await?;
         let marker = marker(case, &format!("cut-{}", call.name));
-        proxy.cut_on(&marker, cut);
-        let what = format!("a {} whose connection was cut ({cut:?} lost)", call.name);
+        proxy.inject(Rule::on_marker(&marker, cut));
+        let what = format!("a {} whose connection was cut ({cut:?})", call.name);
         let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
         sent_once(&what, proxy.count(&marker))?;
         match result {
