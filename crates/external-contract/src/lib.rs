@@ -57,7 +57,7 @@
 //! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials
 //! backend = "redis"                     # optional: its name at the control port
 //! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
-//! opaque = false                        # optional: whether the proxy sees nothing but ciphertext
+//! opaque = false                        # optional: whether TLS is spoken, so that the proxy sees nothing but ciphertext
 //! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
 //! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
 //! ```
@@ -128,6 +128,7 @@
 //! | `EXTERNAL_CONTRACT_LANES` | comma-separated lanes; the others do not appear. Without it: all but `live` |
 //! | `EXTERNAL_CONTRACT_PROVIDER` | only this provider |
 //! | `EXTERNAL_CONTRACT_CLAUSE` | only clauses whose id begins with this |
+//! | `EXTERNAL_CONTRACT_SEED` | decides whatever is drawn (where an answer is cut, what garbage looks like); a failure tells it |
 //! | `EXTERNAL_CONTRACT_PROGRESS` | `1`: one JSON line an event on standard error |
 //! | `EXTERNAL_CONTROL` | address of the port that stops and starts back ends |
 //!
