@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
+use external_simulator::{Proxy, Unanswered};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::harness::{Place, Source, section, variable};
-use crate::{Control, Finding, Harness, Proxy, Resilience, Subject, Suite, Verdict};
+use crate::{Control, Finding, Harness, Resilience, Subject, Suite, Verdict};
+
+/// How long a call of a clause has.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One clause on one target. Everything a clause may touch is reached through it.
 pub struct Case<S: ?Sized + 'static> {
@@ -22,6 +27,9 @@ pub struct Case<S: ?Sized + 'static> {
     _scratch: TempDir,
     service: OnceLock<Arc<S>>,
     made: Mutex<Vec<String>>,
+    patience: Mutex<Duration>,
+    was_random: AtomicBool,
+    numbers: AtomicU64,
 }
 
 /// A service whose back end is reached through a counting proxy.
@@ -57,6 +65,9 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             _scratch: scratch,
             service: OnceLock::new(),
             made: Mutex::default(),
+            patience: Mutex::new(PATIENCE),
+            was_random: AtomicBool::new(false),
+            numbers: AtomicU64::new(0),
         })
     }
 
@@ -129,15 +140,55 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     ///
     /// As [`behind`](Self::behind); not run if the target names no field for the proxy.
     pub async fn proxied(&self) -> Result<Proxied<S>, Finding> {
+        self.proxied_in(Resilience::Off, |world| world).await
+    }
+
+    /// As [`proxied`](Self::proxied), with this resilience and in another world. What the proxy draws comes from the seed of
+    /// this run.
+    pub(crate) async fn proxied_in(
+        &self,
+        resilience: Resilience,
+        world: impl FnOnce(BuildContext) -> BuildContext,
+    ) -> Result<Proxied<S>, Finding> {
         let Some(target) = self.harness.target() else {
             return Err(Finding::not_run("no back end for the counting proxy to stand in front of"));
         };
         let table = self.configuration()?;
         let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
-        let proxy = Proxy::start(upstream).await?;
+        self.was_random.store(true, Ordering::Relaxed);
+        let proxy = Proxy::start_seeded(upstream, seed())
+            .await
+            .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
         let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
-        let service = self.dressed(self.build(&table).map_err(cannot_build)?);
-        Ok(Proxied { service, proxy })
+        let bare = self.build_with(&table, world).map_err(cannot_build)?;
+        Ok(Proxied { service: self.dressed(bare, resilience), proxy })
+    }
+
+    /// A fresh service like the one this case is about, without resilience, whose connections are never made.
+    pub(crate) async fn unanswered(&self) -> Result<(Arc<S>, Unanswered), Finding> {
+        let Some(target) = self.harness.target() else {
+            return Err(Finding::not_run("no back end elsewhere"));
+        };
+        let place = Unanswered::start()
+            .await
+            .map_err(|error| Finding::not_run(format!("no port that does not answer: {error}")))?;
+        let (_, table) =
+            target.through(&self.configuration()?, place.address().port()).map_err(Finding::not_run)?;
+        Ok((self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off), place))
+    }
+
+    /// The seed of this run, if anything in this case was drawn from it.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.was_random.load(Ordering::Relaxed).then(seed)
+    }
+
+    /// A fresh service like the one this case is about, without resilience, whose host has a name that does not resolve.
+    pub(crate) fn nameless(&self) -> Result<Arc<S>, Finding> {
+        let Some(target) = self.harness.target() else {
+            return Err(Finding::not_run("no back end elsewhere"));
+        };
+        let table = target.nameless(&self.configuration()?).map_err(Finding::not_run)?;
+        Ok(self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off))
     }
 
     /// A fresh service like the one this case is about, without resilience, that points where nobody is.
@@ -165,7 +216,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             return Err(Finding::not_run(else_));
         };
         let table = target.table(&self.place, Some(over)).map_err(Finding::not_run)?;
-        Ok(self.dressed(self.build(&table).map_err(cannot_build)?))
+        Ok(self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off))
     }
 
     /// A fresh bare provider on the same back end and in the same namespace, that shares nothing else with the
@@ -194,10 +245,10 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         self.build(&table).map_err(cannot_build)
     }
 
-    /// Puts a bare provider behind its client without resilience if this case is about the client.
-    fn dressed(&self, bare: Arc<S>) -> Arc<S> {
+    /// Puts a bare provider behind its client if this case is about the client.
+    fn dressed(&self, bare: Arc<S>, resilience: Resilience) -> Arc<S> {
         match (self.subject, self.harness.client) {
-            (Subject::Client, Some(client)) => client(bare, Resilience::Off),
+            (Subject::Client, Some(client)) => client(bare, resilience),
             _ => bare,
         }
     }
@@ -266,10 +317,31 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         }
     }
 
-    /// The context of a call: 10 seconds.
+    /// The context of a call: 10 seconds, unless the clause is about deadlines.
     #[must_use]
     pub fn cx(&self) -> CallContext {
-        CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(10)))
+        let patience = *self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        CallContext::new(&CallOptions::new().with_timeout(patience))
+    }
+
+    /// A number that this case had not before.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Gives the calls that `work` makes so long and no longer; answers how long it took.
+    pub(crate) async fn hurried<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = T>,
+    ) -> (T, Duration) {
+        let be_patient = |for_| *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = for_;
+        be_patient(patience);
+        let began = Instant::now();
+        let done = work.await;
+        let took = began.elapsed();
+        be_patient(PATIENCE);
+        (done, took)
     }
 
     /// The wall clock.
@@ -372,6 +444,19 @@ impl<S: ?Sized + 'static> fmt::Debug for Case<S> {
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn cannot_build(error: Error) -> Finding {
     Finding::failed("the provider can be built", error.report())
+}
+
+/// What decides whatever is drawn in this run: `EXTERNAL_CONTRACT_SEED`, or chance.
+fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let given = variable("EXTERNAL_CONTRACT_SEED").and_then(|seed| seed.parse().ok());
+        given.unwrap_or_else(|| {
+            let mut drawn = [0; 8];
+            BuildContext::default().random(&mut drawn);
+            u64::from_le_bytes(drawn)
+        })
+    })
 }
 
 /// Unique across processes and machines that share a back end.

@@ -57,6 +57,8 @@ pub(crate) enum Need {
     Proxy,
     /// A counting proxy that can read what passes.
     Plain,
+    /// TLS in front of the back end, so that the proxy can be the server that the provider meets.
+    Tls,
     /// A configuration, so a target described by data.
     Configuration,
     /// A back end in another system.

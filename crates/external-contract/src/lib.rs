@@ -57,7 +57,7 @@
 //! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials
 //! backend = "redis"                     # optional: its name at the control port
 //! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
-//! opaque = false                        # optional: whether the proxy sees nothing but ciphertext
+//! opaque = false                        # optional: whether TLS is spoken, so that the proxy sees nothing but ciphertext
 //! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
 //! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
 //! ```
@@ -128,6 +128,7 @@
 //! | `EXTERNAL_CONTRACT_LANES` | comma-separated lanes; the others do not appear. Without it: all but `live` |
 //! | `EXTERNAL_CONTRACT_PROVIDER` | only this provider |
 //! | `EXTERNAL_CONTRACT_CLAUSE` | only clauses whose id begins with this |
+//! | `EXTERNAL_CONTRACT_SEED` | decides whatever is drawn (where an answer is cut, what garbage looks like); a failure tells it |
 //! | `EXTERNAL_CONTRACT_PROGRESS` | `1`: one JSON line an event on standard error |
 //! | `EXTERNAL_CONTROL` | address of the port that stops and starts back ends |
 //!
@@ -142,7 +143,6 @@ mod common_block;
 mod control;
 pub mod email;
 mod harness;
-mod proxy;
 mod runner;
 pub mod storage;
 mod suite;
@@ -154,8 +154,9 @@ pub use common_block::{Attempt, refuses};
 pub use control::Control;
 // What a provider is made of, in the version that the suites judge.
 pub use external_core;
+// What stands between a provider and its back end.
+pub use external_simulator;
 pub use harness::{Behind, Harness, Lane, Resilience, harnesses};
-pub use proxy::{Cut, Proxy};
 pub use runner::{Status, Tally, run, verify};
 pub use suite::{Afterwards, ProviderCall, Suite, Supports};
 pub use verdict::{Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within};

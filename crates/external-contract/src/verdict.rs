@@ -49,6 +49,19 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// Tells how a failure can be repeated where something was drawn.
+    pub(crate) fn with_seed(self, seed: u64) -> Self {
+        match self {
+            Self::Failed { expected, seen } => Self::Failed {
+                expected,
+                seen: format!("{seen}\nseed:     {seed} (EXTERNAL_CONTRACT_SEED={seed} repeats it)"),
+            },
+            not_run @ Self::NotRun(_) => not_run,
+        }
+    }
+}
+
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

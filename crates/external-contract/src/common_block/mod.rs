@@ -3,9 +3,13 @@
 //! These clauses know no domain: they reach a contract through the [`ProviderCall`](crate::ProviderCall)s that its
 //! suite names.
 
+mod breakage;
 mod cancellation;
 mod capability;
+mod certificates;
 mod configuration;
+mod deadlines;
+mod hostile;
 mod load;
 mod wire;
 
@@ -18,10 +22,14 @@ pub use capability::{Attempt, refuses};
 pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     [
         wire::clauses(),
+        breakage::clauses(),
+        certificates::clauses(),
         capability::clauses(),
         cancellation::clauses(),
+        deadlines::clauses(),
         load::clauses(),
         configuration::clauses(),
+        hostile::clauses(),
     ]
     .into_iter()
     .flatten()
@@ -33,7 +41,7 @@ fn any_call<S: ?Sized + Provider + 'static>(case: &Case<S>) -> Result<&ProviderC
     case.suite.calls.first().ok_or_else(|| Finding::not_run("the suite names no calls"))
 }
 
-/// A marker that nothing else sends.
+/// A marker that nothing else sends: neither another case nor the same call when it is tried again.
 fn marker<S: ?Sized + Provider + 'static>(case: &Case<S>, what: &str) -> String {
-    format!("{}-{what}-end", case.namespace())
+    format!("{}-{what}-{}-end", case.namespace(), case.next_number())
 }

@@ -1,14 +1,15 @@
-//! Points 1 to 3: who is not there, what was sent, and that nothing is sent twice. Counted by the proxy.
+//! Points 1 to 3 where nothing or one simple thing goes wrong: who is not there, what was sent, and that nothing is sent
+//! twice. Counted by the proxy.
 
 use std::time::Duration;
 
 use external_core::{Effect, ErrorKind, Provider};
+use external_simulator::{End, Fault};
 
+use super::breakage::break_each_call;
 use super::{any_call, marker};
 use crate::clause::{Clause, Need};
-use crate::{
-    Case, Cut, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within,
-};
+use crate::{Finding, Proxied, clause, ensure, ensure_eq, ensure_error, eventually, within};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -102,11 +103,14 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.2.1",
             "A call whose answer was lost is an error that does not claim to be `NotSent`.",
             |case: S| {
-                for (name, error) in cut_each_call(case, Cut::Reply).await? {
+                for broken in break_each_call(case, Fault::LoseAnswer(End::Close)).await? {
+                    let (what, error) = broken.failed()?;
                     let seen = error.effect();
-                    let expected =
-                        format!("the effect of a {name} whose answer was lost admits that it was sent");
-                    ensure(seen != Effect::NotSent, expected, format!("{seen:?}"))?;
+                    ensure(
+                        seen != Effect::NotSent,
+                        format!("the effect of {what} admits that it was sent"),
+                        format!("{seen:?}"),
+                    )?;
                 }
             }
         )
@@ -135,7 +139,9 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.3.2",
             "Without resilience a call whose answer was lost is not repeated.",
             |case: S| {
-                cut_each_call(case, Cut::Reply).await?;
+                for broken in break_each_call(case, Fault::LoseAnswer(End::Close)).await? {
+                    broken.failed()?;
+                }
             }
         )
         .needs_plain_proxy(),
@@ -143,7 +149,9 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.3.3",
             "Without resilience a call whose connection broke is not repeated.",
             |case: S| {
-                cut_each_call(case, Cut::Request).await?;
+                for broken in break_each_call(case, Fault::LoseRequest(End::Close)).await? {
+                    broken.failed()?;
+                }
             }
         )
         .needs_plain_proxy(),
@@ -156,8 +164,8 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 (call.run)(case, &service, &marker(case, "before")).await?;
                 for round in 0..3 {
                     proxy.sever();
-                    let after = marker(case, &format!("after-{round}"));
                     eventually(LONG, async || {
+                        let after = marker(case, &format!("after-{round}"));
                         (call.run)(case, &service, &after).await.map_err(Finding::from)
                     })
                     .await?;
@@ -166,35 +174,4 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         )
         .needs_proxy(),
     ]
-}
-
-/// Cuts the connection under every operation once. A hidden repetition would succeed, and be counted.
-async fn cut_each_call<S: ?Sized + Provider + 'static>(
-    case: &Case<S>,
-    cut: Cut,
-) -> Result<Vec<(&'static str, external_core::Error)>, Finding> {
-    let Proxied { service, proxy } = case.proxied().await?;
-    let mut errors = Vec::new();
-    for call in case.suite.calls.iter().filter(|call| call.marked) {
-        // The connection is warm, so that only the call itself can break.
-        eventually(LONG, async || {
-            let warm = marker(case, &format!("warm-{}", call.name));
-            (call.run)(case, &service, &warm).await.map_err(Finding::from)
-        })
-        .await?;
-        let marker = marker(case, &format!("cut-{}", call.name));
-        proxy.cut_on(&marker, cut);
-        let what = format!("a {} whose connection was cut ({cut:?} lost)", call.name);
-        let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
-        sent_once(&what, proxy.count(&marker))?;
-        match result {
-            Ok(()) => return Err(Finding::failed(format!("{what} fails"), "it succeeded")),
-            Err(error) => errors.push((call.name, error)),
-        }
-    }
-    Ok(errors)
-}
-
-fn sent_once(what: &str, count: usize) -> Verdict {
-    ensure_eq(&format!("the number of requests that {what} makes"), &count, &1)
 }

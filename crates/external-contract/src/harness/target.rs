@@ -36,7 +36,7 @@ pub(crate) struct Target {
     pub(crate) denied: Option<Table>,
     pub(crate) backend: Option<String>,
     pub(crate) proxy: Option<ProxyField>,
-    /// Whether the proxy sees nothing but ciphertext.
+    /// Whether TLS is spoken, so that the proxy sees nothing but ciphertext.
     #[serde(default)]
     pub(crate) opaque: bool,
     ca: Option<String>,
@@ -120,32 +120,53 @@ impl Target {
 
     /// Where the back end is, as `host:port`, and the table with the proxy's port in its place.
     pub(crate) fn through(&self, table: &Table, port: u16) -> Result<(String, Table), String> {
-        let mut through = table.clone();
+        self.moved(table, |host| (near(host).to_owned(), Some(port)))
+    }
+
+    /// The table with a host that no resolver finds.
+    pub(crate) fn nameless(&self, table: &Table) -> Result<Table, String> {
+        // A label of more than 63 octets is refused without asking anybody (RFC 1035, 2.3.4): no name server has to be
+        // reached, and none can be slow.
+        let nobody = format!("{}.invalid", "nobody".repeat(11));
+        self.moved(table, |_| (nobody, None)).map(|(_, table)| table)
+    }
+
+    /// Where the back end is, and the table with another place instead. Without a port the old one stays.
+    fn moved(
+        &self,
+        table: &Table,
+        place: impl FnOnce(&str) -> (String, Option<u16>),
+    ) -> Result<(String, Table), String> {
+        let mut moved = table.clone();
         let upstream = match &self.proxy {
             None => return Err("the target names no field for the proxy".to_owned()),
             Some(ProxyField::Address(field)) => {
-                let value = text_field(table, field)?;
+                let mut value = text_field(table, field)?;
                 let span = authority(&value)
                     .ok_or_else(|| format!("`{field}` holds no host and port to replace"))?;
                 let upstream = value.get(span.clone()).unwrap_or_default().to_owned();
-                let host = upstream.rsplit_once(':').map_or("", |(host, _)| host);
-                let mut replaced = value;
-                replaced.replace_range(span, &format!("{}:{port}", near(host)));
-                through.insert(field.clone(), Value::String(replaced));
+                let (host, old) = upstream.rsplit_once(':').unwrap_or_default();
+                let (host, port) = place(host);
+                value.replace_range(
+                    span,
+                    &port.map_or_else(|| format!("{host}:{old}"), |port| format!("{host}:{port}")),
+                );
+                moved.insert(field.clone(), Value::String(value));
                 upstream
             }
             Some(ProxyField::HostAndPort([host_field, port_field])) => {
-                let host = text_field(table, host_field)?;
+                let old_host = text_field(table, host_field)?;
                 let old = table
                     .get(port_field)
                     .and_then(Value::as_integer)
                     .ok_or_else(|| format!("`{port_field}` is no port"))?;
-                through.insert(host_field.clone(), Value::String(near(&host).to_owned()));
-                through.insert(port_field.clone(), Value::Integer(port.into()));
-                format!("{host}:{old}")
+                let (host, port) = place(&old_host);
+                moved.insert(host_field.clone(), Value::String(host));
+                moved.insert(port_field.clone(), Value::Integer(port.map_or(old, i64::from)));
+                format!("{old_host}:{old}")
             }
         };
-        Ok((upstream, through))
+        Ok((upstream, moved))
     }
 }
 
@@ -239,6 +260,8 @@ mod tests {
             (upstream.as_str(), through["url"].as_str()),
             ("localhost:1", Some("a://localhost:99/n1"))
         );
+        let nameless = targets[0].nameless(&table).unwrap();
+        assert!(nameless["url"].as_str().unwrap().ends_with(".invalid:1/n1"), "{nameless:?}");
         let missing = targets[0].table(&place, targets[0].missing.as_ref()).unwrap();
         assert_eq!(missing["url"].as_str(), Some("a://127.0.0.1:1"));
         assert_eq!(missing["root"].as_str(), Some("/s/x"));

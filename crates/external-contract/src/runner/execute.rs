@@ -65,6 +65,10 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime) ->
     };
     let outcome =
         runtime.block_on(guarded(checked(Arc::clone(&case), task.clause.clone()), task.clause.limit));
+    let outcome = match (outcome, case.seed()) {
+        (Outcome::Found(finding), Some(seed)) => Outcome::Found(finding.with_seed(seed)),
+        (outcome, _) => outcome,
+    };
     // What was made goes, whatever came of the clause; failing at that is told only where nothing else is.
     let tidied = runtime.block_on(guarded(tidied(case), Duration::from_secs(10)));
     match (outcome, tidied) {

@@ -234,6 +234,7 @@ fn concerns<S: ?Sized + Provider + 'static>(clause: &Clause<S>, harness: &Harnes
     clause.needs.iter().all(|need| match need {
         Need::Proxy => harness.target().is_some_and(|target| target.proxy.is_some()),
         Need::Plain => harness.target().is_some_and(|target| target.proxy.is_some() && !target.opaque),
+        Need::Tls => harness.target().is_some_and(|target| target.proxy.is_some() && target.opaque),
         Need::Configuration => harness.target().is_some(),
         Need::Remote => harness.kind == ProviderKind::Remote,
         Need::Missing => harness.target().is_some_and(|target| target.missing.is_some()),

@@ -1,19 +1,22 @@
 //! A provider of one call over TCP and its server: a line comes back as it was.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use external_contract::ProviderCall;
 use external_core::{
     BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
-    ProviderKind, Result, Section, async_trait,
+    ProviderKind, Result, Retry, Section, async_trait,
 };
 use serde::Deserialize;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::dial::{Dialler, Stream};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -28,6 +31,20 @@ pub(crate) enum Flaw {
     KeepsDirtyConnection,
     DialsInBuild,
     TakesAnyField,
+    SaysNotSentAfterReset,
+    GivesUpForGood,
+    IsImpatient,
+    NeedsAnswersInOnePiece,
+    IgnoresDeadline,
+    WaitsWhileBytesCome,
+    MarksTooLate,
+    MarksTooEarly,
+    PanicsOnGarbage,
+    BelievesHalfAnAnswer,
+    ReadsWithoutEnd,
+    BlamesTheCaller,
+    TrustsAnybody,
+    NeverTrustsAnybody,
 }
 
 /// The contract.
@@ -59,7 +76,7 @@ pub(crate) fn server() -> String {
             for stream in listener.incoming().flatten() {
                 std::thread::spawn(move || {
                     let mut writer = stream.try_clone().unwrap();
-                    for line in BufReader::new(stream).lines().map_while(std::result::Result::ok) {
+                    for line in io::BufReader::new(stream).lines().map_while(std::result::Result::ok) {
                         if writer.write_all(format!("{line}\n").as_bytes()).is_err() {
                             return;
                         }
@@ -77,6 +94,8 @@ pub(crate) fn server() -> String {
 struct Config {
     address: String,
     flaw: Flaw,
+    #[serde(default)]
+    tls: bool,
 }
 
 #[derive(Deserialize)]
@@ -94,10 +113,10 @@ pub(crate) const ENTRY: ProviderEntry<dyn Echo> = ProviderEntry {
     },
 };
 
-fn build(section: &Section, _: &BuildContext) -> Result<Arc<dyn Echo>> {
+fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn Echo>> {
     let lax = section.value().at("flaw").is_some_and(|flaw| format!("{flaw:?}").contains("TakesAnyField"));
     let config = if lax {
-        Config { address: section.parse::<LaxConfig>()?.address, flaw: Flaw::TakesAnyField }
+        Config { address: section.parse::<LaxConfig>()?.address, flaw: Flaw::TakesAnyField, tls: false }
     } else {
         section.parse::<Config>()?
     };
@@ -107,50 +126,110 @@ fn build(section: &Section, _: &BuildContext) -> Result<Arc<dyn Echo>> {
     }
     let capabilities = Capabilities::new().unsupported("shout");
     let info = ProviderInfo::new("echo", "echo", format!("echo://{}", config.address), capabilities);
-    Ok(Arc::new(Client { info, address: config.address, flaw: config.flaw, line: Mutex::default() }))
+    let dialler = Dialler {
+        address: config.address,
+        tls: config.tls.then(|| context.tls().clone()),
+        flaw: config.flaw,
+    };
+    Ok(Arc::new(Client { info, dialler, flaw: config.flaw, line: Mutex::default() }))
 }
 
-type Line = tokio::io::BufReader<TcpStream>;
+type Line = BufReader<Box<dyn Stream>>;
+
+/// More than any answer has.
+const MOST: u64 = 64 << 10;
 
 struct Client {
     info: ProviderInfo,
-    address: String,
+    dialler: Dialler,
     flaw: Flaw,
     line: Mutex<Option<Line>>,
 }
 
 impl Client {
+    /// Keeps the deadline of the call, as a client does for its provider.
     async fn ask(&self, cx: &CallContext, text: &str) -> Result<String> {
+        let within = match self.flaw {
+            Flaw::IgnoresDeadline => None,
+            Flaw::IsImpatient => Some(Instant::now() + Duration::from_millis(300)),
+            _ => cx.deadline(),
+        };
+        let Some(deadline) = within.filter(|_| self.flaw != Flaw::WaitsWhileBytesCome) else {
+            return self.answer(cx, text).await;
+        };
+        let late = |_| {
+            let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
+            Err(Error::timeout("no answer in time").with_effect(effect))
+        };
+        timeout_at(deadline, self.answer(cx, text)).await.unwrap_or_else(late)
+    }
+
+    async fn answer(&self, cx: &CallContext, text: &str) -> Result<String> {
+        if self.flaw == Flaw::MarksTooEarly {
+            cx.mark_sent();
+        }
         let mut held = self.line.lock().await;
         // Taken out while in use: a call that is dropped half-way takes the connection with it.
         let mut line = match held.take() {
             Some(line) => line,
-            None => {
-                let dialled = TcpStream::connect(&self.address).await;
-                let refused = |_| Error::unavailable("nobody listens").with_effect(Effect::NotSent);
-                tokio::io::BufReader::new(dialled.map_err(refused)?)
-            }
+            None => BufReader::new(self.dialler.dial().await?),
         };
         if self.flaw == Flaw::KeepsDirtyConnection {
             let line = held.insert(line);
-            return Self::exchange(cx, line, text).await;
+            return self.exchange(cx, line, text).await;
         }
-        let heard = Self::exchange(cx, &mut line, text).await;
+        let heard = self.exchange(cx, &mut line, text).await;
         if heard.is_ok() || self.flaw == Flaw::NeverRedials {
             *held = Some(line);
         }
         heard
     }
 
-    async fn exchange(cx: &CallContext, line: &mut Line, text: &str) -> Result<String> {
-        let broken = |_| Error::unavailable("the connection broke");
-        cx.mark_sent();
-        line.write_all(format!("{text}\n").as_bytes()).await.map_err(broken)?;
-        let mut heard = String::new();
-        if line.read_line(&mut heard).await.map_err(broken)? == 0 {
-            return Err(Error::unavailable("the connection ended"));
+    async fn exchange(&self, cx: &CallContext, line: &mut Line, text: &str) -> Result<String> {
+        let broken = |error: io::Error| match (self.flaw, error.kind()) {
+            (Flaw::SaysNotSentAfterReset, io::ErrorKind::ConnectionReset) => {
+                Error::unavailable("the connection was reset").with_effect(Effect::NotSent)
+            }
+            (Flaw::GivesUpForGood, _) => Error::unavailable("the connection broke").with_retry(Retry::Never),
+            _ => Error::unavailable("the connection broke"),
+        };
+        if self.flaw != Flaw::MarksTooLate {
+            cx.mark_sent();
         }
-        Ok(heard.trim_end().to_owned())
+        line.write_all(format!("{text}\n").as_bytes()).await.map_err(broken)?;
+        let heard = self.read(cx, line).await.map_err(broken)?;
+        cx.mark_sent();
+        let end = match heard.strip_suffix(b"\n") {
+            Some(whole) => whole,
+            None if self.flaw == Flaw::BelievesHalfAnAnswer => return Ok(text.to_owned()),
+            None if heard.len() as u64 == MOST => return Err(Error::corrupt("the answer has no end")),
+            None => return Err(broken(io::ErrorKind::UnexpectedEof.into())),
+        };
+        match std::str::from_utf8(end) {
+            Ok(heard) => Ok(heard.to_owned()),
+            Err(error) if self.flaw == Flaw::PanicsOnGarbage => panic!("{error}"),
+            Err(_) if self.flaw == Flaw::BlamesTheCaller => Err(Error::invalid_argument("what is this?")),
+            Err(_) => Err(Error::corrupt("the answer is no text")),
+        }
+    }
+
+    async fn read(&self, cx: &CallContext, line: &mut Line) -> io::Result<Vec<u8>> {
+        let mut heard = Vec::new();
+        match self.flaw {
+            Flaw::ReadsWithoutEnd => drop(line.read_until(b'\n', &mut heard).await?),
+            Flaw::NeedsAnswersInOnePiece => heard.extend_from_slice(line.fill_buf().await?),
+            Flaw::WaitsWhileBytesCome => {
+                let patience = cx.remaining().unwrap_or(Duration::MAX);
+                while !heard.ends_with(b"\n") {
+                    match timeout(patience, line.read_u8()).await {
+                        Ok(byte) => heard.push(byte?),
+                        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+                    }
+                }
+            }
+            _ => drop(line.take(MOST).read_until(b'\n', &mut heard).await?),
+        }
+        Ok(heard)
     }
 }
 
