@@ -7,6 +7,8 @@ mod cancellation;
 mod capability;
 mod configuration;
 mod load;
+mod secrecy;
+mod telemetry;
 mod wire;
 
 use external_core::Provider;
@@ -14,12 +16,15 @@ use external_core::Provider;
 use crate::{Case, Clause, Finding, ProviderCall};
 
 pub use capability::{Attempt, refuses};
+pub(crate) use secrecy::broken_by;
 
 pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     [
         wire::clauses(),
         capability::clauses(),
         cancellation::clauses(),
+        secrecy::clauses(),
+        telemetry::clauses(),
         load::clauses(),
         configuration::clauses(),
     ]

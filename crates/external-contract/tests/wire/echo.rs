@@ -26,6 +26,7 @@ pub(crate) enum Flaw {
     RefusesAfterSending,
     IgnoresShout,
     KeepsDirtyConnection,
+    LeavesConnectionOpen,
     DialsInBuild,
     TakesAnyField,
 }
@@ -112,6 +113,7 @@ fn build(section: &Section, _: &BuildContext) -> Result<Arc<dyn Echo>> {
 
 type Line = tokio::io::BufReader<TcpStream>;
 
+#[derive(Debug)]
 struct Client {
     info: ProviderInfo,
     address: String,
@@ -134,6 +136,13 @@ impl Client {
         if self.flaw == Flaw::KeepsDirtyConnection {
             let line = held.insert(line);
             return Self::exchange(cx, line, text).await;
+        }
+        if self.flaw == Flaw::LeavesConnectionOpen {
+            // A call that is dropped half-way drops nothing.
+            let mut kept = std::mem::ManuallyDrop::new(line);
+            let heard = Self::exchange(cx, &mut kept, text).await;
+            *held = Some(std::mem::ManuallyDrop::into_inner(kept));
+            return heard;
         }
         let heard = Self::exchange(cx, &mut line, text).await;
         if heard.is_ok() || self.flaw == Flaw::NeverRedials {
