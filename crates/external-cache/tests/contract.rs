@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use external_cache::{CacheClient, CacheService};
 use external_contract::Resilience;
+use external_resilience::metrics::Metrics;
 use external_resilience::{Domain, Policy};
 
 fn main() -> ExitCode {
@@ -20,5 +21,5 @@ fn behind(service: Arc<dyn CacheService>, resilience: Resilience) -> Arc<dyn Cac
         Resilience::Off => Policy::off(),
         Resilience::On => CacheClient::policy(),
     };
-    CacheClient::from(service).with_policy(policy).into()
+    CacheClient::from(service).with_policy(policy).with_observer(Arc::new(Metrics::new())).into()
 }

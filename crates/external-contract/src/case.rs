@@ -1,5 +1,6 @@
 //! One case: one clause on one target, with a namespace, a scratch folder and a provider of its own.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,13 +8,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use external_core::build::TlsSettings;
-use external_core::{BuildContext, CallContext, CallOptions, Error, Provider, ProviderKind};
+use external_core::{
+    BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind, Section,
+};
 use external_simulator::{Proxy, Unanswered};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::harness::{Place, Source, section, variable};
-use crate::{Control, Finding, Harness, Resilience, Subject, Suite, Verdict};
+use crate::harness::{Place, Source, Target, secrets, section, variable};
+use crate::watch::{self, Watch};
+use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Verdict};
 
 /// How long a call of a clause has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +28,7 @@ pub struct Case<S: ?Sized + 'static> {
     pub(crate) suite: Arc<Suite<S>>,
     subject: Subject,
     place: Place,
+    watch: Arc<Watch>,
     _scratch: TempDir,
     service: OnceLock<Arc<S>>,
     made: Mutex<Vec<String>>,
@@ -51,17 +56,20 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         harness: Arc<Harness<S>>,
         suite: Arc<Suite<S>>,
         subject: Subject,
+        watch: Arc<Watch>,
     ) -> Result<Self, Finding> {
         let scratch = tempfile::Builder::new()
             .prefix("external-contract-")
             .tempdir()
             .map_err(|error| Finding::not_run(format!("no scratch folder: {error}")))?;
         let place = Place::new(unique(), scratch.path().to_owned());
+        watch.protect("the content of a call", &place.canary);
         Ok(Self {
             harness,
             suite,
             subject,
             place,
+            watch,
             _scratch: scratch,
             service: OnceLock::new(),
             made: Mutex::default(),
@@ -289,7 +297,11 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let section = section(table).map_err(Error::configuration)?;
         let context = target.context(&self.place).map_err(Error::configuration)?;
-        (entry.build)(&section, &world(context))
+        let built = (entry.build)(&section, &world(context));
+        for (name, secret) in secrets(table, &secret_paths(&section, target)) {
+            self.watch.protect(&name, &secret);
+        }
+        built.inspect_err(watch::saw_error)
     }
 
     /// The TLS settings that the provider is built with: what else speaks to its back end trusts no other.
@@ -315,6 +327,17 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             Source::Data(entry, _) => Ok((entry.schema)()),
             _ => Err(Finding::not_run("the provider is made by code, not by configuration")),
         }
+    }
+
+    /// The operations of the contract that this case's service has, those of its own capabilities included: what is
+    /// emulated is several others.
+    pub(crate) fn calls(&self) -> Vec<&ProviderCall<S>> {
+        let supports = |id: &str| match self.suite.supports {
+            Some(supports) => supports(self.service(), id) == Capability::Native,
+            None => self.service().info().capabilities().grade(id) == Capability::Native,
+        };
+        let optional = self.suite.optional.iter().filter(|(capability, _)| supports(capability));
+        self.suite.calls.iter().chain(optional.map(|(_, call)| call)).collect()
     }
 
     /// The context of a call: 10 seconds, unless the clause is about deadlines.
@@ -375,6 +398,34 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     #[must_use]
     pub fn made(&self) -> Vec<String> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A text that must not show anywhere: what a call carries (a value, a body, a mail's text) in clauses about
+    /// secrecy. `${CANARY}` of the configuration is this text too.
+    #[must_use]
+    pub fn canary(&self) -> &str {
+        &self.place.canary
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The secrets of this case's configuration, each with what it is called.
+    pub(crate) fn secrets(&self) -> Result<Vec<(String, String)>, Finding> {
+        let Source::Data(entry, target) = &self.harness.source else {
+            return Ok(Vec::new());
+        };
+        let table = self.configuration()?;
+        let section = section(&table).map_err(Finding::not_run)?;
+        let context = target.context(&self.place).map_err(Finding::not_run)?;
+        (entry.build)(&section, &context).map_err(cannot_build)?;
+        Ok(secrets(&table, &secret_paths(&section, target)))
+    }
+
+    /// The modules of vendor crates that the target says show secrets at TRACE.
+    pub(crate) fn known_leaks(&self) -> &[String] {
+        self.harness.known_leaks()
     }
 
     /// A folder of this case's own, removed afterwards. `${TEMP}` of the configuration is this folder.
@@ -457,6 +508,11 @@ fn seed() -> u64 {
             u64::from_le_bytes(drawn)
         })
     })
+}
+
+/// What the provider asked for as a secret, but for what its target calls an identifier.
+fn secret_paths(section: &Section, target: &Target) -> BTreeSet<String> {
+    section.secret_paths().into_iter().filter(|path| !target.identifiers.contains(path)).collect()
 }
 
 /// Unique across processes and machines that share a back end.

@@ -60,11 +60,25 @@
 //! opaque = false                        # optional: whether TLS is spoken, so that the proxy sees nothing but ciphertext
 //! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
 //! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
+//! leaks = ["vendor::wire"]              # optional: modules of vendor crates that show secrets at TRACE
+//! identifiers = ["access_key_id"]       # optional: fields read as secrets that are none, but names
 //! ```
 //!
-//! `${NAMESPACE}` is a text unique to one case, `${TEMP}` a scratch folder of that case; every other `${NAME}` is
-//! an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
+//! `${NAMESPACE}` is a text unique to one case, `${TEMP}` a scratch folder of that case, `${CANARY}` a text of that case
+//! that must not show anywhere (a password that is wrong); every other `${NAME}` is an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
 //! `needs` names, since it also serves to ask for declared capabilities where there is no server.
+//!
+//! # Secrets
+//!
+//! While a case runs, everything that is written is searched: fields of spans and events of every crate at every
+//! level, records of the façade `log`, labels of metrics, panics, and the errors that clauses meet. What must not be
+//! found, plain, in base64, in hex, percent-encoded or as a list of bytes, are the secrets of the configuration (what the
+//! provider asks for as a [`Secret`](external_core::Secret), what is named like one, the passwords in URLs) and the
+//! [canary](Case::canary) that calls carry. A find fails `common.7.1` to `common.7.3`, whichever clause ran, and tells
+//! where it was seen, but not what.
+//!
+//! Vendor crates may show secrets at TRACE alone, in the modules that `leaks` lists; tell your users which filter keeps
+//! them out (`vendor::wire=debug`). What is listed and never seen fails as well.
 //!
 //! # Clauses about a client
 //!
@@ -91,6 +105,7 @@
 //! use external_contract::{Harness, Suite, clause, ensure_eq, verify};
 //! use external_core::{CallContext, Capabilities, Provider, ProviderInfo, Result, async_trait};
 //!
+//! #[derive(Debug)]
 //! struct Greeter(ProviderInfo);
 //!
 //! #[async_trait]
@@ -147,6 +162,7 @@ mod runner;
 pub mod storage;
 mod suite;
 mod verdict;
+mod watch;
 
 pub use case::{Case, Proxied};
 pub use clause::{Check, Clause, Level, Subject};

@@ -35,6 +35,7 @@ pub struct Suite<S: ?Sized + 'static> {
     pub(crate) of_client: bool,
     pub(crate) clauses: Vec<Clause<S>>,
     pub(crate) calls: Vec<ProviderCall<S>>,
+    pub(crate) optional: Vec<(&'static str, ProviderCall<S>)>,
     pub(crate) capabilities: &'static [(&'static str, &'static str)],
     pub(crate) supports: Option<Supports<S>>,
     pub(crate) natives: &'static [(&'static str, &'static [&'static str])],
@@ -69,6 +70,7 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
             of_client: true,
             clauses: Vec::new(),
             calls: Vec::new(),
+            optional: Vec::new(),
             capabilities: &[],
             supports: None,
             natives: &[],
@@ -88,6 +90,13 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
     #[must_use]
     pub fn with_all(mut self, clauses: impl IntoIterator<Item = Clause<S>>) -> Self {
         self.clauses.extend(clauses);
+        self
+    }
+
+    /// Adds calls for whoever declares a capability.
+    #[must_use]
+    pub fn with_calls(mut self, capability: &'static str, calls: Vec<ProviderCall<S>>) -> Self {
+        self.optional.extend(calls.into_iter().map(|call| (capability, call)));
         self
     }
 

@@ -10,6 +10,8 @@ use external_core::{Error, ErrorKind};
 use futures_util::future::poll_fn;
 use tokio::time::Instant;
 
+use crate::watch;
+
 /// What a clause concludes. `Ok` is a pass.
 pub type Verdict = Result<(), Finding>;
 
@@ -115,7 +117,10 @@ pub fn ensure_error<T>(
 ) -> Result<Error, Finding> {
     match result {
         Ok(_) => Err(Finding::failed(format!("{what} fails with {kind:?}"), "it succeeded")),
-        Err(error) if error.kind() == kind => Ok(error),
+        Err(error) if error.kind() == kind => {
+            watch::saw_error(&error);
+            Ok(error)
+        }
         Err(error) => Err(Finding::failed(format!("{what} fails with {kind:?}"), described(&error))),
     }
 }
@@ -172,7 +177,9 @@ pub async fn abandon<T>(future: impl Future<Output = T>, polls: usize) -> Option
     tokio::time::timeout(Duration::from_secs(2), polling).await.unwrap_or_default()
 }
 
+/// Every error that a clause meets is told here, or handed out by [`ensure_error`]: so it is searched for secrets.
 fn described(error: &Error) -> String {
+    watch::saw_error(error);
     format!("{:?}, {:?}: {}", error.kind(), error.effect(), error.report())
 }
 

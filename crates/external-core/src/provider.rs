@@ -1,14 +1,16 @@
 //! What every provider is, whatever its domain.
 
 use std::any::Any;
+use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use crate::{CallContext, Capabilities, Result};
 
-/// The supertrait of every contract.
+/// The supertrait of every contract. What an instance shows by `Debug` is who it is, never a secret: it stands in the
+/// `Debug` of whatever holds it.
 #[async_trait]
-pub trait Provider: Any + Send + Sync {
+pub trait Provider: Any + Debug + Send + Sync {
     /// Who this is, where it points and what it can do.
     fn info(&self) -> &ProviderInfo;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use external_contract::Resilience;
 use external_email::{EmailClient, EmailService};
+use external_resilience::metrics::Metrics;
 use external_resilience::{Domain, Policy};
 
 fn main() -> ExitCode {
@@ -20,5 +21,5 @@ fn behind(service: Arc<dyn EmailService>, resilience: Resilience) -> Arc<dyn Ema
         Resilience::Off => Policy::off(),
         Resilience::On => EmailClient::policy(),
     };
-    EmailClient::from(service).with_policy(policy).into()
+    EmailClient::from(service).with_policy(policy).with_observer(Arc::new(Metrics::new())).into()
 }

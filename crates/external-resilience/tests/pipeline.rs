@@ -16,6 +16,7 @@ use external_resilience::{
 const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
 const SEND: Operation = Operation::new("email", "send", Repeat::Once);
 
+#[derive(Debug)]
 struct Nothing(ProviderInfo);
 
 #[async_trait]

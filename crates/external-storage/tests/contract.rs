@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use external_contract::Resilience;
+use external_resilience::metrics::Metrics;
 use external_storage::{Domain, Policy, StorageClient, StorageService};
 
 fn main() -> ExitCode {
@@ -19,5 +20,5 @@ fn behind(service: Arc<dyn StorageService>, resilience: Resilience) -> Arc<dyn S
         Resilience::Off => Policy::off(),
         Resilience::On => StorageClient::policy(),
     };
-    StorageClient::from(service).with_policy(policy).into()
+    StorageClient::from(service).with_policy(policy).with_observer(Arc::new(Metrics::new())).into()
 }

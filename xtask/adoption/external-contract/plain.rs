@@ -12,6 +12,7 @@ use external_contract::external_core::{
 };
 use external_contract::{Harness, Suite, clause, ensure_eq, verify};
 
+#[derive(Debug)]
 struct Greeter(ProviderInfo);
 
 #[async_trait]

@@ -15,6 +15,7 @@ use external_core::email::{
 };
 use external_core::{CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result, async_trait};
 
+#[derive(Debug)]
 struct Printer {
     info: ProviderInfo,
     has_paper: AtomicBool,

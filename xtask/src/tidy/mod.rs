@@ -64,6 +64,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("all-providers is complete, and off by default", manifests::all_providers),
     ("a provider folder is the whole story", providers::folders),
     ("providers know no sibling and no client", providers::imports),
+    ("what vendor crates show is told to users", providers::leaks),
     ("promises and clauses cite each other", contracts::clauses),
     ("clauses of a capability check its refusal", contracts::refusals),
     ("secrets are Secret", secrets::fields),

@@ -78,6 +78,38 @@ pub fn imports(tree: &Tree, findings: &mut Findings) {
     }
 }
 
+/// What vendor crates show at TRACE stands in the README of the crate, as the filter that keeps it out, and no other
+/// filter does. The contract suite sees to it that `leaks` is neither too short nor too long.
+pub fn leaks(tree: &Tree, findings: &mut Findings) {
+    let mut packages: Vec<&str> = tree.providers().into_iter().map(|(package, _)| package).collect();
+    packages.dedup();
+    for package in packages {
+        let path = format!("crates/{package}/README.md");
+        let readme = tree.file(&path).map_or("", |file| &file.text);
+        let folder = format!("crates/{package}/src/providers/");
+        let described =
+            tree.files.iter().filter(|file| file.path.starts_with(&folder) && file.name() == "contract.toml");
+        let leaks: Vec<&str> = described.flat_map(|file| listed(&file.text)).collect();
+        for leak in &leaks {
+            if !readme.contains(&format!("`{leak}=debug`")) {
+                findings
+                    .on(&path, format!("`{leak}` shows secrets at TRACE: name the filter `{leak}=debug`"));
+            }
+        }
+        let filters = readme.split('`').filter_map(|text| text.strip_suffix("=debug"));
+        for filter in filters.filter(|filter| !leaks.contains(filter)) {
+            findings
+                .on(&path, format!("`{filter}=debug`: no contract.toml lists this module in its `leaks`"));
+        }
+    }
+}
+
+/// The texts of every `leaks = [...]`.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let lists = text.split("\nleaks = [").skip(1).map(|rest| rest.split(']').next().unwrap_or_default());
+    lists.flat_map(|list| list.split('"').skip(1).step_by(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::said;
@@ -95,6 +127,17 @@ mod tests {
         );
         assert_eq!(said.len(), 3, "{said:?}");
         assert!(said.iter().all(|line| line.contains("/b")), "{said:?}");
+    }
+
+    #[test]
+    fn what_vendors_show_is_told_to_users() {
+        let toml =
+            "[[target]]\nleaks = [\"vendor::wire\", \"other\"]\n[[target]]\nleaks = [\n  \"third\",\n]\n";
+        let readme = "Keep `vendor::wire=debug` and `third=debug`, and not `stale=debug`; `level = debug` is no filter.";
+        let files = [("crates/x/src/providers/a/contract.toml", toml), ("crates/x/README.md", readme)];
+        let said = said(super::leaks, &files);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("`other=debug`") && said[1].contains("`stale=debug`"), "{said:?}");
     }
 
     #[test]

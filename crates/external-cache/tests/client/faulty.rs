@@ -26,6 +26,7 @@ pub(crate) enum Fault {
     Denied,
 }
 
+#[derive(Debug)]
 pub(crate) struct Faulty {
     inner: Arc<dyn CacheService>,
     calls: Mutex<HashMap<&'static str, usize>>,
@@ -36,7 +37,7 @@ pub(crate) struct Faulty {
 }
 
 /// Holds back the answer of one call.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// The call took effect, and its answer waits.
     pub(crate) held: Notify,

@@ -19,6 +19,7 @@ pub trait EchoService: Provider {
 }
 
 /// Repeats with a prefix; `far` is as slow as it is told to be.
+#[derive(Debug)]
 pub struct Echo {
     info: ProviderInfo,
     config: EchoConfig,
@@ -161,7 +162,7 @@ pub fn registry() -> Registry<EchoClient> {
     Registry::new("external-echo", vec![MEMORY, FAR], KNOWN)
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct EchoClient {
     service: Arc<dyn EchoService>,
     pipeline: Pipeline,

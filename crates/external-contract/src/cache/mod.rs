@@ -9,9 +9,12 @@ mod swap;
 mod ttl;
 mod values;
 
+use std::time::Duration;
+
 use external_core::cache::{
-    CAPABILITIES, CacheKey, CacheService, DeleteRequest, GetManyRequest, GetRequest, IncrementRequest,
-    SetRequest, supports,
+    AcquireRequest, CAPABILITIES, CacheKey, CacheService, DeleteManyRequest, DeleteRequest, ExpireRequest,
+    GetManyRequest, GetRequest, IncrementRequest, LockAttempt, LockCache, LockOwner, ReleaseRequest,
+    SetEntry, SetManyRequest, SetRequest, Ttl, supports,
 };
 use external_core::{Error, Result};
 use futures_util::future::BoxFuture;
@@ -37,6 +40,21 @@ pub fn suite() -> Suite<dyn CacheService> {
         ProviderCall { name: "delete", run: call_delete, marked: true },
     ];
     Suite::of_contract("cache", CAPABILITIES, supports, calls)
+        .with_calls(
+            "batch",
+            vec![
+                ProviderCall { name: "set_many", run: call_set_many, marked: true },
+                ProviderCall { name: "delete_many", run: call_delete_many, marked: true },
+            ],
+        )
+        .with_calls("expire", vec![ProviderCall { name: "expire", run: call_expire, marked: true }])
+        .with_calls(
+            "locks",
+            vec![
+                ProviderCall { name: "acquire", run: call_acquire, marked: true },
+                ProviderCall { name: "release", run: call_release, marked: true },
+            ],
+        )
         .with_natives(NATIVES)
         .with_cleanup(cleanup)
         .with_all(values::clauses())
@@ -64,7 +82,11 @@ fn call_get<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture
 
 fn call_set<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        match service.set(&case.cx(), &SetRequest::new(key(case, marker)?, "value")).await?.stored {
+        match service
+            .set(&case.cx(), &SetRequest::new(key(case, marker)?, case.canary().to_owned()))
+            .await?
+            .stored
+        {
             true => Ok(()),
             false => Err(Error::unexpected("an unconditional set did not store")),
         }
@@ -100,6 +122,55 @@ fn call_delete<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFut
             _ => Ok(()),
         }
     })
+}
+
+fn call_set_many<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let entries = vec![SetEntry::new(key(case, &format!("{marker}-set"))?, case.canary().to_owned())];
+        let results = service.set_many(&case.cx(), &SetManyRequest::new(entries)).await?;
+        results.into_iter().collect()
+    })
+}
+
+fn call_delete_many<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let nothing = vec![key(case, &format!("{marker}-nothing"))?];
+        let results = service.delete_many(&case.cx(), &DeleteManyRequest::new(nothing)).await?;
+        results.into_iter().try_for_each(|result| result.map(drop))
+    })
+}
+
+fn call_expire<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let request = ExpireRequest::new(key(case, &format!("{marker}-nothing"))?, None);
+        match service.expire(&case.cx(), &request).await? {
+            false => Ok(()),
+            true => Err(Error::unexpected("found a value that was never stored")),
+        }
+    })
+}
+
+/// Each marker is a lock of its own, and ends by its lease.
+fn call_acquire<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let (name, owner) = (key(case, &format!("{marker}-lock"))?, LockOwner::parse("owner")?);
+        let request = AcquireRequest::new(name, owner, Ttl::new(Duration::from_secs(5))?);
+        match locks(service)?.acquire(&case.cx(), &request).await? {
+            LockAttempt::Acquired(_) => Ok(()),
+            LockAttempt::Held { .. } => Err(Error::unexpected("a new lock is held")),
+        }
+    })
+}
+
+fn call_release<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let request = ReleaseRequest::new(key(case, &format!("{marker}-free"))?, LockOwner::parse("owner")?);
+        locks(service)?.release(&case.cx(), &request).await.map(drop)
+    })
+}
+
+fn locks(service: &S) -> Result<&dyn LockCache> {
+    service.locks().ok_or_else(|| Error::unexpected("no facet `locks`, though it is declared"))
 }
 
 /// Removes what the case named. Locks end by their lease.

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use external_core::Provider;
 
-use super::{any_call, marker};
-use crate::{Clause, Finding, Proxied, abandon, clause, within};
+use super::marker;
+use crate::{Clause, Finding, Proxied, abandon, clause, ensure, eventually, within};
 
 const LONG: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(4);
 /// Enough to pass every await of a call on loopback; a call that is done earlier ends the search.
 const MOST_POLLS: usize = 40;
+/// More than any pool or queue of ours holds.
+const DROPS: usize = 400;
 
 pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     vec![
@@ -18,7 +21,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "After a call was dropped at any of its awaits the next one works.",
             |case: S| {
                 let service = case.fresh()?;
-                for call in &case.suite.calls {
+                for call in case.calls() {
                     for polls in 1..=MOST_POLLS {
                         let dropped = marker(case, &format!("drop-{}-{polls}", call.name));
                         let done = abandon((call.run)(case, &service, &dropped), polls).await;
@@ -40,20 +43,28 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Dropped calls give back what they held: hundreds of them do not use anything up.",
             |case: S| {
                 let service = case.fresh()?;
-                let call = any_call(case)?;
+                let calls = case.calls();
                 let began = tokio::time::Instant::now();
-                for n in 0..400 {
+                for (n, call) in calls.iter().cycle().take(DROPS).enumerate() {
                     // Who is stuck already need not be dropped more often.
                     if began.elapsed() > LONG {
                         break;
                     }
                     // Mostly at the first await, where a place in a queue is held.
-                    let polls = if n % 8 == 0 { 2 + n % 3 } else { 1 };
+                    let round = n / calls.len();
+                    let polls = if round % 8 == 0 { 2 + round % 3 } else { 1 };
                     let dropped = marker(case, &format!("drop-{n}"));
                     abandon((call.run)(case, &service, &dropped), polls).await;
                 }
-                let next = marker(case, "next");
-                within("the call after 400 dropped ones", LONG, (call.run)(case, &service, &next)).await??;
+                for call in calls {
+                    let what = format!("a {} after {DROPS} dropped calls", call.name);
+                    within(
+                        &what,
+                        LONG,
+                        (call.run)(case, &service, &marker(case, &format!("next-{}", call.name))),
+                    )
+                    .await??;
+                }
             }
         )
         .with_limit(Duration::from_secs(30)),
@@ -62,13 +73,14 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "After dropped calls `close` ends, and nothing of them is left behind.",
             |case: S| {
                 let service = case.fresh()?;
-                for call in &case.suite.calls {
+                for call in case.calls() {
                     for polls in 1..=3 {
                         let dropped = marker(case, &format!("drop-{}-{polls}", call.name));
                         abandon((call.run)(case, &service, &dropped), polls).await;
                     }
                 }
-                within("close", LONG, service.close()).await??;
+                // A client waits for calls that it believes to be running.
+                within("close, with nothing to wait for", SOON, service.close()).await??;
                 if let Some(leftovers) = case.suite.leftovers {
                     // Embedded state ends with its instance; elsewhere another instance sees what is left.
                     if let Some(another) = case.another()? {
@@ -82,7 +94,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "An answer that comes after its caller has gone is given to nobody else.",
             |case: S| {
                 let Proxied { service, proxy } = case.proxied().await?;
-                for call in &case.suite.calls {
+                for call in case.calls() {
                     (call.run)(case, &service, &marker(case, &format!("warm-{}", call.name))).await?;
                     proxy.stall(true);
                     let dropped = marker(case, &format!("drop-{}", call.name));
@@ -99,6 +111,28 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .needs_proxy(),
+        clause!("common.5.5", "After dropped calls and `close` no connection is left open.", |case: S| {
+            let Proxied { service, proxy } = case.proxied().await?;
+            for call in case.calls() {
+                for polls in 1..=6 {
+                    let dropped = marker(case, &format!("drop-{}-{polls}", call.name));
+                    abandon((call.run)(case, &service, &dropped), polls).await;
+                }
+                // With an answer under way: that is when a connection is hard to give back.
+                proxy.stall(true);
+                let dropped = marker(case, &format!("stalled-{}", call.name));
+                let gone = (call.run)(case, &service, &dropped);
+                let _ = tokio::time::timeout(Duration::from_millis(50), gone).await;
+                proxy.stall(false);
+            }
+            within("close", LONG, service.close()).await??;
+            eventually(Duration::from_secs(3), async || {
+                let open = proxy.open_connections();
+                ensure(open == 0, "no connection after `close`", format!("{open} open"))
+            })
+            .await?;
+        })
         .needs_proxy(),
     ]
 }

@@ -64,6 +64,22 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 ensure(!credentials, "a location without credentials", "one with a password")?;
             }
         ),
+        clause!(
+            "common.4.5",
+            "What is declared native is there: where it belongs to a facet, the facet can be reached.",
+            |case: S| {
+                let service = case.service();
+                for (id, _) in case.suite.capabilities {
+                    if service.info().capabilities().grade(id) == Capability::Native {
+                        ensure_eq(
+                            &format!("what can be reached of `{id}`"),
+                            &supported(case, service, id),
+                            &Capability::Native,
+                        )?;
+                    }
+                }
+            }
+        ),
     ]
 }
 

@@ -17,7 +17,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "A hundred calls side by side all succeed, each with its own answer.",
             |case: S| {
                 let service = case.service();
-                for call in &case.suite.calls {
+                for call in case.calls() {
                     let markers: Vec<_> =
                         (0..100).map(|n| marker(case, &format!("{}-{n}", call.name))).collect();
                     let calls = markers.iter().map(|marker| (call.run)(case, service, marker));
@@ -60,7 +60,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 let service = case.fresh()?;
                 (any_call(case)?.run)(case, &service, &marker(case, "before")).await?;
                 service.close().await?;
-                for call in &case.suite.calls {
+                for call in case.calls() {
                     let what = format!("a {} after close", call.name);
                     let result =
                         within(&what, LONG, (call.run)(case, &service, &marker(case, "after"))).await?;

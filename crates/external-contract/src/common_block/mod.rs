@@ -11,6 +11,8 @@ mod configuration;
 mod deadlines;
 mod hostile;
 mod load;
+mod secrecy;
+mod telemetry;
 mod wire;
 
 use external_core::Provider;
@@ -18,6 +20,7 @@ use external_core::Provider;
 use crate::{Case, Clause, Finding, ProviderCall};
 
 pub use capability::{Attempt, refuses};
+pub(crate) use secrecy::broken_by;
 
 pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     [
@@ -27,6 +30,8 @@ pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         capability::clauses(),
         cancellation::clauses(),
         deadlines::clauses(),
+        secrecy::clauses(),
+        telemetry::clauses(),
         load::clauses(),
         configuration::clauses(),
         hostile::clauses(),

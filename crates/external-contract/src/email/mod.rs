@@ -20,8 +20,8 @@ mod post;
 mod raw;
 mod values;
 
-use external_core::Result;
-use external_core::email::{CAPABILITIES, EmailService, SendRequest, supports};
+use external_core::email::{BatchRecipient, BatchRequest, CAPABILITIES, EmailService, SendRequest, supports};
+use external_core::{Error, Result};
 use futures_util::future::BoxFuture;
 
 use crate::{Case, ProviderCall, Suite};
@@ -44,6 +44,8 @@ const NATIVES: &[(&str, &[&str])] = &[
 pub fn suite() -> Suite<dyn EmailService> {
     let calls = vec![ProviderCall { name: "send", run: call_send, marked: true }];
     Suite::of_contract("email", CAPABILITIES, supports, calls)
+        .with_calls("raw", vec![ProviderCall { name: "send_raw", run: call_send_raw, marked: true }])
+        .with_calls("batch", vec![ProviderCall { name: "send_batch", run: call_send_batch, marked: true }])
         .with_natives(NATIVES)
         .with_all(values::clauses())
         .with_all(envelope::clauses())
@@ -59,8 +61,30 @@ pub fn suite() -> Suite<dyn EmailService> {
 fn call_send<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
         let post = Post::on(case, service);
-        let message = post.message(marker, "ada")?.with_text("hello");
+        let message = post.message(marker, "ada")?.with_text(case.canary());
         let receipt = service.send(&case.cx(), &SendRequest::new(message)).await?;
         receipt.into_complete().map(drop)
+    })
+}
+
+fn call_send_raw<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let bytes = format!("From: a@example.test\r\nSubject: {marker}\r\n\r\n{}\r\n", case.canary());
+        let receipt = Post::on(case, service).send_raw("sender", &["ada"], bytes.as_bytes()).await?;
+        receipt.into_complete().map(drop)
+    })
+}
+
+fn call_send_batch<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let post = Post::on(case, service);
+        let message = post.blank(marker)?.with_text(case.canary());
+        let request = BatchRequest::new(message, vec![BatchRecipient::new(post.mailbox("ada")?)]);
+        let facet =
+            service.batch().ok_or_else(|| Error::unexpected("no facet `batch`, though it is declared"))?;
+        match facet.send_batch(&case.cx(), &request).await?.is_complete() {
+            true => Ok(()),
+            false => Err(Error::unexpected("a recipient was refused")),
+        }
     })
 }

@@ -1,6 +1,7 @@
 //! A harness makes a provider for the suite: bare, behind its client, pointing nowhere.
 
 mod scan;
+mod secrets;
 mod target;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use external_core::{BuildContext, Provider, ProviderEntry, ProviderKind, Result, Section};
 
 pub use scan::harnesses;
+pub(crate) use secrets::secrets;
 pub(crate) use target::{Place, Target, variable};
 
 /// What a provider is tested against.
@@ -185,6 +187,11 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
             Source::Data(_, target) => Some(target),
             _ => None,
         }
+    }
+
+    /// The modules of vendor crates that are known to show secrets at TRACE.
+    pub(crate) fn known_leaks(&self) -> &[String] {
+        self.target().map_or(&[], |target| &target.leaks)
     }
 
     /// Why nothing can be tried on this harness here, if so.

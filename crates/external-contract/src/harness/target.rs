@@ -36,6 +36,12 @@ pub(crate) struct Target {
     pub(crate) denied: Option<Table>,
     pub(crate) backend: Option<String>,
     pub(crate) proxy: Option<ProxyField>,
+    /// Modules of vendor crates that show secrets at TRACE.
+    #[serde(default)]
+    pub(crate) leaks: Vec<String>,
+    /// Fields that are asked for as secrets and yet are none: names that each request bears for all to read.
+    #[serde(default)]
+    pub(crate) identifiers: Vec<String>,
     /// Whether TLS is spoken, so that the proxy sees nothing but ciphertext.
     #[serde(default)]
     pub(crate) opaque: bool,
@@ -56,13 +62,17 @@ struct File {
 pub(crate) struct Place {
     pub(crate) namespace: String,
     pub(crate) scratch: PathBuf,
+    /// A text that must not show anywhere.
+    pub(crate) canary: String,
     /// Variables that are not set stand for a text all the same.
     pub(crate) pretends: bool,
 }
 
 impl Place {
     pub(crate) fn new(namespace: String, scratch: PathBuf) -> Self {
-        Self { namespace, scratch, pretends: false }
+        // With what base64 and percent-encoding change, so that each form is a text of its own.
+        let canary = format!("canary/{}+end", BuildContext::default().random_id());
+        Self { namespace, scratch, canary, pretends: false }
     }
 
     /// For a provider that is built and asked who it is, but never called.
@@ -218,6 +228,7 @@ fn expand(text: &str, place: &Place) -> Result<String, String> {
         expanded.push_str(before);
         match name {
             "NAMESPACE" => expanded.push_str(&place.namespace),
+            "CANARY" => expanded.push_str(&place.canary),
             "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
             name => {
                 let value = variable(name).or_else(|| place.pretends.then(|| "nowhere".to_owned()));

@@ -1,4 +1,4 @@
-//! Runs one clause on one target: in a runtime of its own, within its time, whatever it does.
+//! Runs one clause on one target: in a runtime of its own, within its time, whatever it does; and watches what it shows.
 
 use std::any::Any;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,6 +10,8 @@ use tokio::time::{Instant, timeout};
 
 use super::report::{Book, Row, Status};
 use super::{Task, is_declared};
+use crate::common_block::broken_by;
+use crate::watch::{self, Watch};
 use crate::{Case, Clause, Finding, Level, Verdict};
 
 /// What came of a clause.
@@ -19,11 +21,12 @@ enum Outcome {
     Found(Finding),
 }
 
+/// The clause's own row, and one more for each clause about secrecy that was seen broken meanwhile.
 pub(super) fn execute<S: ?Sized + Provider + 'static>(
     task: &Task<S>,
     book: &Book,
     order: &RwLock<()>,
-) -> Row {
+) -> Vec<Row> {
     let (_shared, _exclusive);
     if task.clause.alone {
         _exclusive = order.write().unwrap_or_else(PoisonError::into_inner);
@@ -32,9 +35,10 @@ pub(super) fn execute<S: ?Sized + Provider + 'static>(
     }
     book.started(&task.row(Status::NotRun, String::new(), Duration::ZERO));
     let started = Instant::now();
+    let watch = Watch::new(task.is_captured(), task.harness.known_leaks());
     let outcome = match task.harness.obstacle() {
         Some(why) => Outcome::Found(Finding::not_run(why)),
-        None => in_runtime(task),
+        None => in_runtime(task, &watch),
     };
     let (status, detail) = match outcome {
         Outcome::Passed => (Status::Passed, String::new()),
@@ -42,24 +46,58 @@ pub(super) fn execute<S: ?Sized + Provider + 'static>(
         Outcome::Found(Finding::NotRun(why)) => (Status::NotRun, why),
         Outcome::Found(failed) => (Status::Failed, failed.to_string()),
     };
-    task.row(status, detail, started.elapsed())
+    // What a provider says goes into the report, and the report goes anywhere.
+    let detail = watch.masked(&detail);
+    let mut row = task.row(status, detail, started.elapsed());
+    let leaks = watch.leaks();
+    // A clause about secrecy fails by all that was shown while it ran, ...
+    if let Some((_, _, finding)) = broken_by(&leaks).into_iter().find(|(id, ..)| *id == row.clause) {
+        (row.status, row.detail) = (Status::Failed, finding.to_string());
+    }
+    // ... and speaks for all others, each of which tells what is new.
+    let mut rows = Vec::new();
+    for (id, sentence, finding) in broken_by(&book.new_leaks(&task.harness.provider, leaks)) {
+        if id != row.clause {
+            let detail = format!("{finding}\nwhile:    {} was run", row.clause);
+            rows.push(Row {
+                clause: id,
+                sentence,
+                status: Status::Failed,
+                level: "must",
+                detail,
+                ms: 0,
+                ..row.clone()
+            });
+        }
+    }
+    rows.insert(0, row);
+    rows
 }
 
 /// A runtime a clause: what one leaves running ends with it.
-fn in_runtime<S: ?Sized + Provider + 'static>(task: &Task<S>) -> Outcome {
-    let runtime = match Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+fn in_runtime<S: ?Sized + Provider + 'static>(task: &Task<S>, watch: &Arc<Watch>) -> Outcome {
+    let watched = Arc::clone(watch);
+    let runtime = match Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .on_thread_start(move || watch::enter(&watched))
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return Outcome::Found(Finding::not_run(format!("no runtime: {error}"))),
     };
-    let outcome = in_case(task, &runtime);
+    watch::enter(watch);
+    let outcome = in_case(task, &runtime, watch);
     // A blocking call that never ends must not hold up the rest.
     runtime.shutdown_timeout(Duration::from_millis(200));
+    watch::leave();
     outcome
 }
 
-fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime) -> Outcome {
+fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime, watch: &Arc<Watch>) -> Outcome {
     let _entered = runtime.enter();
-    let case = match Case::new(Arc::clone(&task.harness), Arc::clone(&task.suite), task.subject) {
+    let (harness, suite) = (Arc::clone(&task.harness), Arc::clone(&task.suite));
+    let case = match Case::new(harness, suite, task.subject, Arc::clone(watch)) {
         Ok(case) => Arc::new(case),
         Err(finding) => return Outcome::Found(finding),
     };

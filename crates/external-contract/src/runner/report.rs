@@ -1,5 +1,6 @@
 //! What came of every clause: counted, told while it happens, and written down.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde_json::json;
+
+use crate::watch::Leak;
 
 /// What came of a clause. The four are never merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -77,15 +80,24 @@ impl fmt::Display for Tally {
 pub(super) struct Book {
     rows: Mutex<Vec<Row>>,
     tells: bool,
+    /// Which leaks of which provider were told.
+    leaks: Mutex<HashSet<(String, Leak)>>,
 }
 
 impl Book {
     pub(super) fn new(tells: bool) -> Self {
-        Self { rows: Mutex::default(), tells }
+        Self { rows: Mutex::default(), tells, leaks: Mutex::default() }
     }
 
     fn rows(&self) -> MutexGuard<'_, Vec<Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of the leaks that this provider has not shown before: the first clause to see one tells it, or each
+    /// would.
+    pub(super) fn new_leaks(&self, provider: &str, leaks: Vec<Leak>) -> Vec<Leak> {
+        let mut told = self.leaks.lock().unwrap_or_else(PoisonError::into_inner);
+        leaks.into_iter().filter(|leak| told.insert((provider.to_owned(), leak.without_context()))).collect()
     }
 
     pub(super) fn plan(&self, total: usize) {

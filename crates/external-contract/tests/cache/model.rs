@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -182,6 +183,12 @@ impl Model {
             Flaw::CountsInFloats => Ok((number as f64 + delta as f64) as i64),
             _ => number.checked_add(delta).ok_or_else(|| Error::conflict("beyond i64")),
         }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("flaw", &self.flaw).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 
 use external_core::email::{
@@ -120,6 +121,12 @@ fn quoted(name: &str) -> String {
 
 fn named(recipients: &[&EmailAddress], local: &str) -> bool {
     recipients.iter().any(|address| address.local().split('+').next() == Some(local))
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("flaw", &self.flaw).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]

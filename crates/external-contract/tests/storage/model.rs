@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -127,6 +128,12 @@ impl Model {
 
     fn object(&self, key: &ObjectKey) -> Result<Object> {
         self.state().objects.get(&self.name(key)).cloned().ok_or_else(|| Error::not_found("no such object"))
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("flaw", &self.flaw).finish_non_exhaustive()
     }
 }
 

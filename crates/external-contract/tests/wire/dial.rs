@@ -15,10 +15,11 @@ use tokio_rustls::client::TlsStream;
 
 use crate::echo::Flaw;
 
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug {}
 
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Stream for T {}
 
+#[derive(Debug)]
 pub(crate) struct Dialler {
     pub(crate) address: String,
     pub(crate) tls: Option<TlsSettings>,

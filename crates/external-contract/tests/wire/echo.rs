@@ -29,6 +29,7 @@ pub(crate) enum Flaw {
     RefusesAfterSending,
     IgnoresShout,
     KeepsDirtyConnection,
+    LeavesConnectionOpen,
     DialsInBuild,
     TakesAnyField,
     SaysNotSentAfterReset,
@@ -139,6 +140,7 @@ type Line = BufReader<Box<dyn Stream>>;
 /// More than any answer has.
 const MOST: u64 = 64 << 10;
 
+#[derive(Debug)]
 struct Client {
     info: ProviderInfo,
     dialler: Dialler,
@@ -177,6 +179,13 @@ impl Client {
         if self.flaw == Flaw::KeepsDirtyConnection {
             let line = held.insert(line);
             return self.exchange(cx, line, text).await;
+        }
+        if self.flaw == Flaw::LeavesConnectionOpen {
+            // A call that is dropped half-way drops nothing.
+            let mut kept = std::mem::ManuallyDrop::new(line);
+            let heard = self.exchange(cx, &mut kept, text).await;
+            *held = Some(std::mem::ManuallyDrop::into_inner(kept));
+            return heard;
         }
         let heard = self.exchange(cx, &mut line, text).await;
         if heard.is_ok() || self.flaw == Flaw::NeverRedials {

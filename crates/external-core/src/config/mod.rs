@@ -8,6 +8,7 @@ pub mod duration;
 mod value;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ pub use value::{Entry, Node, Origin, Table, Value};
 use crate::{Error, Result};
 
 /// One table of the configuration, with the dotted path that leads to it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Section {
     value: Value,
     path: Arc<str>,
@@ -93,9 +94,16 @@ impl Section {
     /// An error about a value that parsed but makes no sense: names key and place. `key` is relative and may be
     /// dotted.
     #[must_use]
-    pub fn invalid(&self, key: &str, reason: impl std::fmt::Display) -> Error {
+    pub fn invalid(&self, key: &str, reason: impl fmt::Display) -> Error {
         let origin = self.value.at(key).map_or(&self.value.origin, |value| &value.origin);
         located(&join(&self.path, key), origin, &reason.to_string())
+    }
+}
+
+/// Which section it is; what stands in it may be a secret, and it knows which only once it was parsed.
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Section").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -147,6 +155,14 @@ mod tests {
         assert_eq!(config.timeout, Some(std::time::Duration::from_millis(1500)));
         assert_eq!(config.nodes, [1, 2]);
         assert_eq!(section.secret_paths().into_iter().collect::<Vec<_>>(), ["cache.default.password"]);
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        assert_eq!(
+            format!("{:?}", section("password = 'canary'")),
+            "Section { path: \"cache.default\", .. }"
+        );
     }
 
     #[test]

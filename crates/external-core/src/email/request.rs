@@ -106,7 +106,7 @@ impl BatchRequest {
 call_options!(BatchRequest);
 
 /// One person of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BatchRecipient {
     /// Who.
@@ -115,6 +115,17 @@ pub struct BatchRecipient {
     pub values: BTreeMap<String, String>,
     /// The identity of this person's mail. Absent: created by the client.
     pub message_id: Option<MessageId>,
+}
+
+/// Without the values, only their names: they are the recipient's own.
+impl fmt::Debug for BatchRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchRecipient")
+            .field("to", &self.to)
+            .field("values", &self.values.keys().collect::<Vec<_>>())
+            .field("message_id", &self.message_id)
+            .finish()
+    }
 }
 
 impl BatchRecipient {
@@ -293,7 +304,7 @@ impl CancelRequest {
 call_options!(CancelRequest);
 
 /// Sends a template that is kept at the vendor.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct VendorTemplateRequest {
     /// Who, and everything else but subject and bodies.
@@ -306,6 +317,17 @@ pub struct VendorTemplateRequest {
     pub idempotency_key: Option<String>,
     /// Timeout and metadata of this call.
     pub call: CallOptions,
+}
+
+impl fmt::Debug for VendorTemplateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VendorTemplateRequest")
+            .field("message", &self.message)
+            .field("template", &self.template)
+            .field("data_bytes", &self.data.len())
+            .field("idempotency_key", &self.idempotency_key)
+            .finish_non_exhaustive()
+    }
 }
 
 impl VendorTemplateRequest {
@@ -365,3 +387,27 @@ impl OutboxRequest {
 }
 
 call_options!(OutboxRequest);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::email::{EmailAddress, HeaderText};
+
+    #[test]
+    fn debug_hides_what_a_mail_says() {
+        let message = Message::new(HeaderText::parse("subject").unwrap())
+            .with_text("canary")
+            .with_html("<p>canary</p>");
+        let ada = EmailAddress::parse("ada@example.test").unwrap();
+        let recipient = BatchRecipient::new(ada).with_value("code", "canary");
+        let mut told = vec![format!("{:?}", BatchRequest::new(message.clone(), vec![recipient]))];
+        told.push(format!(
+            "{:?}",
+            VendorTemplateRequest::new(message.clone(), "welcome", "{\"code\": \"canary\"}")
+        ));
+        told.push(format!("{:?}", SendRequest::new(message)));
+        for told in told {
+            assert!(!told.contains("canary") && told.contains("text_bytes: Some(6)"), "{told}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Writing one large object in parts: requests and results of the facet `multipart`.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -82,7 +83,7 @@ impl BeginMultipartRequest {
 }
 
 /// One part.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PutPartRequest {
     /// The upload it belongs to.
@@ -98,6 +99,18 @@ pub struct PutPartRequest {
 }
 
 crate::call_options!(PutPartRequest);
+
+/// Without the bytes, as of a put.
+impl fmt::Debug for PutPartRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutPartRequest")
+            .field("upload", &self.upload)
+            .field("number", &self.number)
+            .field("bytes", &self.body.len())
+            .field("checksum", &self.checksum)
+            .finish_non_exhaustive()
+    }
+}
 
 impl PutPartRequest {
     /// Part `number` of `upload`.

@@ -1,5 +1,7 @@
 //! Writing an object in one exchange: request, precondition, receipt.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::{Checksum, ObjectAttributes, ObjectKey, VersionId, VersionToken};
@@ -30,7 +32,7 @@ impl Precondition {
 }
 
 /// One object, whole.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct PutRequest {
     /// Where to.
@@ -48,6 +50,19 @@ pub struct PutRequest {
 }
 
 crate::call_options!(PutRequest);
+
+/// Without the bytes: they are the caller's, and may be many.
+impl fmt::Debug for PutRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutRequest")
+            .field("key", &self.key)
+            .field("bytes", &self.body.len())
+            .field("attributes", &self.attributes)
+            .field("precondition", &self.precondition)
+            .field("checksum", &self.checksum)
+            .finish_non_exhaustive()
+    }
+}
 
 impl PutRequest {
     /// Stores `body` at `key`.
@@ -134,5 +149,21 @@ impl PutReceipt {
     pub fn with_version(mut self, version: VersionId) -> Self {
         self.version = Some(version);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{MultipartUpload, PutPartRequest, UploadId};
+
+    #[test]
+    fn debug_hides_the_bytes() {
+        let key = ObjectKey::parse("a").unwrap();
+        let put = PutRequest::new(key.clone(), "canary");
+        let part = PutPartRequest::new(MultipartUpload::new(key, UploadId::new("u")), 1, "canary");
+        for told in [format!("{put:?}"), format!("{part:?}")] {
+            assert!(!told.contains("canary") && told.contains("bytes: 6"), "{told}");
+        }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) enum Fault {
     Denied,
 }
 
+#[derive(Debug)]
 pub(crate) struct Faulty {
     inner: Arc<dyn EmailService>,
     faults: Mutex<VecDeque<Fault>>,

@@ -42,6 +42,7 @@ impl Counter for Faults<dyn Counter> {
 }
 
 /// Works for a while, and marks what it sends.
+#[derive(Debug)]
 struct Real {
     info: ProviderInfo,
     value: AtomicI64,

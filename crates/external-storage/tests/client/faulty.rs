@@ -1,6 +1,7 @@
 //! A provider that passes everything on to another one, counts, and fails where a clause says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -184,6 +185,12 @@ impl Faulty {
 
     fn multipart_of(&self) -> Result<&dyn MultipartStorage> {
         self.inner.multipart().ok_or_else(|| Error::unsupported("multipart"))
+    }
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faulty").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 

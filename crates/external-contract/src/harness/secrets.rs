@@ -1,0 +1,104 @@
+//! Which texts of a configuration must not show.
+
+use std::collections::BTreeSet;
+
+use toml::{Table, Value};
+
+/// Fields with such names hold secrets, whether or not the provider asks for one.
+const NAMES: &[&str] =
+    &["password", "passphrase", "secret", "token", "api_key", "private_key", "credentials"];
+
+/// The secrets of a configuration, each with what a finding calls it: what the provider `asked` for as a secret (by
+/// dotted path), what is named like one, and the passwords in URLs. A URL itself is none: it says where, and that may
+/// be told.
+pub(crate) fn secrets(table: &Table, asked: &BTreeSet<String>) -> Vec<(String, String)> {
+    let mut secrets = Vec::new();
+    for (key, value) in table {
+        walk(key, key, value, asked, &mut secrets);
+    }
+    secrets
+}
+
+fn walk(path: &str, key: &str, value: &Value, asked: &BTreeSet<String>, secrets: &mut Vec<(String, String)>) {
+    match value {
+        Value::Table(table) => {
+            for (key, value) in table {
+                walk(&format!("{path}.{key}"), key, value, asked, secrets);
+            }
+        }
+        Value::Array(values) => {
+            for (n, value) in values.iter().enumerate() {
+                walk(&format!("{path}[{n}]"), key, value, asked, secrets);
+            }
+        }
+        Value::String(text) => match text.split_once("://") {
+            Some((_, rest)) => {
+                let passwords =
+                    password(rest).into_iter().flat_map(|password| [password.to_owned(), decoded(password)]);
+                secrets.extend(passwords.map(|password| (format!("the password in `{path}`"), password)));
+            }
+            None if asked.contains(path) || is_named_like_a_secret(key) => {
+                secrets.push((format!("the secret `{path}`"), text.clone()));
+            }
+            None => {}
+        },
+        _ => {}
+    }
+}
+
+fn is_named_like_a_secret(key: &str) -> bool {
+    NAMES.iter().any(|name| key.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
+}
+
+/// What stands between `:` and `@` before the host.
+fn password(rest: &str) -> Option<&str> {
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (credentials, _) = authority.rsplit_once('@')?;
+    credentials.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
+}
+
+/// `%40` as `@`; what is not encoded rightly stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        match code.filter(|_| *first == b'%').and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_was_asked_for_named_so_or_in_a_url() {
+        let table: Table = toml::from_str(
+            "url = 'redis://app:p%40ss@host:1/0'\nendpoint = 'http://host:1'\nname = 'me'\nkey = 'asked-for'\n\
+             access_token = 'named-so'\nlist = [{ password = 'deep' }]\n[serve]\nkey = 'deeper'\n",
+        )
+        .unwrap();
+        let asked = ["url", "key", "serve.key", "endpoint"].map(str::to_owned).into();
+        let mut found = secrets(&table, &asked);
+        found.sort();
+        let expected = [
+            ("the password in `url`", "p%40ss"),
+            ("the password in `url`", "p@ss"),
+            ("the secret `access_token`", "named-so"),
+            ("the secret `key`", "asked-for"),
+            ("the secret `list[0].password`", "deep"),
+            ("the secret `serve.key`", "deeper"),
+        ];
+        assert_eq!(found, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+}
