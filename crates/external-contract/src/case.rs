@@ -15,6 +15,7 @@ use external_simulator::{Proxy, Unanswered};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::chance::{seed, unique};
 use crate::harness::{Place, Source, Target, secrets, section, variable};
 use crate::watch::{self, Watch};
 use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Verdict};
@@ -497,28 +498,7 @@ fn cannot_build(error: Error) -> Finding {
     Finding::failed("the provider can be built", error.report())
 }
 
-/// What decides whatever is drawn in this run: `EXTERNAL_CONTRACT_SEED`, or chance.
-fn seed() -> u64 {
-    static SEED: OnceLock<u64> = OnceLock::new();
-    *SEED.get_or_init(|| {
-        let given = variable("EXTERNAL_CONTRACT_SEED").and_then(|seed| seed.parse().ok());
-        given.unwrap_or_else(|| {
-            let mut drawn = [0; 8];
-            BuildContext::default().random(&mut drawn);
-            u64::from_le_bytes(drawn)
-        })
-    })
-}
-
 /// What the provider asked for as a secret, but for what its target calls an identifier.
 fn secret_paths(section: &Section, target: &Target) -> BTreeSet<String> {
     section.secret_paths().into_iter().filter(|path| !target.identifiers.contains(path)).collect()
-}
-
-/// Unique across processes and machines that share a back end.
-fn unique() -> String {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    static RUN: OnceLock<String> = OnceLock::new();
-    let run = RUN.get_or_init(|| BuildContext::default().random_id().chars().take(16).collect());
-    format!("ct-{run}-{}", COUNTER.fetch_add(1, Ordering::Relaxed))
 }

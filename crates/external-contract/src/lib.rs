@@ -153,6 +153,7 @@
 
 pub mod cache;
 mod case;
+mod chance;
 mod clause;
 mod common_block;
 mod control;

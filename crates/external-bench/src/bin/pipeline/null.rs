@@ -46,6 +46,7 @@ async fn pending_once() {
 
 /// Knows every object, and nothing else.
 #[derive(Debug)]
+#[derive(Debug)]
 pub(crate) struct Null {
     info: ProviderInfo,
     answer: Answer,
