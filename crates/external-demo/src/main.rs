@@ -210,7 +210,7 @@ fn watch_breakers(container: &Container, calls: &Calls) -> Result<(), Failure> {
 
 /// What was seen so far, system by system.
 fn seen(calls: &Calls, journal: &Journal) -> Vec<systems::System> {
-    systems::systems(&calls.heard(), &calls.breakers(), &journal.entries())
+    systems::systems(&calls.heard(), &calls.breakers(), &calls.gates(), &journal.entries())
 }
 
 fn show_calls(calls: &Calls, journal: &Journal) {

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
+use external_core::{ErrorKind, Retry};
 use external_resilience::{AttemptRecord, BreakerState, CallObserver, CallRecord, Pipeline};
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// One external call.
 #[derive(Debug, Clone, Serialize)]
@@ -28,6 +32,36 @@ pub(crate) struct Call {
 pub(crate) struct Calls {
     calls: Mutex<Vec<Call>>,
     breakers: Mutex<BTreeMap<&'static str, Watched>>,
+    gates: Mutex<BTreeMap<&'static str, Gate>>,
+}
+
+/// What a domain's default instance was asked to wait for, and whether everybody did.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// From when until when nobody was to begin an attempt: one each time that the service asked for it.
+    closed: Vec<(Instant, Instant)>,
+    /// Attempts that began all the same.
+    pub(crate) passed: u64,
+}
+
+/// An attempt that was let through just before a gate closed may be seen to begin just after.
+const JUST_BEFORE: Duration = Duration::from_millis(10);
+
+impl Gate {
+    /// How often the service asked everybody to wait.
+    pub(crate) fn throttled(&self) -> u64 {
+        self.closed.len() as u64
+    }
+
+    /// An attempt that began then has ended now.
+    fn attempt(&mut self, record: &AttemptRecord<'_>, began: Instant, now: Instant) {
+        let held = |(from, until): &(Instant, Instant)| *from + JUST_BEFORE < began && began < *until;
+        self.passed += u64::from(self.closed.iter().any(held));
+        let throttled = record.error.filter(|error| error.kind() == ErrorKind::RateLimited);
+        if let Some(Retry::After(wait)) = throttled.map(external_core::Error::retry) {
+            self.closed.push((now, now + wait));
+        }
+    }
 }
 
 /// The breaker of a domain's default instance.
@@ -56,6 +90,11 @@ impl Calls {
         lock(&self.breakers).iter().map(|(domain, watched)| (*domain, watched.seen)).collect()
     }
 
+    /// What the gates did so far, by domain.
+    pub(crate) fn gates(&self) -> BTreeMap<&'static str, Gate> {
+        lock(&self.gates).clone()
+    }
+
     /// Watches the breaker of a domain's default instance from now on.
     pub(crate) fn watch(&self, domain: &'static str, pipeline: Pipeline) {
         let watched = Watched { pipeline, is_closed: true, seen: Breaker::default() };
@@ -79,6 +118,11 @@ impl Calls {
 impl CallObserver for Calls {
     fn on_attempt(&self, record: &AttemptRecord<'_>) {
         self.look(record.operation.domain);
+        if record.instance == "default" {
+            let now = Instant::now();
+            let began = now.checked_sub(record.duration).unwrap_or(now);
+            lock(&self.gates).entry(record.operation.domain).or_default().attempt(record, began, now);
+        }
     }
 
     fn on_call(&self, record: &CallRecord<'_>) {

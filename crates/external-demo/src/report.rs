@@ -91,6 +91,7 @@ pub(crate) fn recovery(systems: &[System]) -> String {
             "retries",
             "opened",
             "recovered",
+            "throttled",
             "unknown",
             "reconciled",
         ]
@@ -105,11 +106,12 @@ pub(crate) fn recovery(systems: &[System]) -> String {
             system.retries.to_string(),
             system.openings.to_string(),
             system.recoveries.to_string(),
+            system.throttled.to_string(),
             system.unknown.to_string(),
             system.reconciled.to_string(),
         ]
     }));
-    lines(&rows, [false, false, true, true, true, true, true, true, true], false)
+    lines(&rows, [false, false, true, true, true, true, true, true, true, true], false)
 }
 
 fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {

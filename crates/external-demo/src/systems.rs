@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::accounts::journal::{Entry, Event};
-use crate::observer::{Breaker, Call};
+use crate::observer::{Breaker, Call, Gate};
 
 /// One system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +21,10 @@ pub(crate) struct System {
     pub(crate) openings: u32,
     /// How often its breaker closed again.
     pub(crate) recoveries: u32,
+    /// How often it asked everybody to wait.
+    pub(crate) throttled: u64,
+    /// Attempts that began while it had.
+    pub(crate) impatient: u64,
     /// Things done only once whose answer was lost.
     pub(crate) unknown: u64,
     /// Those of them that were looked up.
@@ -31,12 +35,14 @@ pub(crate) struct System {
 pub(crate) fn systems(
     calls: &[Call],
     breakers: &BTreeMap<&'static str, Breaker>,
+    gates: &BTreeMap<&'static str, Gate>,
     journal: &[Entry],
 ) -> Vec<System> {
     let mut systems: BTreeMap<&str, System> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.is_default) {
         let system = systems.entry(call.domain).or_insert_with(|| {
             let breaker = breakers.get(call.domain).copied().unwrap_or_default();
+            let gate = gates.get(call.domain);
             let count = |wanted: fn(Event) -> bool| {
                 journal.iter().filter(|entry| entry.domain == call.domain && wanted(entry.event)).count()
                     as u64
@@ -49,6 +55,8 @@ pub(crate) fn systems(
                 retries: 0,
                 openings: breaker.openings,
                 recoveries: breaker.recoveries,
+                throttled: gate.map_or(0, Gate::throttled),
+                impatient: gate.map_or(0, |gate| gate.passed),
                 unknown: count(|event| event == Event::Unknown),
                 reconciled: count(|event| event != Event::Unknown),
             }

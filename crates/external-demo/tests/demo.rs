@@ -176,6 +176,8 @@ fn injected_faults_are_recovered_from_and_nothing_is_done_twice() {
             assert!(system[what].as_u64().unwrap() > 0, "{what}: {system}");
         }
         assert_eq!(system["unknown"], system["reconciled"], "{system}");
+        assert_eq!(system["impatient"], 0, "{system}");
+        assert_eq!(system["throttled"], u64::from(system["domain"] == "storage"), "{system}");
     }
     assert!(
         systems.iter().any(|system| system["domain"] == "email" && system["unknown"].as_u64() >= Some(2))

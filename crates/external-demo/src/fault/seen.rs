@@ -22,7 +22,10 @@ pub(crate) fn check(systems: &[System], down: &[&'static str]) -> Check {
         }
     }
     for system in systems {
-        let System { domain, unknown, reconciled, .. } = system;
+        let System { domain, unknown, reconciled, impatient, .. } = system;
+        if *impatient > 0 {
+            failures.push(format!("{domain}: {impatient} attempts began though everybody was asked to wait"));
+        }
         if reconciled != unknown {
             failures
                 .push(format!("{domain}: {unknown} outcomes were unknown, {reconciled} of them reconciled"));
@@ -32,6 +35,9 @@ pub(crate) fn check(systems: &[System], down: &[&'static str]) -> Check {
                 "email: no mail's outcome was ever unknown, though an answer was lost on purpose".into(),
             );
         }
+    }
+    if systems.iter().all(|system| system.throttled == 0) {
+        failures.push("no system ever asked to wait, though one does on purpose".into());
     }
     Check { what: "systems went down, and the service recovered", looked_at: down.len(), failures }
 }
@@ -49,6 +55,8 @@ mod tests {
             retries: 12,
             openings: 1,
             recoveries: 1,
+            throttled: 1,
+            impatient: 0,
             unknown: 2,
             reconciled: 2,
         }
@@ -62,6 +70,8 @@ mod tests {
             (System { openings: 0, ..email() }, "no opening"),
             (System { recoveries: 0, ..email() }, "no recovery"),
             (System { unknown: 0, reconciled: 0, ..email() }, "no mail's outcome"),
+            (System { throttled: 0, ..email() }, "ever asked to wait"),
+            (System { impatient: 2, ..email() }, "2 attempts began"),
             (System { reconciled: 1, ..email() }, "2 outcomes were unknown, 1 of them"),
             (System { domain: "cache", ..email() }, "email: was never called"),
         ] {

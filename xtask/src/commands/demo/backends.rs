@@ -46,15 +46,17 @@ pub fn start(tool: &Tool, fleet: &mut Fleet, kept: &Kept) -> Result<()> {
     }
 }
 
-/// The variables that lay the servers' addresses over `servers.toml`.
-pub fn overrides(fleet: &Fleet) -> Result<Vec<(&'static str, String)>> {
+/// The variables that lay the servers' addresses over the shipped configuration, in which the storage instance of this
+/// name is the bucket.
+pub fn overrides(fleet: &Fleet, storage: &str) -> Result<Vec<(String, String)>> {
+    let bucket = |key: &str| format!("EXTERNAL__STORAGE__{storage}__{key}");
     let variables = [
-        ("EXTERNAL__CACHE__DEFAULT__URL", "EXTERNAL_TEST_REDIS_URL"),
-        ("EXTERNAL__STORAGE__DEFAULT__ENDPOINT", "EXTERNAL_TEST_S3_ENDPOINT"),
-        ("EXTERNAL__STORAGE__DEFAULT__BUCKET", BUCKET),
-        ("EXTERNAL__STORAGE__DEFAULT__ACCESS_KEY_ID", "EXTERNAL_TEST_S3_ACCESS_KEY"),
-        ("EXTERNAL__STORAGE__DEFAULT__SECRET_ACCESS_KEY", "EXTERNAL_TEST_S3_SECRET_KEY"),
-        ("EXTERNAL__EMAIL__DEFAULT__URL", "EXTERNAL_TEST_SMTP_URL"),
+        ("EXTERNAL__CACHE__DEFAULT__URL".to_owned(), "EXTERNAL_TEST_REDIS_URL"),
+        (bucket("ENDPOINT"), "EXTERNAL_TEST_S3_ENDPOINT"),
+        (bucket("BUCKET"), BUCKET),
+        (bucket("ACCESS_KEY_ID"), "EXTERNAL_TEST_S3_ACCESS_KEY"),
+        (bucket("SECRET_ACCESS_KEY"), "EXTERNAL_TEST_S3_SECRET_KEY"),
+        ("EXTERNAL__EMAIL__DEFAULT__URL".to_owned(), "EXTERNAL_TEST_SMTP_URL"),
     ];
     variables.into_iter().map(|(set, from)| Ok((set, value(fleet, from)?))).collect()
 }

@@ -29,7 +29,7 @@ use self::census::Places;
     cargo xtask demo                      config/embedded.toml, embedded providers only\n  \
     cargo xtask demo --servers            config/servers.toml, Redis, S3 and SMTP started here\n  \
     cargo xtask demo --fault              config/embedded-fault.toml: faults are injected\n  \
-    cargo xtask demo --servers --fault    the servers are killed and restarted in the middle\n  \
+    cargo xtask demo --servers --fault    config/servers-fault.toml: the servers are killed and restarted\n  \
     cargo xtask demo --config FILE        yours; every provider is compiled in\n\nThe files are in crates/external-demo. \
     After a run with --servers or --fault, a program that is not the demo counts what\nevery user has. The first build \
     takes two to three minutes on two cores; with --servers or --config about twice that.")]
@@ -88,13 +88,15 @@ impl Demo {
         if self.servers {
             let mut fleet = fleet.lock().unwrap_or_else(PoisonError::into_inner);
             backends::start(tool, &mut fleet, &run.kept)?;
-            variables = backends::overrides(&fleet)?;
-            variables.extend(fleet.variables());
+            // In the configuration with faults the bucket stands behind another instance.
+            let bucket = if self.fault && self.config.is_none() { "BUCKET" } else { "DEFAULT" };
+            variables = backends::overrides(&fleet, bucket)?;
+            variables.extend(fleet.variables().into_iter().map(|(name, value)| (name.to_owned(), value)));
             mailbox = Some(backends::value(&fleet, "EXTERNAL_TEST_SMTP_MAILBOX")?);
             places = Places::of_servers(&fleet, &run.kept)?;
         }
         if self.servers {
-            variables.push(("EXTERNAL_CONTROL", control::serve(Arc::clone(&fleet))?.to_string()));
+            variables.push(("EXTERNAL_CONTROL".to_owned(), control::serve(Arc::clone(&fleet))?.to_string()));
         }
 
         let built = self.build(tool)?;
@@ -177,6 +179,7 @@ impl Demo {
         let shipped = |name: &str| Ok(root.join("crates/external-demo/config").join(name));
         match &self.config {
             Some(file) => std::path::absolute(file).context(format!("{}", file.display())),
+            None if self.servers && self.fault => shipped("servers-fault.toml"),
             None if self.servers => shipped("servers.toml"),
             None if self.fault => shipped("embedded-fault.toml"),
             None => shipped("embedded.toml"),
