@@ -1,6 +1,5 @@
 //! One case: one clause on one target, with a namespace, a scratch folder and a provider of its own.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,15 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use external_core::build::TlsSettings;
-use external_core::{
-    BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind, Section,
-};
+use external_core::{BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind};
 use external_simulator::{Proxy, Unanswered};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::chance::{seed, unique};
-use crate::harness::{Place, Source, Target, secrets, section, variable};
+use crate::harness::{Place, Source, secrets, section, variable};
 use crate::watch::{self, Watch};
 use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Verdict};
 
@@ -299,7 +296,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let section = section(table).map_err(Error::configuration)?;
         let context = target.context(&self.place).map_err(Error::configuration)?;
         let built = (entry.build)(&section, &world(context));
-        for (name, secret) in secrets(table, &secret_paths(&section, target)) {
+        for (name, secret) in secrets(table, &target.secret_paths(&section)) {
             self.watch.protect(&name, &secret);
         }
         built.inspect_err(watch::saw_error)
@@ -421,7 +418,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let section = section(&table).map_err(Finding::not_run)?;
         let context = target.context(&self.place).map_err(Finding::not_run)?;
         (entry.build)(&section, &context).map_err(cannot_build)?;
-        Ok(secrets(&table, &secret_paths(&section, target)))
+        Ok(secrets(&table, &target.secret_paths(&section)))
     }
 
     /// The modules of vendor crates that the target says show secrets at TRACE.
@@ -496,9 +493,4 @@ impl<S: ?Sized + 'static> fmt::Debug for Case<S> {
 #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn cannot_build(error: Error) -> Finding {
     Finding::failed("the provider can be built", error.report())
-}
-
-/// What the provider asked for as a secret, but for what its target calls an identifier.
-fn secret_paths(section: &Section, target: &Target) -> BTreeSet<String> {
-    section.secret_paths().into_iter().filter(|path| !target.identifiers.contains(path)).collect()
 }

@@ -1,9 +1,9 @@
 //! `contract.toml`: how a provider is built for the suite, as data beside the provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use external_core::BuildContext;
+use external_core::{BuildContext, Section};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -100,6 +100,11 @@ fn lane<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Lane, D::Er
 }
 
 impl Target {
+    /// What the provider asked for as a secret, but for what this target calls an identifier.
+    pub(crate) fn secret_paths(&self, section: &Section) -> BTreeSet<String> {
+        section.secret_paths().into_iter().filter(|path| !self.identifiers.contains(path)).collect()
+    }
+
     /// Why this target cannot be had here, if so.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let unset: Vec<_> =
