@@ -41,7 +41,17 @@ impl Budget {
 
     /// Pays for one retry after this error, if there is enough.
     pub(crate) fn pay_for(&self, error: &Error) -> bool {
-        self.pay(if error.kind() == ErrorKind::RateLimited { self.throttle_cost } else { RETRY })
+        self.pay(self.cost_after(error))
+    }
+
+    /// Takes back what was paid for a retry after this error: no attempt was made.
+    pub(crate) fn give_back(&self, error: &Error) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(self.cost_after(error)).min(self.most);
+    }
+
+    fn cost_after(&self, error: &Error) -> u64 {
+        if error.kind() == ErrorKind::RateLimited { self.throttle_cost } else { RETRY }
     }
 
     /// Pays for one attempt that nothing has failed for.

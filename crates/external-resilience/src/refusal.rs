@@ -41,7 +41,17 @@ impl Refusal {
 
     /// Whether some layer, of this pipeline or of one further in, refused the call.
     pub(crate) fn is(error: &Error) -> bool {
-        error.context_value(REFUSED_BY).is_some()
+        Self::by(error).is_some()
+    }
+
+    /// The name of the layer that refused the call.
+    pub(crate) fn by(error: &Error) -> Option<&str> {
+        error.context_value(REFUSED_BY)
+    }
+
+    /// Whether it was this layer.
+    pub(crate) fn is_of(self, error: &Error) -> bool {
+        Self::by(error) == Some(self.as_str())
     }
 }
 

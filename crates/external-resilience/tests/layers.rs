@@ -23,6 +23,12 @@ fn pipeline(policy: Policy) -> Pipeline {
     Pipeline::new("default", &info, policy)
 }
 
+fn opens_after_two() -> BreakerPolicy {
+    let mut breaker = BreakerPolicy::default();
+    (breaker.window, breaker.minimum_calls) = (4, 2);
+    breaker
+}
+
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
@@ -231,6 +237,66 @@ async fn what_the_service_asks_of_one_caller_all_wait_for() {
     let waited = others.collect::<tokio::task::JoinSet<_>>().join_all().await;
     assert!(waited.iter().all(|waited| (ms(3000)..=ms(3101)).contains(waited)), "{waited:?}");
     assert!(waited.iter().min() < waited.iter().max(), "they do not come back together");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_already_waits_heeds_what_the_service_asks_meanwhile() {
+    let policy =
+        Policy::default().with_backoff(ms(100), ms(100)).with_rate_limit(RateLimitPolicy::new(1, ms(500)));
+    let pipeline = pipeline(policy.with_max_attempts(1));
+    let back_end = BackEnd::new([(ms(100), Err(throttled(Duration::from_secs(3))))]);
+    let start = Instant::now();
+    let (first, second) = tokio::join!(call(&pipeline, READ, &back_end), async {
+        // Its place of the rate limit is in half a second, and the first call is asked to wait before that.
+        call(&pipeline, READ, &back_end).await.unwrap();
+        start.elapsed()
+    });
+    assert_eq!(first.unwrap_err().kind(), ErrorKind::RateLimited);
+    assert!((ms(3100)..=ms(3201)).contains(&second), "{second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_begins_when_the_call_must_be_over() {
+    let pipeline = pipeline(Policy::default());
+    let back_end = BackEnd::new([]);
+    let cx = CallContext::new(&CallOptions::new().with_timeout(Duration::ZERO));
+    let error = call_with(&pipeline, SEND, &back_end, &cx).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect(), back_end.calls()), (ErrorKind::Timeout, Effect::NotSent, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_is_refused_costs_nothing() {
+    let breaker = opens_after_two();
+    let pipeline = pipeline(Policy::default().with_breaker(breaker));
+    let back_end = BackEnd::always(&Error::unavailable("down"));
+    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((back_end.calls(), ended_by(&error)), (2, "breaker"));
+    assert_eq!(pipeline.pressure().retries_left, Some(49), "one retry was made, and one refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_takes_its_time_is_no_slow_call() {
+    let breaker = opens_after_two();
+    let slow = breaker.slow_call + Duration::from_secs(1);
+    for (bytes, state) in [(1 << 20, BreakerState::Closed), (0, BreakerState::Open)] {
+        let pipeline = pipeline(Policy::default().with_breaker(breaker).with_attempt_timeout(slow * 2));
+        let back_end = BackEnd::new((0..4).map(|_| (slow, Ok(()))));
+        for _ in 0..2 {
+            let call = external_resilience::Call::new(READ).with_body(bytes);
+            pipeline.run(call, &CallContext::default(), |cx, _| Box::pin(back_end.answer(cx))).await.unwrap();
+        }
+        assert_eq!(pipeline.breaker_state(), Some(state), "a body of {bytes} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definite_answer_ends_a_hedged_call() {
+    let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)));
+    let not_found = || Err(Error::not_found("nothing there"));
+    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(())), (ms(10), not_found())]);
+    let start = Instant::now();
+    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed(), back_end.calls()), (ErrorKind::NotFound, ms(60), 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::BreakerPolicy;
+use crate::clock::later;
 use crate::permits::Permits;
 use crate::refusal::Refusal;
 use window::Window;
@@ -195,14 +196,14 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner) {
-        let until = Instant::now() + self.policy.open_for;
+        let until = later(Instant::now(), self.policy.open_for);
         self.enter(inner, Phase::Open { until });
     }
 
     fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
         match &inner.phase {
             Phase::Open { until } if now >= *until => {
-                let until = now + self.policy.half_open_for;
+                let until = later(now, self.policy.half_open_for);
                 let probes = Arc::new(Permits::new(self.policy.half_open_calls));
                 self.enter(inner, Phase::HalfOpen { until, probes, succeeded: 0 });
             }
@@ -282,13 +283,20 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The attempt ended `now`, and took so long.
+    /// The attempt ended `now`, and took so long without its body.
     pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant, took: Duration) {
         self.settled = true;
         let stays = self.breaker.settle(self, verdict, now, took);
         if let Some(probes) = self.probe.take().filter(|_| !stays) {
             probes.give_back();
+            // Whoever waits for a verdict may make the next probe.
+            self.breaker.decided.notify_waiters();
         }
+    }
+
+    /// So much of the attempt's time is its body's, and says nothing about how slow the service is.
+    pub(crate) fn allow(&mut self, body: Duration) {
+        self.started = later(self.started, body);
     }
 }
 

@@ -51,8 +51,11 @@ impl Pipeline {
         answer: &mut Option<T>,
     ) -> Attempted {
         let Turn { number, started, end, .. } = *turn;
-        let timeout = limits.attempt_timeout;
-        let timeout = timeout.map(|timeout| self.inner.policy.attempt_timeout_with_body(timeout, call.body));
+        let moving = self.inner.policy.time_to_move(call.body);
+        if let Some(permit) = &mut turn.permit {
+            permit.allow(moving);
+        }
+        let timeout = limits.attempt_timeout.map(|timeout| timeout.saturating_add(moving));
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
         let attempt_cx = cx.for_attempt_at(started, number, earlier(own_end, end));
         recorder.began(number);
@@ -72,6 +75,7 @@ impl Pipeline {
         let took = ended.saturating_duration_since(started);
         let mut result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
         if let Some(permit) = &mut turn.permit {
+            let took = took.saturating_sub(moving);
             match &result {
                 Ok(()) => permit.settle(Verdict::Success, ended, took),
                 // Cut short by the caller's own deadline: no verdict, unless it had run for long. In a managed call the
@@ -88,12 +92,12 @@ impl Pipeline {
         }
         if let Err(error) = &mut result {
             error.locate(self.inner.provider, call.operation);
-            guard.fail(error, took);
             if let (ErrorKind::RateLimited, Retry::After(hint), false) =
                 (error.kind(), error.retry(), Refusal::is(error))
             {
                 self.inner.gate.close_for(hint, ended);
             }
+            guard.fail(error, took);
         } else {
             guard.succeed(took);
         }

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use external_core::Retry;
 use tokio::time::Instant;
 
 use super::attempt::{Attempted, Turn};
@@ -13,7 +14,7 @@ use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
 
 impl Pipeline {
-    /// As one attempt; the loser is dropped, and a failure waits for the other.
+    /// As one attempt; the loser is dropped, and a failure that may pass waits for the other.
     pub(super) async fn hedged<T>(
         &self,
         recorder: &Recorder<&Inner>,
@@ -58,11 +59,10 @@ impl Pipeline {
             second.as_mut().poll(cx).map(|attempted| (attempted, false))
         })
         .await;
-        match (attempted.result.is_ok(), first_is_over) {
-            (true, _) => attempted,
-            (false, true) => second.await,
-            (false, false) => first.await,
+        if is_final(&attempted) {
+            return attempted;
         }
+        if first_is_over { second.await } else { first.await }
     }
 
     /// A second attempt waits for nothing, and is paid for like a retry.
@@ -81,4 +81,9 @@ impl Pipeline {
         }
         Some(turn)
     }
+}
+
+/// An error that trying again does not change, a `NotFound`, is an answer too.
+fn is_final(attempted: &Attempted) -> bool {
+    attempted.result.as_ref().err().is_none_or(|error| error.retry() == Retry::Never)
 }

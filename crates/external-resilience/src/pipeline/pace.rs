@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use external_core::{Error, Result, Retry};
+use external_core::{Effect, Error, Result, Retry};
 use tokio::time::Instant;
 
 use super::Pipeline;
@@ -16,31 +16,45 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// `RateLimited`, at once and with nothing sent, if the wait is too long.
+    /// With nothing sent: `RateLimited`, at once, if the wait is too long; `Timeout` if the attempt could only start when
+    /// the call must be over.
     pub(super) async fn pace(
         &self,
-        now: Instant,
+        mut now: Instant,
         earliest: Instant,
         end: Option<Instant>,
     ) -> Result<Instant> {
-        let start = self.start_of(now, earliest, end)?;
-        if start <= now {
-            return Ok(now);
+        let mut start = self.start_of(now, earliest, end)?;
+        loop {
+            if end.is_some_and(|end| start.max(now) >= end) {
+                let message = "the deadline passed before an attempt could begin";
+                return Err(Error::timeout(message).with_effect(Effect::NotSent));
+            }
+            if start <= now {
+                return Ok(now);
+            }
+            tokio::time::sleep_until(start).await;
+            now = Instant::now();
+            // Others went on meanwhile, and one of them may have been asked to wait.
+            start = self.after_gate(now, now, end)?;
         }
-        tokio::time::sleep_until(start).await;
-        Ok(Instant::now())
+    }
+
+    /// The moment itself, or a later one if the service asks everybody to wait.
+    fn after_gate(&self, now: Instant, start: Instant, end: Option<Instant>) -> Result<Instant> {
+        let Some(until) = self.inner.gate.closed_until(now) else {
+            return Ok(start);
+        };
+        if end.is_some_and(|end| until >= end) {
+            let message = "the service asked to wait for longer than the deadline leaves";
+            return Err(Refusal::Gate.error(message, Some(until.saturating_duration_since(now))));
+        }
+        // Those who waited together do not come back together.
+        Ok(start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2))))
     }
 
     fn start_of(&self, now: Instant, earliest: Instant, end: Option<Instant>) -> Result<Instant> {
-        let mut start = earliest;
-        if let Some(until) = self.inner.gate.closed_until(now) {
-            if end.is_some_and(|end| until >= end) {
-                let message = "the service asked to wait for longer than the deadline leaves";
-                return Err(Refusal::Gate.error(message, Some(until.saturating_duration_since(now))));
-            }
-            // Those who waited together do not come back together.
-            start = start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2)));
-        }
+        let start = self.after_gate(now, earliest, end)?;
         let Some(limit) = &self.inner.rate_limit else {
             return Ok(start);
         };

@@ -206,15 +206,16 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
 
 impl<I: Deref<Target = Inner>> Drop for Recorder<I> {
     fn drop(&mut self) {
-        if !self.finished {
-            self.ended = None;
-            self.emit(Outcome::Dropped, None);
-        }
+        // Places first: an observer that panics must not keep them.
         if let Some(bulkhead) = self.inner.bulkhead.as_ref().filter(|_| self.placed) {
             bulkhead.leave();
         }
         if let Some(shard) = self.entered {
             self.inner.running.leave(shard);
+        }
+        if !self.finished {
+            self.ended = None;
+            self.emit(Outcome::Dropped, None);
         }
     }
 }

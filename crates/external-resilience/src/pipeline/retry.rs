@@ -47,7 +47,9 @@ impl Pipeline {
             let mut turn = match admitted {
                 Ok(turn) => turn,
                 // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
-                Err(_) if waits > 0 && self.probed(now, end).await => {
+                Err(refusal)
+                    if waits > 0 && Refusal::Breaker.is_of(&refusal) && self.probed(now, end).await =>
+                {
                     waits -= 1;
                     now = Instant::now();
                     earliest = later(now, self.backoff(1));
@@ -55,8 +57,14 @@ impl Pipeline {
                 }
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
-                    let by = refusal.context_value("refused_by").unwrap_or_default().to_owned();
-                    return Err(earlier.map_or(refusal, |error| error.with_context(ENDED_BY, by)));
+                    let Some(error) = earlier else {
+                        return Err(refusal);
+                    };
+                    if let Some(budget) = self.inner.budget.as_ref().filter(|_| !Refusal::is(&error)) {
+                        budget.give_back(&error);
+                    }
+                    let by = Refusal::by(&refusal).unwrap_or("deadline").to_owned();
+                    return Err(error.with_context(ENDED_BY, by));
                 }
             };
             let attempted = match hedge_after {

@@ -33,7 +33,10 @@ impl Timers {
     ) -> Option<F::Output> {
         let mut lent = Lent { timers: self, timer: None };
         std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Ready(output) => {
+                lent.give_back();
+                Poll::Ready(Some(output))
+            }
             Poll::Pending => lent.poll(deadline, cx).map(|()| None),
         })
         .await
@@ -88,10 +91,21 @@ impl Lent<'_> {
     }
 }
 
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
+impl Lent<'_> {
+    /// On the runtime that drives the timer.
+    fn give_back(&mut self) {
         if let Some(timer) = self.timer.take() {
             self.timers.put_back(timer);
+        }
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // A call may be dropped anywhere, even when its runtime is gone: then a timer cannot even be looked at.
+        let here = Handle::try_current().ok().map(|runtime| runtime.id());
+        if self.timer.as_ref().is_some_and(|timer| here == Some(timer.runtime)) {
+            self.give_back();
         }
     }
 }
@@ -134,7 +148,11 @@ mod tests {
     fn a_timer_stays_on_its_runtime() {
         let timers = Timers::default();
         for _ in 0..2 {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 let soon = Instant::now() + Duration::from_millis(1);
                 assert_eq!(timers.within(soon, std::future::pending::<()>()).await, None);

@@ -203,12 +203,12 @@ impl Policy {
         }
     }
 
-    /// How long an attempt with a body of so many bytes may take: the timeout and the body at the floor rate.
-    pub(crate) fn attempt_timeout_with_body(&self, timeout: Duration, body: u64) -> Duration {
+    /// How long a body of so many bytes may take: at the floor rate. An attempt has this besides its timeout.
+    pub(crate) fn time_to_move(&self, body: u64) -> Duration {
         if body == 0 {
-            return timeout;
+            return Duration::ZERO;
         }
-        timeout.saturating_add(Duration::from_millis(body.saturating_mul(1000) / self.floor_rate.max(1)))
+        Duration::from_millis(body.saturating_mul(1000) / self.floor_rate.max(1))
     }
 }
 
@@ -282,10 +282,9 @@ mod tests {
     #[test]
     fn an_attempt_with_a_body_gets_the_time_to_move_it() {
         let policy = Policy::default();
-        let timeout = Duration::from_secs(1);
-        assert_eq!(policy.attempt_timeout_with_body(timeout, 0), timeout);
-        assert_eq!(policy.attempt_timeout_with_body(timeout, 1 << 20), Duration::from_secs(17));
-        assert!(policy.attempt_timeout_with_body(timeout, u64::MAX) > Duration::from_secs(1 << 20));
+        assert_eq!(policy.time_to_move(0), Duration::ZERO);
+        assert_eq!(policy.time_to_move(1 << 20), Duration::from_secs(16));
+        assert!(policy.time_to_move(u64::MAX) > Duration::from_secs(1 << 20));
     }
 
     #[test]

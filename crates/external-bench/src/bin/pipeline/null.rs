@@ -46,7 +46,6 @@ async fn pending_once() {
 
 /// Knows every object, and nothing else.
 #[derive(Debug)]
-#[derive(Debug)]
 pub(crate) struct Null {
     info: ProviderInfo,
     answer: Answer,
