@@ -143,7 +143,7 @@
 //! | `EXTERNAL_CONTRACT_LANES` | comma-separated lanes; the others do not appear. Without it: all but `live` |
 //! | `EXTERNAL_CONTRACT_PROVIDER` | only this provider |
 //! | `EXTERNAL_CONTRACT_CLAUSE` | only clauses whose id begins with this |
-//! | `EXTERNAL_CONTRACT_SEED` | decides whatever is drawn (where an answer is cut, what garbage looks like); a failure tells it |
+//! | `EXTERNAL_CONTRACT_SEED` | decides whatever is drawn (random programs, where an answer is cut, what garbage looks like); a failure tells it |
 //! | `EXTERNAL_CONTRACT_PROGRESS` | `1`: one JSON line an event on standard error |
 //! | `EXTERNAL_CONTROL` | address of the port that stops and starts back ends |
 //!
@@ -159,6 +159,7 @@ mod common_block;
 mod control;
 pub mod email;
 mod harness;
+mod programs;
 mod runner;
 pub mod storage;
 mod suite;

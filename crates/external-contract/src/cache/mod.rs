@@ -4,6 +4,7 @@ mod batch;
 mod counters;
 mod invalidation;
 mod locks;
+mod model;
 mod shelf;
 mod swap;
 mod ttl;
@@ -64,6 +65,7 @@ pub fn suite() -> Suite<dyn CacheService> {
         .with_all(swap::clauses())
         .with_all(locks::clauses())
         .with_all(invalidation::clauses())
+        .with_all(model::clauses())
 }
 
 fn key(case: &Case<S>, marker: &str) -> Result<CacheKey> {
@@ -95,6 +97,9 @@ fn call_set<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture
 
 fn call_get_many<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
+        if !supports(service, "batch").is_supported() {
+            return call_get(case, service, marker).await;
+        }
         let keys = vec![key(case, &format!("{marker}-many"))?];
         match service.get_many(&case.cx(), &GetManyRequest::new(keys)).await?.as_slice() {
             [None] => Ok(()),
@@ -106,6 +111,9 @@ fn call_get_many<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxF
 /// Each marker is a counter of its own.
 fn call_increment<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
+        if !supports(service, "increment").is_supported() {
+            return call_get(case, service, marker).await;
+        }
         let counter = key(case, &format!("{marker}-counter"))?;
         match service.increment(&case.cx(), &IncrementRequest::new(counter, 7)).await? {
             7 => Ok(()),

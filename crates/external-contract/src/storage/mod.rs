@@ -1,7 +1,10 @@
 //! The suite of object storage.
 //!
 //! Facts that a target may tell: `objects` (the folder where objects lie as plain files at their keys, so that the
-//! suite can damage one), `persistent` (another instance of the same configuration sees the same objects).
+//! suite can damage one), `persistent` (another instance of the same configuration sees the same objects). What its
+//! server does otherwise than the contract says, for programs of the model-based lane to leave it out:
+//! `folds-after = "no"` (a listing that begins inside a common prefix leaves that prefix out), `folds-deleted = "yes"`
+//! (a common prefix is listed although all its keys were deleted).
 
 mod conditions;
 mod copy;
@@ -10,6 +13,7 @@ mod get;
 mod http;
 mod keys;
 mod list;
+mod model;
 mod multipart;
 mod presign;
 mod put;
@@ -100,6 +104,7 @@ pub fn suite() -> Suite<dyn StorageService> {
         .with_all(tags::clauses())
         .with_all(versions::clauses())
         .with_all(presign::clauses())
+        .with_all(model::clauses())
 }
 
 fn key(case: &Case<S>, marker: &str) -> Result<ObjectKey> {

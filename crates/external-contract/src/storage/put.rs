@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::ErrorKind;
-use external_core::storage::{
-    Checksum, ContentHeaders, GetTagsRequest, ObjectAttributes, ObjectInfo, supports,
-};
+use external_core::storage::{Checksum, ContentHeaders, GetTagsRequest, ObjectAttributes, supports};
 
 use super::S;
 use super::store::{Store, not_applied, pattern, side_by_side};
@@ -65,11 +63,9 @@ pub(super) fn checksum(text: &str) -> Result<Checksum, Finding> {
     Ok(text.parse::<Checksum>()?)
 }
 
-fn no_content_type(info: &ObjectInfo) -> bool {
-    matches!(
-        info.headers.content_type.as_deref(),
-        None | Some("application/octet-stream" | "binary/octet-stream")
-    )
+/// Whether these headers tell no type, or the one of bytes of no type.
+pub(super) fn is_no_type(headers: &ContentHeaders) -> bool {
+    matches!(headers.content_type.as_deref(), None | Some("application/octet-stream" | "binary/octet-stream"))
 }
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
@@ -106,7 +102,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 old.content_type.clone_from(&info.headers.content_type);
                 ensure_eq("the headers but for the type", &info.headers, &old)?;
                 // A client guesses a type from the key; this key suggests none.
-                ensure(no_content_type(&info), "no content type of the old object", format!("{:?}", info.headers))?;
+                ensure(is_no_type(&info.headers), "no content type of the old object", format!("{:?}", info.headers))?;
                 ensure(info.metadata.is_empty(), "no metadata of the old object", format!("{:?}", info.metadata))?;
                 ensure(
                     info.checksum != Some(checksum(TEXT_SHA256)?),

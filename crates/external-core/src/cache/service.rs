@@ -12,6 +12,9 @@ use crate::{CallContext, Provider, Result};
 /// A cache: short-lived bytes under a key. Every method is one exchange that can be attempted again.
 ///
 /// The clauses named in brackets prove each promise; `external-contract` runs them against every provider.
+///
+/// - Whatever calls follow one another, each answers what the promises make of the calls before it: conditions, times
+///   to live, counters, tokens, batches and locks in any mixture. (cache.model.1)
 #[async_trait]
 pub trait CacheService: Provider {
     /// Reads a value.

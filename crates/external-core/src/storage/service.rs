@@ -18,6 +18,8 @@ use crate::{CallContext, Provider, Result};
 /// - Concurrent writes of one key leave one of them whole, never a mixture; a concurrent read answers one of them
 ///   whole. (storage.service.2)
 /// - A store that is not there (bucket, root) is an error on use, never an empty listing. (storage.service.3)
+/// - Whatever calls follow one another, each answers what the promises make of the calls before it: options,
+///   conditions, pages, parts, tags and versions in any mixture. (storage.model.1)
 #[async_trait]
 pub trait StorageService: Provider {
     /// Stores one object whole.

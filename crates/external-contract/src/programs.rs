@@ -1,0 +1,107 @@
+//! The model-based lane: random programs of calls, each run against a provider and against the contract's reference. Of a
+//! program that tells the two apart the shortest form is reported, with the seed that draws it again.
+
+use std::fmt::{Display, Write};
+use std::time::Duration;
+
+use external_core::{BuildContext, Provider, ProviderKind};
+use futures_util::future::BoxFuture;
+use proptest::collection::vec;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tokio::time::Instant;
+
+use crate::harness::variable;
+use crate::{Case, Finding, Verdict};
+
+/// What a clause of this lane may take, the search for a shorter program included.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// So many programs are tried where a call is a function call, and so many where it is an exchange.
+const PROGRAMS: (u64, u64) = (64, 12);
+/// The most calls in a program.
+const STEPS: usize = 30;
+/// A failing program is shortened for at most so long.
+const SHORTENING: Duration = Duration::from_secs(20);
+
+/// Runs a program in a place of its own, which the number names. A failure says at which step, counted from 1.
+pub(crate) type Run<S, T> = for<'a> fn(&'a Case<S>, u64, &'a [T]) -> BoxFuture<'a, Result<(), Difference>>;
+
+/// An answer that the reference would not have given, or an obstacle.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) step: usize,
+    pub(crate) finding: Finding,
+}
+
+/// Runs random programs, each with this ending, until one fails; with `EXTERNAL_CONTRACT_SEED` the first one is the one
+/// that it names.
+pub(crate) async fn explore<S, T>(
+    case: &Case<S>,
+    step: impl Strategy<Value = T, Tree: Send> + Send,
+    ending: &[T],
+    run: Run<S, T>,
+) -> Verdict
+where
+    S: ?Sized + Provider + 'static,
+    T: Clone + Display + Send + Sync,
+{
+    let program = vec(step, 1..=STEPS);
+    let first = seed()?;
+    let mut places = 0..;
+    let mut tried = async |steps: &[T]| run(case, places.next().unwrap_or_default(), steps).await;
+    let count = if case.kind() == ProviderKind::Remote { PROGRAMS.1 } else { PROGRAMS.0 };
+    for seed in (0..count).map(|n| first.wrapping_add(n)) {
+        let mut tree =
+            program.new_tree(&mut runner(seed)).map_err(|why| Finding::not_run(why.to_string()))?;
+        let steps = [&tree.current(), ending].concat();
+        let Err(found) = tried(&steps).await else { continue };
+        let (mut shortest, began) = ((steps, found), Instant::now());
+        let mut shorter = tree.simplify();
+        while shorter && began.elapsed() < SHORTENING {
+            let steps = [&tree.current(), ending].concat();
+            shorter = match tried(&steps).await {
+                Ok(()) => tree.complicate(),
+                Err(found) => {
+                    shortest = (steps, found);
+                    tree.simplify()
+                }
+            };
+        }
+        return Err(told(&shortest.0, shortest.1, seed));
+    }
+    Ok(())
+}
+
+/// What stands behind the step that differs has no part in it.
+fn told<T: Display>(steps: &[T], difference: Difference, seed: u64) -> Finding {
+    let Finding::Failed { expected, seen } = difference.finding else { return difference.finding };
+    let mut program = String::new();
+    for (n, step) in steps.iter().take(difference.step).enumerate() {
+        let _ = write!(program, "\n  {}. {step}", n + 1);
+    }
+    let again = format!("EXTERNAL_CONTRACT_SEED={seed:016x} draws it again");
+    let last = difference.step;
+    Finding::failed(
+        format!("step {last} answers {expected}"),
+        format!("{seen}\nprogram:{program}\nseed:     {again}"),
+    )
+}
+
+/// Where the random programs of this run begin.
+fn seed() -> Result<u64, Finding> {
+    let Some(text) = variable("EXTERNAL_CONTRACT_SEED") else {
+        let mut bytes = [0; 8];
+        BuildContext::default().random(&mut bytes);
+        return Ok(u64::from_le_bytes(bytes));
+    };
+    u64::from_str_radix(&text, 16)
+        .map_err(|_| Finding::failed("EXTERNAL_CONTRACT_SEED holds hexadecimal digits", text))
+}
+
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes()) {
+        *to = from;
+    }
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
