@@ -109,7 +109,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// A failure if it cannot be built.
     pub fn bare(&self) -> Result<Arc<S>, Finding> {
         match &self.harness.source {
-            Source::Code(make) => make().map_err(cannot_build),
+            Source::Code(make) => make().map(|bare| self.harness.dressed(bare)).map_err(cannot_build),
             Source::Data(..) => self.build(&self.configuration()?).map_err(cannot_build),
             Source::Broken(why) => Err(Finding::failed("a provider to test", why.as_str())),
             Source::Absent(why) => Err(Finding::not_run(why.as_str())),
@@ -299,7 +299,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         for (name, secret) in secrets(table, &target.secret_paths(&section)) {
             self.watch.protect(&name, &secret);
         }
-        built.inspect_err(watch::saw_error)
+        built.inspect_err(watch::saw_error).map(|bare| self.harness.dressed(bare))
     }
 
     /// The TLS settings that the provider is built with: what else speaks to its back end trusts no other.

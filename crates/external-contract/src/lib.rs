@@ -6,6 +6,8 @@
 //! apart: passed, failed, unsupported (declared so, and proven to be refused before anything is sent) and not
 //! run (with the reason).
 //!
+//! The [`guide`] says how to read a clause, declare a capability, write a harness and prove a clause of your own.
+//!
 //! # Testing a provider of your own
 //!
 //! A test target with `harness = false` and these lines is all (`tests/contract.rs`):
@@ -151,6 +153,7 @@
 //! its message.
 #![forbid(unsafe_code)]
 
+pub mod broken;
 pub mod cache;
 mod case;
 mod chance;
@@ -158,6 +161,7 @@ mod clause;
 mod common_block;
 mod control;
 pub mod email;
+pub mod guide;
 mod harness;
 mod programs;
 mod runner;

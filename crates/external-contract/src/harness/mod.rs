@@ -52,6 +52,9 @@ pub enum Resilience {
 /// Puts a provider behind its client.
 pub type Behind<S> = fn(Arc<S>, Resilience) -> Arc<S>;
 
+/// What is laid over every provider that a harness makes.
+type Wrap<S> = Arc<dyn Fn(Arc<S>) -> Arc<S> + Send + Sync>;
+
 /// Makes a provider from code.
 type Make<S> = Arc<dyn Fn() -> Result<Arc<S>> + Send + Sync>;
 
@@ -83,6 +86,7 @@ pub struct Harness<S: ?Sized + 'static> {
     pub(crate) kind: ProviderKind,
     pub(crate) source: Source<S>,
     pub(crate) client: Option<Behind<S>>,
+    pub(crate) wrap: Option<Wrap<S>>,
     pub(crate) facts: BTreeMap<String, String>,
 }
 
@@ -95,6 +99,7 @@ impl<S: ?Sized + 'static> Clone for Harness<S> {
             kind: self.kind,
             source: self.source.clone(),
             client: self.client,
+            wrap: self.wrap.clone(),
             facts: self.facts.clone(),
         }
     }
@@ -113,6 +118,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
             kind: ProviderKind::Embedded,
             source: Source::Code(Arc::new(make)),
             client: None,
+            wrap: None,
             facts: BTreeMap::new(),
         }
     }
@@ -142,6 +148,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
                     facts: target.facts.clone(),
                     source: Source::Data(*entry, Box::new(target)),
                     client: None,
+                    wrap: None,
                 })
                 .collect(),
             Err(why) => vec![Self::broken(entry.id, format!("contract.toml: {why}"))],
@@ -153,6 +160,21 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
     pub fn behind(mut self, client: Behind<S>) -> Self {
         self.client = Some(client);
         self
+    }
+
+    /// Lays this over every provider that the harness makes: a [flaw](crate::broken::Flaw), say.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: impl Fn(Arc<S>) -> Arc<S> + Send + Sync + 'static) -> Self {
+        self.wrap = Some(Arc::new(wrap));
+        self
+    }
+
+    /// The provider as this harness hands it out.
+    pub(crate) fn dressed(&self, bare: Arc<S>) -> Arc<S> {
+        match &self.wrap {
+            Some(wrap) => wrap(bare),
+            None => bare,
+        }
     }
 
     /// Tells the suite something about the back end (see each suite for what it asks).
@@ -178,6 +200,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
             kind: ProviderKind::Embedded,
             source,
             client: None,
+            wrap: None,
             facts: BTreeMap::new(),
         }
     }

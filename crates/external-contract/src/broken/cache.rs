@@ -1,0 +1,482 @@
+//! Caches that are wrong in one way each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use external_core::cache::{
+    AcquireRequest, CacheEntry, CacheKey, CacheService, CasToken, CompareAndSwapRequest, DeleteManyRequest,
+    DeleteRequest, Deleted, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, Invalidation,
+    InvalidationCache, InvalidationStream, LockAttempt, LockCache, LockLease, LockOwner, ReleaseOutcome,
+    ReleaseRequest, RenewOutcome, RenewRequest, SetCondition, SetManyRequest, SetReceipt, SetRequest,
+    SubscribeRequest, SwapOutcome, TimeToLive, Ttl, TtlRequest,
+};
+use external_core::{CallContext, Error, ErrorKind, Provider, ProviderInfo, Result, async_trait};
+use futures_util::{StreamExt, stream};
+
+use super::any_domain::{self, Gate};
+use super::{Flaw, flaws};
+
+flaws! {
+    TruncatesValues: "A value is cut at a NUL." ["cache.get.2"];
+    FoldsKeys: "Keys that differ in letter case or blanks are one." ["cache.get.3", "cache.model.1"];
+    ReadsProlong: "Reading a value makes it live longer." ["cache.get.4"];
+    KeepsDeleted: "Deleting does nothing." ["cache.get.1", "cache.delete.1", "cache.delete_many.1"];
+    AlwaysExisted: "Deleting always finds something." ["cache.delete.2"];
+    TellsOnRepeat: "A repeated call answers as if it were the first." ["cache.delete.3", "cache.release.3"];
+    KeepsOldTtl: "A set without TTL keeps the old one." ["cache.set.1", "cache.model.1"];
+    IgnoresTtl: "A value never ends." ["cache.set.2", "cache.get.1"];
+    EndsEarly: "A value ends at half its time." ["cache.set.2"];
+    IgnoresConditions: "A conditional set is a set." ["cache.set.3", "cache.set.5", "cache.set.6", "cache.model.1"];
+    ChecksBeforeWriting: "A condition is looked at some time before the write." ["cache.set.6"];
+    RemembersExpired: "A key that once had a value is never absent again." ["cache.set.4"];
+    TakesAnySize: "A value that is too large is stored, or so it says."
+        ["cache.set.7", "cache.set_many.3", "cache.compare_and_swap.6"];
+    SortsBatches: "A batch is answered in the order of the keys." ["cache.get_many.1", "cache.delete_many.1"];
+    RefusesEmptyBatches: "No key at all is an error." ["cache.get_many.2", "cache.set_many.4", "cache.delete_many.2"];
+    ClaimsBatchLimit: "It declares a limit of keys and does not keep it."
+        ["cache.get_many.3", "cache.set_many.4", "cache.delete_many.2"];
+    StaleBatchTokens: "The tokens of a batch stand for nothing." ["cache.get_many.4"];
+    BatchIgnoresTtl: "Values set together never end." ["cache.set_many.1"];
+    FirstOfBatchStays: "Of two entries of a batch with one key the first stays." ["cache.set_many.2"];
+    ExpireOnlyProlongs: "A shorter TTL is ignored." ["cache.expire.1"];
+    ExpireKeepsEnd: "An end once given cannot be taken back." ["cache.expire.2"];
+    ExpireCreates: "Changing the expiry of nothing makes an empty value." ["cache.expire.3"];
+    MissingIsUnlimited: "What is not there does not expire." ["cache.ttl.1"];
+    TtlStandsStill: "What remains of a value never shrinks." ["cache.ttl.2"];
+    CountsFromOne: "A new counter starts at one." ["cache.increment.1", "cache.model.1"];
+    OnlyAdds: "A negative delta is added as a positive one." ["cache.increment.2"];
+    IncrementProlongs: "Every increment gives its TTL to the counter." ["cache.increment.3"];
+    ParsesLoosely: "Blanks around a number are fine." ["cache.increment.4"];
+    Wraps: "A counter at its end goes on from the other one." ["cache.increment.5"];
+    LosesUpdates: "An increment reads, and writes later." ["cache.increment.6"];
+    CountsInFloats: "Counters are floating-point numbers." ["cache.increment.7"];
+    SwapKeepsTtl: "A swap never changes the expiry." ["cache.compare_and_swap.1"];
+    SwapsAlways: "A swap writes whatever has happened meanwhile."
+        ["cache.compare_and_swap.2", "cache.compare_and_swap.4", "cache.model.1"];
+    SwapCreates: "A swap of what is gone brings it back." ["cache.compare_and_swap.3"];
+    StrictIsLax: "A strict swap takes place although others wrote." ["cache.compare_and_swap.5"];
+    TakesForeignTokens: "A token of another kind of provider is merely an old one." ["cache.compare_and_swap.7"];
+    NeverAcquires: "Every lock is held by somebody else." ["cache.acquire.1"];
+    AcquiresAnything: "Two owners hold a lock at a time." ["cache.acquire.2", "cache.acquire.5", "cache.model.1"];
+    FencingStandsStill: "Every lease has the same fencing number." ["cache.acquire.3"];
+    LeasesNeverEnd: "A lease lasts an hour, whatever was asked for." ["cache.acquire.4", "common.5.5"];
+    LocksAreValues: "A lock is kept as the value of its name." ["cache.acquire.6"];
+    RenewsNothing: "Renewing says that it did." ["cache.renew.1"];
+    RenewTakes: "Renewing a free lock takes it." ["cache.renew.2"];
+    ReleasesNothing: "Releasing says that it did." ["cache.release.1"];
+    ReleasesForAnybody: "Anybody may release a lock." ["cache.release.2"];
+    HearsNothing: "It claims to tell of changes, and is silent." ["cache.subscribe.1"];
+    HearsAgain: "A subscription names keys again that did not change." ["cache.subscribe.2"];
+}
+
+/// Every flaw of caches, those that any provider may have among them.
+#[must_use]
+pub fn flaws() -> Vec<Flaw<dyn CacheService>> {
+    let own = Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
+        Flaw::new(name, sentence, caught_by, |right| {
+            Arc::new(Broken::new(right, Some(*wrong), None)) as Arc<dyn CacheService>
+        })
+    });
+    let common = any_domain::Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
+        Flaw::new(name, sentence, caught_by, |right| {
+            Arc::new(Broken::new(right, None, Some(*wrong))) as Arc<dyn CacheService>
+        })
+    });
+    own.chain(common).collect()
+}
+
+/// A right cache with a flaw over it.
+struct Broken {
+    right: Arc<dyn CacheService>,
+    wrong: Option<Wrong>,
+    info: ProviderInfo,
+    gate: Gate,
+    seen: Mutex<Seen>,
+}
+
+/// What the flaws remember.
+#[derive(Default)]
+struct Seen {
+    written: BTreeSet<CacheKey>,
+    owners: BTreeMap<CacheKey, LockOwner>,
+}
+
+impl std::fmt::Debug for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broken").field("wrong", &self.wrong).field("gate", &self.gate).finish_non_exhaustive()
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Broken {
+    fn new(right: Arc<dyn CacheService>, wrong: Option<Wrong>, common: Option<any_domain::Wrong>) -> Self {
+        let gate = Gate::new(common);
+        let mut info = gate.info(right.info());
+        if wrong == Some(Wrong::ClaimsBatchLimit) {
+            let capabilities = info.capabilities().clone().limit("batch-keys", 20);
+            info = ProviderInfo::new(info.id(), info.domain(), info.location(), capabilities);
+        }
+        Self { right, wrong, info, gate, seen: Mutex::default() }
+    }
+
+    fn is(&self, wrong: Wrong) -> bool {
+        self.wrong == Some(wrong)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, key: &CacheKey) -> Result<CacheKey> {
+        if self.is(Wrong::FoldsKeys) {
+            CacheKey::parse(key.as_str().trim().to_lowercase())
+        } else {
+            Ok(key.clone())
+        }
+    }
+
+    async fn read(&self, cx: &CallContext, key: &CacheKey) -> Result<Option<Bytes>> {
+        Ok(self.right.get(cx, &GetRequest::new(key.clone())).await?.map(|entry| entry.value))
+    }
+
+    async fn write(&self, cx: &CallContext, key: &CacheKey, value: impl Into<Bytes>) -> Result<()> {
+        self.right.set(cx, &SetRequest::new(key.clone(), value)).await.map(drop)
+    }
+
+    async fn remaining(&self, cx: &CallContext, key: &CacheKey) -> Result<Option<Ttl>> {
+        match self.right.ttl(cx, &TtlRequest::new(key.clone())).await? {
+            TimeToLive::Remaining(left) => Ok(Ttl::new(left).ok()),
+            _ => Ok(None),
+        }
+    }
+
+    /// A counter as a cache with this flaw computes it.
+    async fn count(&self, cx: &CallContext, request: &IncrementRequest) -> Result<i64> {
+        let value = self.read(cx, &request.key).await?.unwrap_or_else(|| Bytes::from_static(b"0"));
+        let text = String::from_utf8_lossy(&value).into_owned();
+        let number: i64 = text.trim().parse().map_err(|_| Error::conflict("no number"))?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "that is the flaw")]
+        let sum = match self.wrong {
+            Some(Wrong::CountsInFloats) => (number as f64 + request.delta as f64) as i64,
+            Some(Wrong::Wraps) => number.wrapping_add(request.delta),
+            _ => number.checked_add(request.delta).ok_or_else(|| Error::conflict("beyond i64"))?,
+        };
+        tokio::task::yield_now().await;
+        self.write(cx, &request.key, sum.to_string()).await?;
+        Ok(sum)
+    }
+}
+
+#[async_trait]
+impl Provider for Broken {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn probe(&self, cx: &CallContext) -> Result<()> {
+        self.right.probe(cx).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.gate.close(&*self.right).await
+    }
+}
+
+#[async_trait]
+impl CacheService for Broken {
+    async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        request.key = self.key(&request.key)?;
+        if self.is(Wrong::ReadsProlong) && self.remaining(cx, &request.key).await?.is_some() {
+            let longer = Some(Ttl::new(HOUR)?);
+            self.right.expire(cx, &ExpireRequest::new(request.key.clone(), longer)).await?;
+        }
+        let mut found = self.right.get(cx, &request).await?;
+        if let Some(entry) = found.as_mut().filter(|_| self.is(Wrong::TruncatesValues)) {
+            let end = entry.value.iter().position(|byte| *byte == 0).unwrap_or(entry.value.len());
+            entry.value.truncate(end);
+        }
+        Ok(found)
+    }
+
+    async fn set(&self, cx: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        request.key = self.key(&request.key)?;
+        let conditional = request.condition != SetCondition::Always;
+        match self.wrong {
+            Some(Wrong::IgnoresTtl) => request.ttl = None,
+            Some(Wrong::EndsEarly) => request.ttl = request.ttl.and_then(|ttl| Ttl::new(ttl.get() / 2).ok()),
+            Some(Wrong::KeepsOldTtl) if request.ttl.is_none() => {
+                request.ttl = self.remaining(cx, &request.key).await?;
+            }
+            Some(Wrong::IgnoresConditions) => request.condition = SetCondition::Always,
+            Some(Wrong::ChecksBeforeWriting) if conditional => {
+                let present = self.read(cx, &request.key).await?.is_some();
+                tokio::task::yield_now().await;
+                if present != (request.condition == SetCondition::IfPresent) {
+                    return Ok(SetReceipt::new(false));
+                }
+                request.condition = SetCondition::Always;
+            }
+            Some(Wrong::RemembersExpired)
+                if request.condition == SetCondition::IfAbsent
+                    && self.seen().written.contains(&request.key) =>
+            {
+                return Ok(SetReceipt::new(false));
+            }
+            _ => {}
+        }
+        self.seen().written.insert(request.key.clone());
+        match self.right.set(cx, &request).await {
+            Err(error) if self.is(Wrong::TakesAnySize) && error.kind() == ErrorKind::PayloadTooLarge => {
+                Ok(SetReceipt::new(true))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        request.key = self.key(&request.key)?;
+        match self.wrong {
+            Some(Wrong::KeepsDeleted) => return Ok(Deleted::new(Some(true))),
+            Some(Wrong::TellsOnRepeat) => return self.right.delete(&CallContext::default(), &request).await,
+            _ => self.seen().written.remove(&request.key),
+        };
+        let deleted = self.right.delete(cx, &request).await?;
+        Ok(if self.is(Wrong::AlwaysExisted) { Deleted::new(Some(true)) } else { deleted })
+    }
+
+    async fn get_many(&self, cx: &CallContext, request: &GetManyRequest) -> Result<Vec<Option<CacheEntry>>> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        self.bears(request.keys.len())?;
+        if self.is(Wrong::SortsBatches) {
+            request.keys.sort();
+        }
+        let mut entries = self.right.get_many(cx, &request).await?;
+        for entry in entries.iter_mut().flatten().filter(|_| self.is(Wrong::StaleBatchTokens)) {
+            *entry = CacheEntry::new(entry.value.clone(), CasToken::from_version(u64::MAX));
+        }
+        Ok(entries)
+    }
+
+    async fn set_many(&self, cx: &CallContext, request: &SetManyRequest) -> Result<Vec<Result<()>>> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        self.bears(request.entries.len())?;
+        match self.wrong {
+            Some(Wrong::BatchIgnoresTtl) => request.entries.iter_mut().for_each(|entry| entry.ttl = None),
+            Some(Wrong::FirstOfBatchStays) => request.entries.reverse(),
+            _ => {}
+        }
+        let mut results = self.right.set_many(cx, &request).await?;
+        if self.is(Wrong::TakesAnySize) {
+            results.iter_mut().for_each(|result| *result = Ok(()));
+        }
+        Ok(results)
+    }
+
+    async fn delete_many(
+        &self,
+        cx: &CallContext,
+        request: &DeleteManyRequest,
+    ) -> Result<Vec<Result<Deleted>>> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        self.bears(request.keys.len())?;
+        match self.wrong {
+            Some(Wrong::KeepsDeleted) => {
+                return Ok(request.keys.iter().map(|_| Ok(Deleted::new(Some(true)))).collect());
+            }
+            Some(Wrong::SortsBatches) => request.keys.sort(),
+            _ => {}
+        }
+        self.right.delete_many(cx, &request).await
+    }
+
+    async fn expire(&self, cx: &CallContext, request: &ExpireRequest) -> Result<bool> {
+        let _inside = self.gate.enter().await?;
+        match self.wrong {
+            Some(Wrong::ExpireKeepsEnd) if request.ttl.is_none() => Ok(true),
+            Some(Wrong::ExpireOnlyProlongs) => {
+                let left = self.remaining(cx, &request.key).await?;
+                let shorter = request.ttl.zip(left).is_some_and(|(asked, left)| asked < left);
+                if shorter { Ok(true) } else { self.right.expire(cx, request).await }
+            }
+            Some(Wrong::ExpireCreates) => {
+                if !self.right.expire(cx, request).await? {
+                    self.write(cx, &request.key, "").await?;
+                }
+                Ok(true)
+            }
+            _ => self.right.expire(cx, request).await,
+        }
+    }
+
+    async fn ttl(&self, cx: &CallContext, request: &TtlRequest) -> Result<TimeToLive> {
+        let _inside = self.gate.enter().await?;
+        Ok(match (self.right.ttl(cx, request).await?, self.wrong) {
+            (TimeToLive::Missing, Some(Wrong::MissingIsUnlimited)) => TimeToLive::Unlimited,
+            (TimeToLive::Remaining(left), Some(Wrong::TtlStandsStill)) => {
+                TimeToLive::Remaining(Duration::from_secs(left.as_secs().div_ceil(60) * 60))
+            }
+            (left, _) => left,
+        })
+    }
+
+    async fn increment(&self, cx: &CallContext, request: &IncrementRequest) -> Result<i64> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        match self.wrong {
+            Some(Wrong::CountsInFloats | Wrong::Wraps | Wrong::LosesUpdates | Wrong::ParsesLoosely) => {
+                return self.count(cx, &request).await;
+            }
+            Some(Wrong::CountsFromOne) if self.read(cx, &request.key).await?.is_none() => {
+                self.write(cx, &request.key, "1").await?;
+            }
+            Some(Wrong::OnlyAdds) => request.delta = request.delta.saturating_abs(),
+            _ => {}
+        }
+        let sum = self.right.increment(cx, &request).await?;
+        if self.is(Wrong::IncrementProlongs) && request.ttl.is_some() {
+            self.right.expire(cx, &ExpireRequest::new(request.key, request.ttl)).await?;
+        }
+        Ok(sum)
+    }
+
+    async fn compare_and_swap(
+        &self,
+        cx: &CallContext,
+        request: &CompareAndSwapRequest,
+    ) -> Result<SwapOutcome> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        if self.is(Wrong::SwapKeepsTtl) {
+            request.ttl = self.remaining(cx, &request.key).await?;
+        }
+        let outcome = self.right.compare_and_swap(cx, &request).await;
+        let writes = match (&outcome, self.wrong) {
+            (Err(error), Some(Wrong::TakesAnySize)) if error.kind() == ErrorKind::PayloadTooLarge => {
+                return Ok(SwapOutcome::Changed);
+            }
+            (Err(error), Some(Wrong::TakesForeignTokens)) if error.kind() == ErrorKind::InvalidArgument => {
+                return Ok(SwapOutcome::Changed);
+            }
+            (Ok(SwapOutcome::Changed), Some(Wrong::SwapsAlways)) => true,
+            (Ok(SwapOutcome::Changed), Some(Wrong::StrictIsLax)) => request.strict,
+            (Ok(SwapOutcome::Missing), Some(Wrong::SwapCreates)) => true,
+            _ => false,
+        };
+        if writes {
+            self.write(cx, &request.key, request.value).await?;
+            return Ok(SwapOutcome::Swapped);
+        }
+        outcome
+    }
+
+    fn locks(&self) -> Option<&dyn LockCache> {
+        self.right.locks().map(|_| self as &dyn LockCache)
+    }
+
+    fn invalidation(&self) -> Option<&dyn InvalidationCache> {
+        self.right.invalidation().map(|_| self as &dyn InvalidationCache)
+    }
+}
+
+impl Broken {
+    fn bears(&self, count: usize) -> Result<()> {
+        let refuses = self.is(Wrong::RefusesEmptyBatches) && count == 0;
+        if refuses { Err(Error::invalid_argument("no keys")) } else { Ok(()) }
+    }
+
+    fn right_locks(&self) -> Result<&dyn LockCache> {
+        self.right.locks().ok_or_else(|| Error::unsupported("locks"))
+    }
+}
+
+#[async_trait]
+impl LockCache for Broken {
+    async fn acquire(&self, cx: &CallContext, request: &AcquireRequest) -> Result<LockAttempt> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        match self.wrong {
+            Some(Wrong::NeverAcquires) => return Ok(LockAttempt::Held { remaining: None }),
+            Some(Wrong::LeasesNeverEnd) => request.ttl = Ttl::new(HOUR)?,
+            Some(Wrong::LocksAreValues) => {
+                self.write(cx, &request.name, request.owner.as_str().to_owned()).await?;
+            }
+            _ => {}
+        }
+        let attempt = self.right_locks()?.acquire(cx, &request).await?;
+        Ok(match (attempt, self.wrong) {
+            (LockAttempt::Held { .. }, Some(Wrong::AcquiresAnything)) => {
+                LockAttempt::Acquired(LockLease::new(u64::MAX))
+            }
+            (LockAttempt::Acquired(_), Some(Wrong::FencingStandsStill)) => {
+                LockAttempt::Acquired(LockLease::new(1))
+            }
+            (attempt, _) => {
+                if matches!(attempt, LockAttempt::Acquired(_)) {
+                    self.seen().owners.insert(request.name, request.owner);
+                }
+                attempt
+            }
+        })
+    }
+
+    async fn renew(&self, cx: &CallContext, request: &RenewRequest) -> Result<RenewOutcome> {
+        let _inside = self.gate.enter().await?;
+        if self.is(Wrong::RenewsNothing) {
+            return Ok(RenewOutcome::Renewed);
+        }
+        let outcome = self.right_locks()?.renew(cx, request).await?;
+        if outcome == RenewOutcome::Lost && self.is(Wrong::RenewTakes) {
+            let RenewRequest { name, owner, ttl, .. } = request.clone();
+            self.right_locks()?.acquire(cx, &AcquireRequest::new(name, owner, ttl)).await?;
+            return Ok(RenewOutcome::Renewed);
+        }
+        Ok(outcome)
+    }
+
+    async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
+        let _inside = self.gate.enter().await?;
+        let mut request = request.clone();
+        match self.wrong {
+            Some(Wrong::ReleasesNothing) => return Ok(ReleaseOutcome::Released),
+            Some(Wrong::TellsOnRepeat) => {
+                return self.right_locks()?.release(&CallContext::default(), &request).await;
+            }
+            Some(Wrong::ReleasesForAnybody) => {
+                let owner = self.seen().owners.get(&request.name).cloned();
+                request.owner = owner.unwrap_or(request.owner);
+            }
+            _ => {}
+        }
+        self.right_locks()?.release(cx, &request).await
+    }
+}
+
+#[async_trait]
+impl InvalidationCache for Broken {
+    async fn subscribe(&self, cx: &CallContext, request: &SubscribeRequest) -> Result<InvalidationStream> {
+        let right = self.right.invalidation().ok_or_else(|| Error::unsupported("invalidation"))?;
+        let heard = right.subscribe(cx, request).await?;
+        Ok(match self.wrong {
+            Some(Wrong::HearsNothing) => Box::pin(stream::pending()),
+            Some(Wrong::HearsAgain) => Box::pin(heard.scan(Vec::new(), |all: &mut Vec<CacheKey>, change| {
+                if let Ok(Invalidation::Keys(keys)) = &change {
+                    all.extend(keys.iter().cloned());
+                }
+                std::future::ready(Some(change.map(|_| Invalidation::Keys(all.clone()))))
+            })),
+            _ => heard,
+        })
+    }
+}

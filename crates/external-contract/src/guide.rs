@@ -1,0 +1,118 @@
+//! The rules of the suite, for authors of providers.
+//!
+//! # How to read a clause
+//!
+//! `storage.put.4`: domain, operation, number. A number is never used again, so an id found anywhere (in a report, in a
+//! commit, in the docs of a contract) means one promise for ever. The promise itself is one sentence. It stands twice, in
+//! the docs of the contract's method, where callers read it, and beside the function that checks it; the two are held
+//! together by the id.
+//!
+//! A clause says three more things of itself:
+//!
+//! | | |
+//! |---|---|
+//! | level | `must`: every provider keeps it. A capability: who declares it keeps it, everybody else refuses |
+//! | subject | the bare provider, the same trait behind its client, or both: then it is run twice |
+//! | needs | a counting proxy, a configuration, a place where nobody listens, a fact: a target that lacks it has no such clause |
+//!
+//! A failure says what was expected, what was seen, and the command that runs this clause alone. Outcomes are four, and
+//! never merged; "not run" always has a reason, and a reason is not a pass.
+//!
+//! # How to declare a capability
+//!
+//! In [`ProviderInfo`](external_core::ProviderInfo), when the provider is built: what is not declared is unsupported.
+//!
+//! ```
+//! use external_core::{Capabilities, ProviderInfo};
+//!
+//! let capabilities = Capabilities::new()
+//!     .all_native(&["conditional-set", "increment"])
+//!     .emulated("batch", "several exchanges, one after the other")
+//!     .limit("value-bytes", 1 << 20);
+//! let info = ProviderInfo::new("mine", "cache", "mine://host", capabilities);
+//! # assert!(info.capabilities().grade("increment").is_supported());
+//! ```
+//!
+//! - **Declared is done.** Each clause of the capability is run, and all of it counts: half a capability is none.
+//! - **Not declared is refused.** An option that the provider cannot honour is `Unsupported` *before anything is sent*.
+//!   The second function of a clause shows it: no byte passes the proxy. Nothing is ever ignored in silence.
+//! - **A facet is its own declaration.** `None` from `locks()` means that there are none. Accessor and info must agree.
+//! - **Emulated has a caveat**: what is lost compared with the real thing, in a few words.
+//! - **A limit is a promise too**: one more is refused before anything is sent, and exactly as much works. A limit that is
+//!   not declared is not there.
+//! - What a *server* does otherwise than its protocol says is no capability of the provider: it is a fact of the target
+//!   (the first page of each suite's module lists the facts it knows).
+//!
+//! # How to write a harness
+//!
+//! A provider without configuration is made by code, [`Harness::embedded`](crate::Harness::embedded). Everything else is
+//! better described by data beside the provider, `contract.toml`, and built through its
+//! [`ProviderEntry`](external_core::ProviderEntry) as the container would build it
+//! ([`Harness::from_toml`](crate::Harness::from_toml)): then the configuration is tested as well. The
+//! [crate's first page](crate) describes the format. What decides how much is proven:
+//!
+//! | field | without it |
+//! |---|---|
+//! | `proxy` | nothing is counted: no clause about requests, effects and hidden repetition. A remote provider must have a target with it |
+//! | `missing` | nobody knows what happens where nobody listens |
+//! | `denied` | nor what wrong credentials do |
+//! | `backend` | nothing is shown about a server that stops and starts again |
+//! | `facts` | clauses that look behind the provider (a damaged file, a mailbox) are left out |
+//!
+//! `${NAMESPACE}` belongs into whatever keeps two instances apart (a prefix, a database, a folder): cases run side by side,
+//! in several processes, and each must find nothing but its own. What is told to [`Case::name`](crate::Case::name) is
+//! removed afterwards; a suite deletes nothing else.
+//!
+//! [`Harness::behind`](crate::Harness::behind) adds the clauses about your client. Without one they are told as not run.
+//!
+//! # What the common block expects
+//!
+//! Clauses `common.<point>.<n>` know no domain. They hold for every provider, whatever it speaks:
+//!
+//! 1. Where nobody listens a call is `Unavailable` and `NotSent`; wrong credentials are `Unauthenticated`.
+//! 2. **Effect is true.** Call `cx.mark_sent()` just before the first byte that can take effect, and say `NotSent` only if
+//!    nothing was sent. A lost answer is `MaybeApplied`, never a success and never `NotSent`.
+//! 3. **One call, one request.** No retry of your own, none of your SDK's, none of your HTTP library's. Dialling again
+//!    before anything was sent is fine; repeating is the caller's.
+//! 4. What is declared is true, both ways.
+//! 5. **A caller may go away at any await.** Take what is half done with you: a connection with a half-read answer goes
+//!    nowhere but to the ground. Permits, parts, locks come back.
+//! 6. (9) A hundred calls side by side do not wait for one another; `close` ends, also during calls, also twice.
+//! 7. (10) An unknown, missing or wrong field is `Configuration` and is named. Building does no I/O: no connection, no file.
+//!
+//! A suite reaches your contract through the calls that it names ([`ProviderCall`](crate::ProviderCall)); a marker in each
+//! request lets the proxy count it.
+//!
+//! # Random programs
+//!
+//! `<domain>.model.1` runs programs of random calls, up to 30 each, against your provider and against a map that keeps the
+//! contract: 64 programs where a call is a function call, 12 where it is an exchange. A difference is shortened and told
+//! as a program that can be read:
+//!
+//! ```text
+//! expected: step 3 answers Listing { objects: [], prefixes: [] }
+//! seen:     Listing { objects: [], prefixes: ["b/"] }
+//! program:
+//!   1. put 5 bytes at b/cd/e
+//!   2. delete together b/cd/e
+//!   3. list "" folded by /
+//! seed:     EXTERNAL_CONTRACT_SEED=f477cd93c6ebaa51 draws it again
+//! ```
+//!
+//! Each run draws others; with the variable the first program is that one. Capabilities that are not declared do not occur.
+//!
+//! # How to make a wrong provider fail a new clause
+//!
+//! A clause that nothing fails proves nothing. Before it is believed, a provider that is wrong in just that way must fail
+//! it, and the failure must say where to look. Ask of each clause: which bug would it miss?
+//!
+//! 1. Think of the bug that the sentence forbids, as somebody would really make it: a condition looked at too early, a
+//!    limit left out, a page that begins one entry too late. Not "everything is an error": that fails every clause.
+//! 2. Lay it over a right provider as a [`Flaw`](crate::broken::Flaw), which names the clauses that are to catch it. The
+//!    suites' own flaws ([`broken::storage`](crate::broken::storage), [`broken::cache`](crate::broken::cache),
+//!    [`broken::email`](crate::broken::email)) are there for your providers and clauses too.
+//! 3. Let [`judge`](crate::broken::judge) run them: a flaw that passes and a clause that no flaw is made for are findings.
+//!    What cannot be made wrong like this stands in a list with its reason.
+//! 4. Where a clause waits, let it wait for something, never for a time: a slow machine is no broken promise.
+//!
+//! The [module `broken`](crate::broken) has an example from end to end.
