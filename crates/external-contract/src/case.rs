@@ -109,7 +109,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// A failure if it cannot be built.
     pub fn bare(&self) -> Result<Arc<S>, Finding> {
         match &self.harness.source {
-            Source::Code(make) => make().map(|bare| self.harness.dressed(bare)).map_err(cannot_build),
+            Source::Code(make) => make().map(|bare| self.harness.laid_over(bare)).map_err(cannot_build),
             Source::Data(..) => self.build(&self.configuration()?).map_err(cannot_build),
             Source::Broken(why) => Err(Finding::failed("a provider to test", why.as_str())),
             Source::Absent(why) => Err(Finding::not_run(why.as_str())),
@@ -161,8 +161,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let table = self.configuration()?;
         let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
-        self.was_random.store(true, Ordering::Relaxed);
-        let proxy = Proxy::start_seeded(upstream, seed())
+        let proxy = Proxy::start_seeded(upstream, self.draws())
             .await
             .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
         let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
@@ -181,6 +180,12 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let (_, table) =
             target.through(&self.configuration()?, place.address().port()).map_err(Finding::not_run)?;
         Ok((self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off), place))
+    }
+
+    /// The seed of this run, for a case that draws from it: a failure tells it.
+    pub(crate) fn draws(&self) -> u64 {
+        self.was_random.store(true, Ordering::Relaxed);
+        seed()
     }
 
     /// The seed of this run, if anything in this case was drawn from it.
@@ -299,7 +304,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         for (name, secret) in secrets(table, &target.secret_paths(&section)) {
             self.watch.protect(&name, &secret);
         }
-        built.inspect_err(watch::saw_error).map(|bare| self.harness.dressed(bare))
+        built.inspect_err(watch::saw_error).map(|bare| self.harness.laid_over(bare))
     }
 
     /// The TLS settings that the provider is built with: what else speaks to its back end trusts no other.

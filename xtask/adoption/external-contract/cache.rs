@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 // The cache.
 
+#[derive(Debug)]
 struct Mine {
     info: ProviderInfo,
     values: Mutex<HashMap<String, (Bytes, Option<Instant>)>>,

@@ -40,7 +40,7 @@ impl Gate {
     pub(super) fn new(wrong: Option<Wrong>) -> Self {
         Self {
             wrong,
-            permits: Semaphore::new(200),
+            permits: Semaphore::new(40),
             inside: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
         }

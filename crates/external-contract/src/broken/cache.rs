@@ -61,7 +61,7 @@ flaws! {
     NeverAcquires: "Every lock is held by somebody else." ["cache.acquire.1"];
     AcquiresAnything: "Two owners hold a lock at a time." ["cache.acquire.2", "cache.acquire.5", "cache.model.1"];
     FencingStandsStill: "Every lease has the same fencing number." ["cache.acquire.3"];
-    LeasesNeverEnd: "A lease lasts an hour, whatever was asked for." ["cache.acquire.4", "common.5.5"];
+    LeasesNeverEnd: "A lease lasts an hour, whatever was asked for." ["cache.acquire.4", "cache.acquire.7"];
     LocksAreValues: "A lock is kept as the value of its name." ["cache.acquire.6"];
     RenewsNothing: "Renewing says that it did." ["cache.renew.1"];
     RenewTakes: "Renewing a free lock takes it." ["cache.renew.2"];

@@ -34,7 +34,7 @@ struct Outcome {
 const SIDE_BY_SIDE: usize = 6;
 
 /// Runs the clauses that each flaw is made for against the flawed providers of these harnesses; one that catches it on
-/// one of them is enough. `exempt` names clauses, or beginnings of their ids, that no flaw is shipped for, and says why.
+/// one of them is enough. `exempt` names clauses, or beginnings of their ids up to a dot, that no flaw is shipped for, and says why.
 ///
 /// It must not be called within a runtime, since every clause starts its own.
 #[must_use]
@@ -61,7 +61,10 @@ pub fn judge<S: ?Sized + Provider + 'static>(
     let mut needed = BTreeSet::new();
     let ids: BTreeSet<_> = suite().clauses().iter().map(|clause| clause.id).collect();
     for id in ids.into_iter().filter(|id| !tried.contains(id)) {
-        match exempt.iter().find(|(beginning, _)| id.starts_with(beginning)) {
+        match exempt
+            .iter()
+            .find(|(exempt, _)| id == *exempt || exempt.ends_with('.') && id.starts_with(exempt))
+        {
             Some((beginning, why)) => {
                 needed.insert(*beginning);
                 judgement.exempt.push((id, why));

@@ -8,6 +8,7 @@
 //! # mod mine {
 //! #     use external_contract::{Suite, clause, ensure_eq};
 //! #     use external_core::{CallContext, Capabilities, Capability, Provider, ProviderInfo, Result, async_trait};
+//! #     #[derive(Debug)]
 //! #     pub struct Greeter(pub ProviderInfo);
 //! #     impl Greeter {
 //! #         pub fn at(location: &str) -> Self {

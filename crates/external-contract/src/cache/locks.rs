@@ -185,7 +185,7 @@ fn acquiring() -> Vec<Clause<S>> {
             }
         )
         .capability("locks", check!(|case| { no_facet(case)?; })),
-        clause!("common.5.5", "An acquire that was dropped holds its lock no longer than its lease.", |case: S| {
+        clause!("cache.acquire.7", "An acquire that was dropped holds its lock no longer than its lease.", |case: S| {
             let shelf = Shelf::of(case);
             let ttl = shelf.short();
             for polls in 1..=8 {

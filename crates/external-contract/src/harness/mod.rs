@@ -170,7 +170,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
     }
 
     /// The provider as this harness hands it out.
-    pub(crate) fn dressed(&self, bare: Arc<S>) -> Arc<S> {
+    pub(crate) fn laid_over(&self, bare: Arc<S>) -> Arc<S> {
         match &self.wrap {
             Some(wrap) => wrap(bare),
             None => bare,

@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,6 +46,13 @@ pub(crate) enum Flaw {
     BlamesTheCaller,
     TrustsAnybody,
     NeverTrustsAnybody,
+    NamesNoField,
+    HidesRefusal,
+    ProbeFails,
+    ProbeIsSilent,
+    HangsOnClose,
+    StaysBusy,
+    BlamesTheConfiguration,
 }
 
 /// The contract.
@@ -103,6 +111,9 @@ struct LaxConfig {
     address: String,
 }
 
+/// As [`ENTRY`], but its schema describes nothing.
+pub(crate) const UNDESCRIBED: ProviderEntry<dyn Echo> = ProviderEntry { schema: || "{}".to_owned(), ..ENTRY };
+
 pub(crate) const ENTRY: ProviderEntry<dyn Echo> = ProviderEntry {
     id: "echo",
     feature: "",
@@ -115,7 +126,10 @@ pub(crate) const ENTRY: ProviderEntry<dyn Echo> = ProviderEntry {
 
 fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn Echo>> {
     let lax = section.value().at("flaw").is_some_and(|flaw| format!("{flaw:?}").contains("TakesAnyField"));
-    let config = if lax {
+    let vague = section.value().at("flaw").is_some_and(|flaw| format!("{flaw:?}").contains("NamesNoField"));
+    let config = if vague {
+        section.parse::<Config>().map_err(|_| Error::configuration("something is wrong"))?
+    } else if lax {
         Config { address: section.parse::<LaxConfig>()?.address, flaw: Flaw::TakesAnyField, tls: false }
     } else {
         section.parse::<Config>()?
@@ -131,7 +145,13 @@ fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn Echo>> {
         tls: config.tls.then(|| context.tls().clone()),
         flaw: config.flaw,
     };
-    Ok(Arc::new(Client { info, dialler, flaw: config.flaw, line: Mutex::default() }))
+    Ok(Arc::new(Client {
+        info,
+        dialler,
+        flaw: config.flaw,
+        line: Mutex::default(),
+        busy: AtomicBool::default(),
+    }))
 }
 
 type Line = BufReader<Box<dyn Stream>>;
@@ -145,6 +165,7 @@ struct Client {
     dialler: Dialler,
     flaw: Flaw,
     line: Mutex<Option<Line>>,
+    busy: AtomicBool,
 }
 
 impl Client {
@@ -170,10 +191,18 @@ impl Client {
             cx.mark_sent();
         }
         let mut held = self.line.lock().await;
+        if self.busy.swap(true, Ordering::Relaxed) && self.flaw == Flaw::StaysBusy {
+            return Err(Error::unavailable("still busy with a call that is gone"));
+        }
         // Taken out while in use: a call that is dropped half-way takes the connection with it.
         let mut line = match held.take() {
             Some(line) => line,
-            None => BufReader::new(self.dialler.dial().await?),
+            None => match self.dialler.dial().await {
+                Err(_) if self.flaw == Flaw::HidesRefusal => {
+                    return Err(Error::unexpected("something went wrong"));
+                }
+                dialled => BufReader::new(dialled?),
+            },
         };
         if self.flaw == Flaw::KeepsDirtyConnection {
             let line = held.insert(line);
@@ -187,6 +216,7 @@ impl Client {
             return heard;
         }
         let heard = self.exchange(cx, &mut line, text).await;
+        self.busy.store(false, Ordering::Relaxed);
         if heard.is_ok() || self.flaw == Flaw::NeverRedials {
             *held = Some(line);
         }
@@ -247,10 +277,17 @@ impl Provider for Client {
     }
 
     async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.ask(cx, "probe").await.map(drop)
+        match self.flaw {
+            Flaw::ProbeFails => Err(Error::unavailable("the probe fails")),
+            Flaw::ProbeIsSilent => Ok(()),
+            _ => self.ask(cx, "probe").await.map(drop),
+        }
     }
 
     async fn close(&self) -> Result<()> {
+        if self.flaw == Flaw::HangsOnClose {
+            std::future::pending::<()>().await;
+        }
         self.line.lock().await.take();
         Ok(())
     }
@@ -273,6 +310,9 @@ impl Echo for Client {
         let heard = self.ask(cx, text).await;
         match (heard, self.flaw) {
             (Err(_), Flaw::RetriesHidden) => self.ask(cx, text).await,
+            (Ok(heard), Flaw::BlamesTheConfiguration) if heard != text => {
+                Err(Error::configuration("what is this?"))
+            }
             (Err(error), Flaw::DeniesSending) => Err(error.with_effect(Effect::NotSent)),
             (heard, _) => heard,
         }

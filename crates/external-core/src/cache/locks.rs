@@ -26,6 +26,7 @@ pub trait LockCache: Send + Sync {
     /// - Of any number of attempts side by side exactly one is `Acquired`. (cache.acquire.5)
     /// - Locks live beside the values: a value under the lock's name neither blocks, shows, nor loses
     ///   it. (cache.acquire.6)
+    /// - An acquire that was dropped holds its lock no longer than its lease. (cache.acquire.7)
     ///
     /// # Errors
     ///
