@@ -109,8 +109,10 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// A failure if it cannot be built.
     pub fn bare(&self) -> Result<Arc<S>, Finding> {
         match &self.harness.source {
-            Source::Code(make) => make().map(|bare| self.harness.laid_over(bare)).map_err(cannot_build),
-            Source::Data(..) => self.build(&self.configuration()?).map_err(cannot_build),
+            Source::Code(make) => {
+                make().map(|bare| self.harness.laid_over(bare)).map_err(Finding::cannot_build)
+            }
+            Source::Data(..) => self.build(&self.configuration()?).map_err(Finding::cannot_build),
             Source::Broken(why) => Err(Finding::failed("a provider to test", why.as_str())),
             Source::Absent(why) => Err(Finding::not_run(why.as_str())),
         }
@@ -165,7 +167,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             .await
             .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
         let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
-        let bare = self.build_with(&table, world).map_err(cannot_build)?;
+        let bare = self.build_with(&table, world).map_err(Finding::cannot_build)?;
         Ok(Proxied { service: self.dressed(bare, resilience), proxy })
     }
 
@@ -179,7 +181,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             .map_err(|error| Finding::not_run(format!("no port that does not answer: {error}")))?;
         let (_, table) =
             target.through(&self.configuration()?, place.address().port()).map_err(Finding::not_run)?;
-        Ok((self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off), place))
+        Ok((self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off), place))
     }
 
     /// The seed of this run, for a case that draws from it: a failure tells it.
@@ -199,7 +201,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             return Err(Finding::not_run("no back end elsewhere"));
         };
         let table = target.nameless(&self.configuration()?).map_err(Finding::not_run)?;
-        Ok(self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off))
+        Ok(self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off))
     }
 
     /// A fresh service like the one this case is about, without resilience, that points where nobody is.
@@ -227,7 +229,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             return Err(Finding::not_run(else_));
         };
         let table = target.table(&self.place, Some(over)).map_err(Finding::not_run)?;
-        Ok(self.dressed(self.build(&table).map_err(cannot_build)?, Resilience::Off))
+        Ok(self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off))
     }
 
     /// A fresh bare provider on the same back end and in the same namespace, that shares nothing else with the
@@ -253,7 +255,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let place = Place { namespace: format!("{}-else", self.place.namespace), ..self.place.clone() };
         let table = target.table(&place, None).map_err(Finding::not_run)?;
-        self.build(&table).map_err(cannot_build)
+        self.build(&table).map_err(Finding::cannot_build)
     }
 
     /// Puts a bare provider behind its client if this case is about the client.
@@ -422,7 +424,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let table = self.configuration()?;
         let section = section(&table).map_err(Finding::not_run)?;
         let context = target.context(&self.place).map_err(Finding::not_run)?;
-        (entry.build)(&section, &context).map_err(cannot_build)?;
+        (entry.build)(&section, &context).map_err(Finding::cannot_build)?;
         Ok(secrets(&table, &target.secret_paths(&section)))
     }
 
@@ -493,9 +495,4 @@ impl<S: ?Sized + 'static> fmt::Debug for Case<S> {
             .field("place", &self.place)
             .finish_non_exhaustive()
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
-fn cannot_build(error: Error) -> Finding {
-    Finding::failed("the provider can be built", error.report())
 }

@@ -31,6 +31,12 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// A provider that does not come about.
+    #[allow(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+    pub(crate) fn cannot_build(error: Error) -> Self {
+        Self::failed("the provider can be built", error.report())
+    }
+
     /// The promise is broken.
     pub fn failed(expected: impl Into<String>, seen: impl Into<String>) -> Self {
         Self::Failed { expected: expected.into(), seen: seen.into() }
