@@ -10,26 +10,33 @@
 //! ```
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use external_contract::external_core::cache::{
-    CacheEntry, CacheService, CasToken, CompareAndSwapRequest, DeleteManyRequest, DeleteRequest, Deleted, ExpireRequest,
-    GetManyRequest, GetRequest, IncrementRequest, SetManyRequest, SetReceipt, SetRequest, SwapOutcome, TimeToLive,
-    TtlRequest,
+    CacheEntry, CacheService, CompareAndSwapRequest, DeleteManyRequest, DeleteRequest, Deleted,
+    ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, SetManyRequest, SetReceipt, SetRequest,
+    SwapOutcome, TimeToLive, TtlRequest,
 };
 use external_contract::external_core::{
-    CallContext, Capabilities, Error, Provider, ProviderInfo, Result, async_trait,
+    CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result, async_trait,
 };
 use external_contract::{Harness, broken, cache, verify};
 use tokio::time::Instant;
 
 // The cache.
 
-#[derive(Debug)]
 struct Mine {
     info: ProviderInfo,
     values: Mutex<HashMap<String, (Bytes, Option<Instant>)>>,
+}
+
+/// Without the values: what somebody stores is nobody's to print.
+impl fmt::Debug for Mine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mine").finish_non_exhaustive()
+    }
 }
 
 impl Mine {
@@ -60,14 +67,14 @@ impl Provider for Mine {
 impl CacheService for Mine {
     async fn get(&self, _: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
         let found = self.values().get(request.key.as_str()).cloned();
-        Ok(found.map(|(value, _)| CacheEntry::new(value.clone(), CasToken::from_bytes(value))))
+        Ok(found.map(|(value, _)| CacheEntry::of_bytes(value)))
     }
     async fn set(&self, _: &CallContext, request: &SetRequest) -> Result<SetReceipt> {
         if request.condition != Default::default() {
             return Err(Error::unsupported("conditional-set"));
         }
         if request.value.len() > 1 << 20 {
-            return Err(Error::payload_too_large("the value"));
+            return Err(Error::payload_too_large("the value").with_effect(Effect::NotSent));
         }
         let ends = request.ttl.map(|ttl| Instant::now() + ttl.get());
         self.values().insert(request.key.as_str().to_owned(), (request.value.clone(), ends));
