@@ -93,7 +93,7 @@ flaws! {
     MergesTags: "Tags are added to those that are there." ["storage.put_tags.1", "storage.model.1"];
     TakesAnyTags: "Too many tags are cut." ["storage.put_tags.3"];
     VersionsBackwards: "Versions are listed from the oldest." ["storage.list_versions.1"];
-    IgnoresVersion: "A read of a version reads the latest." ["storage.list_versions.2", "storage.model.1"];
+    IgnoresVersion: "A read of a version reads the latest." ["storage.list_versions.2"];
     KeepsVersions: "Removing a version does nothing." ["storage.delete_version.1"];
     RefusesSecondRemoval: "Removing a version again is an error." ["storage.delete_version.2"];
     RestoreMoves: "Restoring a version removes the old one." ["storage.restore_version.1"];
