@@ -1,11 +1,11 @@
 //! The model-based lane: random programs of calls, each run against a provider and against the contract's reference. Of a
 //! program that tells the two apart the shortest form is reported.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use external_core::{Provider, ProviderKind};
+use external_core::{ErrorKind, Provider, ProviderKind};
 use futures_util::future::BoxFuture;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
@@ -31,6 +31,25 @@ pub(crate) type Run<S, T> = for<'a> fn(&'a Case<S>, u64, &'a [T]) -> BoxFuture<'
 pub(crate) struct Difference {
     pub(crate) step: usize,
     pub(crate) finding: Finding,
+}
+
+/// How a provider or the reference refuses a call. Alike if the kind is; the text is for whoever reads the failure.
+#[derive(Clone, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) kind: ErrorKind,
+    pub(crate) told: String,
+}
+
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.kind, self.told)
+    }
 }
 
 /// Runs random programs, each with this ending, until one fails. The same seed draws the same programs.

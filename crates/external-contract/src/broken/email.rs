@@ -69,17 +69,7 @@ flaws! {
 /// Every flaw of mail providers, those that any provider may have among them.
 #[must_use]
 pub fn flaws() -> Vec<Flaw<dyn EmailService>> {
-    let own = Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
-        Flaw::new(name, sentence, caught_by, |right| {
-            Arc::new(Broken::new(right, Some(*wrong), None)) as Arc<dyn EmailService>
-        })
-    });
-    let common = any_domain::Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
-        Flaw::new(name, sentence, caught_by, |right| {
-            Arc::new(Broken::new(right, None, Some(*wrong))) as Arc<dyn EmailService>
-        })
-    });
-    own.chain(common).collect()
+    super::with_common(Wrong::ALL, |right, wrong, common| Arc::new(Broken::new(right, wrong, common)))
 }
 
 /// A right provider with a flaw over it.

@@ -87,11 +87,7 @@ fn tried<S: ?Sized + Provider + 'static>(
     harnesses: &[Harness<S>],
     flaw: &Flaw<S>,
 ) -> Outcome {
-    let flawed = harnesses.iter().cloned().map(|harness| {
-        let flaw = flaw.clone();
-        harness.wrapped(move |right| flaw.over(right))
-    });
-    let tally = verify(suite().only(flaw.caught_by), flawed.collect());
+    let tally = verify(suite().only(flaw.caught_by), flaw.laid_over(harnesses));
     let caught = flaw.caught_by.iter().map(|clause| (*clause, tally.has_failed(clause))).collect();
     Outcome { name: flaw.name, sentence: flaw.sentence, caught }
 }

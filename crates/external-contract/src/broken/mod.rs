@@ -51,6 +51,10 @@ mod storage;
 use std::fmt;
 use std::sync::Arc;
 
+use external_core::Provider;
+
+use crate::Harness;
+
 pub use cache::flaws as cache;
 pub use email::flaws as email;
 pub use judgement::{Judgement, judge};
@@ -86,6 +90,19 @@ impl<S: ?Sized + 'static> Flaw<S> {
     pub fn over(&self, right: Arc<S>) -> Arc<S> {
         (self.over)(right)
     }
+
+    /// The same harnesses, whose providers are wrong in this way.
+    #[must_use]
+    pub fn laid_over(&self, harnesses: &[Harness<S>]) -> Vec<Harness<S>>
+    where
+        S: Provider,
+    {
+        let flawed = harnesses.iter().cloned().map(|harness| {
+            let flaw = self.clone();
+            harness.wrapped(move |right| flaw.over(right))
+        });
+        flawed.collect()
+    }
 }
 
 impl<S: ?Sized + 'static> Clone for Flaw<S> {
@@ -103,6 +120,46 @@ impl<S: ?Sized + 'static> fmt::Debug for Flaw<S> {
     }
 }
 
+const WIRE: &str = "a fault between a provider and its back end: external-contract, tests/wire";
+const INSIDE: &str = "a secret shown, a call told wrongly: external-contract, tests/inside";
+const CLIENT: &str = "a fault of the client, over any provider";
+
+/// Clauses of the common block that no flaw is shipped for in any domain, with the reason: for [`judge`].
+pub const EXEMPT: &[(&str, &str)] = &[
+    ("common.1.", WIRE),
+    ("common.2.", WIRE),
+    ("common.3.", WIRE),
+    ("common.5.1", WIRE),
+    ("common.5.3", WIRE),
+    ("common.5.4", WIRE),
+    ("common.5.5", WIRE),
+    ("common.6.", WIRE),
+    ("common.10.", WIRE),
+    ("common.11.", WIRE),
+    ("common.4.5", INSIDE),
+    ("common.7.", INSIDE),
+    ("common.8.", INSIDE),
+    ("common.4.3", CLIENT),
+    ("common.9.4", CLIENT),
+];
+
+/// A row of a domain's table: the flaw, its name, what is wrong, and which clauses are to catch it.
+type Row<W> = (W, &'static str, &'static str, &'static [&'static str]);
+
+/// A domain's own flaws, and behind them those that any provider may have. `lay` lays one of either over a right provider.
+fn with_common<S: ?Sized + 'static, W: Copy + Send + Sync + 'static>(
+    own: &'static [Row<W>],
+    lay: fn(Arc<S>, Option<W>, Option<any_domain::Wrong>) -> Arc<S>,
+) -> Vec<Flaw<S>> {
+    let own = own.iter().map(|&(wrong, name, sentence, caught_by)| {
+        Flaw::new(name, sentence, caught_by, move |right| lay(right, Some(wrong), None))
+    });
+    let common = any_domain::Wrong::ALL.iter().map(|&(wrong, name, sentence, caught_by)| {
+        Flaw::new(name, sentence, caught_by, move |right| lay(right, None, Some(wrong)))
+    });
+    own.chain(common).collect()
+}
+
 /// The flaws of a domain as an enum for its wrapper to look at, with what is wrong and which clauses are to catch it.
 macro_rules! flaws {
     ($($name:ident: $sentence:literal [$($clause:literal),+];)+) => {
@@ -112,7 +169,7 @@ macro_rules! flaws {
         }
 
         impl Wrong {
-            pub(super) const ALL: &'static [(Self, &'static str, &'static str, &'static [&'static str])] =
+            pub(super) const ALL: &'static [crate::broken::Row<Self>] =
                 &[$((Self::$name, stringify!($name), $sentence, &[$($clause),+])),+];
         }
     };

@@ -221,8 +221,8 @@ impl Breaker {
     }
 
     /// Takes note of an attempt's end. Answers whether a probe's place stays taken.
-    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant, took: Duration) -> bool {
-        let slow = took >= self.policy.slow_call;
+    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) -> bool {
+        let slow = now.saturating_duration_since(permit.started) >= self.policy.slow_call;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
                 self.window.success(now);
@@ -283,10 +283,10 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The attempt ended `now`, and took so long without its body.
-    pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant, took: Duration) {
+    /// The attempt ended `now`.
+    pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        let stays = self.breaker.settle(self, verdict, now, took);
+        let stays = self.breaker.settle(self, verdict, now);
         if let Some(probes) = self.probe.take().filter(|_| !stays) {
             probes.give_back();
             // Whoever waits for a verdict may make the next probe.
@@ -303,8 +303,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.settled {
-            let now = Instant::now();
-            self.settle(Verdict::Nothing, now, now.saturating_duration_since(self.started));
+            self.settle(Verdict::Nothing, Instant::now());
         }
     }
 }
@@ -325,8 +324,7 @@ mod tests {
     }
 
     fn settle(mut permit: Permit<'_>, verdict: Verdict) {
-        let (now, started) = (Instant::now(), permit.started);
-        permit.settle(verdict, now, now - started);
+        permit.settle(verdict, Instant::now());
     }
 
     fn fail(breaker: &Breaker, times: u32) {
@@ -359,7 +357,7 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let now = Instant::now();
-                    breaker.admit(now).unwrap().settle(Verdict::Success, now, Duration::ZERO);
+                    breaker.admit(now).unwrap().settle(Verdict::Success, now);
                 });
             }
         });

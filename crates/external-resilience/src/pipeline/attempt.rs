@@ -75,9 +75,8 @@ impl Pipeline {
         let took = ended.saturating_duration_since(started);
         let mut result = finished.unwrap_or_else(|| Err(timed_out(&attempt_cx, took)));
         if let Some(permit) = &mut turn.permit {
-            let took = took.saturating_sub(moving);
             match &result {
-                Ok(()) => permit.settle(Verdict::Success, ended, took),
+                Ok(()) => permit.settle(Verdict::Success, ended),
                 // Cut short by the caller's own deadline: no verdict, unless it had run for long. In a managed call the
                 // deadline is the outer attempt's, so a timeout is ours.
                 Err(error)
@@ -85,9 +84,9 @@ impl Pipeline {
                         && !cx.is_managed()
                         && end.is_some_and(|end| ended >= end) =>
                 {
-                    permit.settle(Verdict::Nothing, ended, took);
+                    permit.settle(Verdict::Nothing, ended);
                 }
-                Err(error) => permit.settle(Verdict::of(error), ended, took),
+                Err(error) => permit.settle(Verdict::of(error), ended),
             }
         }
         if let Err(error) = &mut result {

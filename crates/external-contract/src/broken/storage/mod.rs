@@ -108,17 +108,7 @@ flaws! {
 /// Every flaw of object stores, those that any provider may have among them.
 #[must_use]
 pub fn flaws() -> Vec<Flaw<dyn StorageService>> {
-    let own = Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
-        Flaw::new(name, sentence, caught_by, |right| {
-            Arc::new(Broken::new(right, Some(*wrong), None)) as Arc<dyn StorageService>
-        })
-    });
-    let common = any_domain::Wrong::ALL.iter().map(|(wrong, name, sentence, caught_by)| {
-        Flaw::new(name, sentence, caught_by, |right| {
-            Arc::new(Broken::new(right, None, Some(*wrong))) as Arc<dyn StorageService>
-        })
-    });
-    own.chain(common).collect()
+    super::with_common(Wrong::ALL, |right, wrong, common| Arc::new(Broken::new(right, wrong, common)))
 }
 
 /// A right store with a flaw over it.

@@ -11,8 +11,9 @@ use external_core::{Error, Result};
 
 use super::super::S;
 use super::Step;
-use super::reference::{Answer, Found, Reference, Refusal};
+use super::reference::{Answer, Found, Reference};
 use crate::Case;
+use crate::programs::Refusal;
 
 /// Where the keys of one program lie.
 pub(super) struct Place<'a> {

@@ -12,6 +12,7 @@ use external_core::cache::{
 };
 
 use super::Step;
+use crate::programs::Refusal;
 
 /// What a call answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,25 +36,6 @@ pub(super) enum Answer {
     Held,
     Renewed(RenewOutcome),
     Released(ReleaseOutcome),
-}
-
-/// Alike if the kind is; the text is for whoever reads the failure.
-#[derive(Clone, Eq)]
-pub(super) struct Refusal {
-    pub(super) kind: ErrorKind,
-    pub(super) told: String,
-}
-
-impl PartialEq for Refusal {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind
-    }
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.kind, self.told)
-    }
 }
 
 /// Alike if the value is: tokens are for swaps to prove.

@@ -1,13 +1,13 @@
 //! What a call answers, as the provider and the reference are compared.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
-use external_core::ErrorKind;
 use external_core::storage::{
     Checksum, ContentHeaders, MultipartUpload, ObjectInfo, PartToken, VersionId, VersionToken,
 };
+
+use crate::programs::Refusal;
 
 /// What a call answered, as far as the contract says what that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,25 +42,6 @@ pub(super) enum Answer {
     /// Key, id, size, whether it is the latest; without the marks of deletions, of which stores keep more or fewer.
     Versions(Vec<(String, VersionId, u64, bool)>),
     Done,
-}
-
-/// Alike if the kind is; the text is for whoever reads the failure.
-#[derive(Clone, Eq)]
-pub(super) struct Refusal {
-    pub(super) kind: ErrorKind,
-    pub(super) told: String,
-}
-
-impl PartialEq for Refusal {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind
-    }
-}
-
-impl fmt::Debug for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.kind, self.told)
-    }
 }
 
 /// What head tells, times aside.

@@ -13,8 +13,9 @@ use external_core::{Error, Result};
 use super::super::put::TEXT;
 use super::super::{S, mine, store::Store};
 use super::Step;
-use super::answer::{Answer, Refusal};
+use super::answer::Answer;
 use super::reference::{Reference, body, sum, tags};
+use crate::programs::Refusal;
 use crate::{Case, Finding, ensure};
 
 /// More than any program stores at one key.

@@ -11,8 +11,9 @@ use external_core::storage::{
 };
 
 use super::super::put::{TEXT, TEXT_CRC32C, TEXT_SHA256, is_no_type};
-use super::answer::{About, Answer, Refusal};
+use super::answer::{About, Answer};
 use super::{Condition, Extras, Step, Which};
+use crate::programs::Refusal;
 
 #[derive(Debug, Clone)]
 struct Object {
