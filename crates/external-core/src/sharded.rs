@@ -40,18 +40,21 @@ impl<T> Sharded<T> {
 
     /// This thread's shard.
     #[must_use]
+    #[inline]
     pub fn here(&self) -> &T {
         self.at(self.shard())
     }
 
     /// Which shard is this thread's.
     #[must_use]
+    #[inline]
     pub fn shard(&self) -> Shard {
         Shard(thread_number() & (self.shards.len() - 1))
     }
 
     /// A shard that [`shard`](Self::shard) has named.
     #[must_use]
+    #[inline]
     pub fn at(&self, shard: Shard) -> &T {
         // There are a power of two, so this is never out of bounds, whichever instance named the shard.
         &self.shards[shard.0 & (self.shards.len() - 1)].0

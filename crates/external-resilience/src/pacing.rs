@@ -47,6 +47,7 @@ impl Gate {
     }
 
     /// Whether it is open, without a look at the clock: one that has just opened may not be known as such.
+    #[inline]
     pub(crate) fn is_surely_open(&self) -> bool {
         self.until.load(Ordering::Acquire) == 0
     }

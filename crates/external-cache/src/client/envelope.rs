@@ -10,6 +10,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 const MAGIC: [u8; 2] = [0xEC, 1];
+const HEAD: usize = 6;
 const ABSENT: u8 = 1;
 const FRESH_UNTIL: u8 = 2;
 const TAGGED: u8 = 4;
@@ -28,19 +29,33 @@ pub(super) struct Envelope {
     pub(super) payload: Option<Bytes>,
 }
 
+/// How every envelope begins.
+fn head(codec: u8, schema: u16, flags: u8) -> [u8; HEAD] {
+    let [magic, version] = MAGIC;
+    let [high, low] = schema.to_be_bytes();
+    [magic, version, codec, high, low, flags]
+}
+
+/// The payload of a value with neither end of freshness nor tags, which its head alone tells; else the bytes as they were.
+#[inline]
+pub(super) fn plain_payload(mut sealed: Bytes, codec: u8, schema: u16) -> Result<Bytes, Bytes> {
+    if sealed.first_chunk() == Some(&head(codec, schema, 0)) {
+        sealed.advance(HEAD);
+        Ok(sealed)
+    } else {
+        Err(sealed)
+    }
+}
+
 impl Envelope {
     pub(super) fn seal(&self) -> Bytes {
         let payload = self.payload.as_deref().unwrap_or_default();
         let mut bytes = BytesMut::with_capacity(payload.len() + 64);
-        bytes.put_slice(&MAGIC);
-        bytes.put_u8(self.codec);
-        bytes.put_u16(self.schema);
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        bytes.put_u8(
-            flag(self.payload.is_none(), ABSENT)
-                | flag(self.fresh_until.is_some(), FRESH_UNTIL)
-                | flag(!self.tags.is_empty(), TAGGED),
-        );
+        let flags = flag(self.payload.is_none(), ABSENT)
+            | flag(self.fresh_until.is_some(), FRESH_UNTIL)
+            | flag(!self.tags.is_empty(), TAGGED);
+        bytes.put_slice(&head(self.codec, self.schema, flags));
         if let Some(until) = self.fresh_until {
             bytes.put_u64(until);
         }
@@ -58,13 +73,12 @@ impl Envelope {
     }
 
     /// `None` if this is no envelope, or one of a later version.
-    #[inline]
     pub(super) fn open(mut bytes: Bytes) -> Option<Self> {
         let &[magic, version, codec, high, low, flags] = bytes.first_chunk()?;
         if [magic, version] != MAGIC {
             return None;
         }
-        bytes.advance(6);
+        bytes.advance(HEAD);
         let schema = u16::from_be_bytes([high, low]);
         if flags & !(ABSENT | FRESH_UNTIL | TAGGED) != 0 {
             return None;

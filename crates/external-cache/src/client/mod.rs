@@ -41,7 +41,7 @@ pub use stats::CacheStats;
 use stats::Counters;
 use typed::Typed;
 
-use crate::providers;
+use crate::providers::{self, memory::MemoryCache};
 
 /// How long closing waits for calls and clean-ups where nobody says otherwise.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -75,6 +75,8 @@ pub struct CacheClient<C = Json> {
 #[doc(hidden)]
 pub struct Core {
     service: Arc<dyn CacheService>,
+    /// The same one, where reading from it need not be a call.
+    in_process: Option<Arc<MemoryCache>>,
     pipeline: Pipeline,
     context: BuildContext,
     settings: CacheSettings,
@@ -114,7 +116,8 @@ impl Core {
         context: BuildContext,
     ) -> Arc<Self> {
         let (counters, flights) = (Counters::default(), Arc::default());
-        Arc::new(Self { service, pipeline, context, settings, counters, flights })
+        let in_process = providers::in_process(&service);
+        Arc::new(Self { service, in_process, pipeline, context, settings, counters, flights })
     }
 }
 
@@ -321,6 +324,7 @@ impl<C> CacheClient<C> {
     }
 
     /// As [`typed`](Self::typed), for reading on the spot.
+    #[inline]
     fn reader(&self) -> Typed<C, &Core>
     where
         C: Clone,
@@ -332,12 +336,19 @@ impl<C> CacheClient<C> {
 impl Core {
     /// What a read of `key` finds, where that takes neither time nor a request that anybody could hear of. `None`:
     /// the read has to be a call. It does not tell what is wrong with a key, so any that may be wrong is a call too.
+    #[inline]
     fn at_once(&self, key: &str) -> Option<Option<Bytes>> {
-        let memory = providers::in_process(&*self.service)?;
-        let plain = (1..=CacheKey::MAX_BYTES).contains(&key.len())
-            && !key.starts_with('~')
-            && key.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        (plain && self.pipeline.is_transparent()).then(|| memory.peek_named(key))
+        let memory = self.in_process.as_deref()?;
+        if key.starts_with('~') || !self.pipeline.is_transparent() {
+            return None;
+        }
+        let found = memory.peek_named(key);
+        // What has a value is a key.
+        let is_key = || {
+            (1..=CacheKey::MAX_BYTES).contains(&key.len())
+                && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        };
+        (found.is_some() || is_key()).then_some(found)
     }
 
     fn batch_keys(&self) -> usize {

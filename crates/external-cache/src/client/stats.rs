@@ -43,6 +43,7 @@ pub(super) struct Counts {
 pub(super) struct Counter(AtomicU64);
 
 impl Counter {
+    #[inline]
     pub(super) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -50,6 +51,7 @@ impl Counter {
 
 impl Counters {
     /// Where this thread counts.
+    #[inline]
     pub(super) fn here(&self) -> &Counts {
         self.0.here()
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use external_core::Result;
 
-use super::envelope::{Envelope, Stamp};
+use super::envelope::{Envelope, Stamp, plain_payload};
 use super::{Codec, Core, Encode};
 
 /// What it takes to read and write typed values. `R` is a way to the core: owned by what outlives the call.
@@ -54,21 +54,45 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     where
         C: Codec<T>,
     {
-        let found = match self.known(key, stored) {
-            Ok(found) => found,
-            Err(tagged) => Box::pin(self.ask_tags(key, tagged)).await?,
+        match self.at_hand(key, stored) {
+            Ok(value) => Ok(value),
+            // Boxed, so that what few values need is not room in every read.
+            Err(sealed) => Box::pin(self.opened(key, sealed)).await,
+        }
+    }
+
+    /// [`fresh`](Self::fresh), where nobody has to be asked and no clock looked at; else the bytes as they were.
+    #[inline]
+    pub(super) fn at_hand<T>(&self, key: &str, stored: Option<Bytes>) -> std::result::Result<Option<T>, Bytes>
+    where
+        C: Codec<T>,
+    {
+        let value = match stored {
+            None => None,
+            Some(stored) => self.decode(key, plain_payload(stored, C::ID, self.schema)?),
         };
-        let value = match found {
-            Found::Usable { value: Some(value), stale_for: Duration::ZERO } => Some(value),
+        Ok(self.counted(value))
+    }
+
+    async fn opened<T>(&self, key: &str, sealed: Bytes) -> Result<Option<T>>
+    where
+        C: Codec<T>,
+    {
+        Ok(self.counted(match self.open(key, Some(sealed)).await? {
+            Found::Usable { value, stale_for: Duration::ZERO } => value,
             _ => None,
-        };
+        }))
+    }
+
+    #[inline]
+    fn counted<T>(&self, value: Option<T>) -> Option<T> {
         let counters = self.core.counters.here();
         if value.is_some() {
-            counters.hits.add();
+            counters.hits.add()
         } else {
-            counters.misses.add();
+            counters.misses.add()
         }
-        Ok(value)
+        value
     }
 
     /// Opens what was read. Asks for the tags' generations if there are tags.
@@ -76,35 +100,23 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     where
         C: Codec<T>,
     {
-        match self.known(key, stored) {
-            Ok(found) => Ok(found),
-            // Boxed, so that what few values need is not room in every read.
-            Err(tagged) => Box::pin(self.ask_tags(key, tagged)).await,
+        let Some(envelope) = stored.and_then(|stored| self.unseal::<T>(key, stored)) else {
+            return Ok(Found::Nothing);
+        };
+        if !envelope.tags.is_empty() && !Box::pin(self.core.tags_hold(&envelope.tags)).await? {
+            return Ok(Found::Nothing);
         }
-    }
-
-    /// What is known of stored bytes without asking anybody; else the envelope whose tags decide.
-    #[inline]
-    fn known<T>(&self, key: &str, stored: Option<Bytes>) -> std::result::Result<Found<T>, Envelope>
-    where
-        C: Codec<T>,
-    {
-        match stored.and_then(|stored| self.unseal::<T>(key, stored)) {
-            None => Ok(Found::Nothing),
-            Some(envelope) if envelope.tags.is_empty() => Ok(self.decode(key, envelope)),
-            Some(tagged) => Err(tagged),
-        }
-    }
-
-    async fn ask_tags<T>(&self, key: &str, tagged: Envelope) -> Result<Found<T>>
-    where
-        C: Codec<T>,
-    {
-        if self.core.tags_hold(&tagged.tags).await? {
-            Ok(self.decode(key, tagged))
-        } else {
-            Ok(Found::Nothing)
-        }
+        let value = match envelope.payload {
+            None => None,
+            Some(payload) => match self.decode(key, payload) {
+                None => return Ok(Found::Nothing),
+                value => value,
+            },
+        };
+        let stale_for = envelope.fresh_until.map_or(Duration::ZERO, |until| {
+            Duration::from_millis(unix_millis(self.core.context.now()).saturating_sub(until))
+        });
+        Ok(Found::Usable { value, stale_for })
     }
 
     /// The envelope, if it is one that this client may open.
@@ -122,22 +134,15 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
         None
     }
 
-    fn decode<T>(&self, key: &str, envelope: Envelope) -> Found<T>
+    fn decode<T>(&self, key: &str, payload: Bytes) -> Option<T>
     where
         C: Codec<T>,
     {
-        let value = match envelope.payload.map(|payload| self.codec.decode(payload)) {
-            None => None,
-            Some(Ok(value)) => Some(value),
-            Some(Err(_)) => {
-                self.undecodable(key, "not a value of this type");
-                return Found::Nothing;
-            }
-        };
-        let stale_for = envelope.fresh_until.map_or(Duration::ZERO, |until| {
-            Duration::from_millis(unix_millis(self.core.context.now()).saturating_sub(until))
-        });
-        Found::Usable { value, stale_for }
+        let value = self.codec.decode(payload).ok();
+        if value.is_none() {
+            self.undecodable(key, "not a value of this type");
+        }
+        value
     }
 
     fn undecodable(&self, key: &str, reason: &'static str) {

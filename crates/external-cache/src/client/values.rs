@@ -23,7 +23,11 @@ impl<C> CacheClient<C> {
             Some(stored) => stored,
             None => self.send(&GetRequest::new(user_key(key)?)).await?.map(|entry| entry.value),
         };
-        self.reader().fresh(key, stored).await
+        let reader = self.reader();
+        match reader.at_hand(key, stored) {
+            Ok(value) => Ok(value),
+            Err(sealed) => reader.fresh(key, Some(sealed)).await,
+        }
     }
 
     /// Stores a value; `ttl` is a `Duration`, or `None` for no expiry.

@@ -5,6 +5,7 @@ pub mod memory;
 pub mod redis;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use external_core::cache::CacheService;
 use external_core::{Effect, Error, ProviderEntry, Result};
@@ -23,9 +24,9 @@ pub(crate) const KNOWN: &[KnownProvider] =
 
 /// The provider, if its values are in this process and reading one neither waits nor fails. One that stands before
 /// another (`inner()`) is not: it would be passed by.
-pub(crate) fn in_process(service: &dyn CacheService) -> Option<&memory::MemoryCache> {
-    let service: &dyn Any = service;
-    service.downcast_ref()
+pub(crate) fn in_process(service: &Arc<dyn CacheService>) -> Option<Arc<memory::MemoryCache>> {
+    let service: Arc<dyn Any + Send + Sync> = service.clone();
+    service.downcast().ok()
 }
 
 /// The JSON Schema of a configuration.

@@ -141,6 +141,7 @@ impl Breaker {
     }
 
     /// Whether calls pass and are watched; does not look at the clock, since time alone closes nothing.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire) & OTHERWISE == 0
     }

@@ -57,6 +57,7 @@ impl Running {
         }
     }
 
+    #[inline]
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }

@@ -277,6 +277,7 @@ impl Pipeline {
     /// them, the circuit is closed, and the client was not. Such a call, a read of this process's own memory, may go without
     /// them: they take many times longer than it does.
     #[must_use]
+    #[inline]
     pub fn is_transparent(&self) -> bool {
         let inner = &self.inner;
         inner.observers.is_empty()

@@ -90,6 +90,7 @@ impl MemoryCache {
     }
 
     /// The value alone, by the text of its key.
+    #[inline]
     pub(crate) fn peek_named(&self, key: &str) -> Option<Bytes> {
         self.store.get_named(key).map(|stored| stored.value)
     }

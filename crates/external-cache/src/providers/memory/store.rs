@@ -27,6 +27,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Values without expiry never look at the clock.
+    #[inline]
     fn is_live(&self) -> bool {
         self.expires_at.is_none_or(|end| Instant::now() < end)
     }
@@ -105,6 +106,7 @@ impl Store {
     }
 
     /// A live value by the text of its key.
+    #[inline]
     pub(super) fn get_named(&self, key: &str) -> Option<Stored> {
         let stored = self.values.get(&Named(key))?;
         if stored.is_live() {
