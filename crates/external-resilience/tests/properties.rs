@@ -2,18 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use external_core::{
     CallContext, CallOptions, Capabilities, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result,
 };
-use external_resilience::{BreakerPolicy, BreakerState, BudgetPolicy, Pipeline, Policy};
+use external_resilience::{BoxFuture, BreakerPolicy, BreakerState, BudgetPolicy, Pipeline, Policy};
 use futures_util::FutureExt as _;
 use proptest::prelude::*;
-use tokio::time::{Instant, advance, sleep, timeout};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, advance};
 
 const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
 
@@ -35,33 +35,40 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// What happens to one call.
+/// What happens next. Many calls are out at a time.
 #[derive(Debug, Clone, Copy)]
 enum Event {
+    Begin,
+    /// One of those that are out ends; which one, modulo how many there are.
+    End(usize, How),
+    /// Time passes. A call that was out for a second is slow, however it ends.
+    Pause(u64),
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum How {
     Success,
     Failure,
     /// An answer, but none that says how the service is.
     NotFound,
-    /// A success that takes as long as a slow call.
-    Slow,
-    /// The caller gives up, soon or late.
-    GivenUp {
-        late: bool,
-    },
+    GivenUp,
     Panic,
-    /// No call: time passes.
-    Pause(u64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
+    let how = prop_oneof![
+        4 => Just(How::Success),
+        4 => Just(How::Failure),
+        1 => Just(How::NotFound),
+        1 => Just(How::GivenUp),
+        1 => Just(How::Panic),
+    ];
     prop_oneof![
-        4 => Just(Event::Success),
-        4 => Just(Event::Failure),
-        1 => Just(Event::NotFound),
-        1 => Just(Event::Slow),
-        1 => any::<bool>().prop_map(|late| Event::GivenUp { late }),
-        1 => Just(Event::Panic),
-        2 => (1_u64..8000).prop_map(Event::Pause),
+        8 => Just(Event::Begin),
+        8 => (any::<usize>(), how).prop_map(|(which, how)| Event::End(which, how)),
+        2 => (1_u64..600).prop_map(Event::Pause),
+        1 => (1_u64..8000).prop_map(Event::Pause),
     ]
 }
 
@@ -73,48 +80,78 @@ fn policy() -> BreakerPolicy {
     policy
 }
 
-/// The breaker as its documentation has it, for one call at a time.
+/// The breaker as its documentation has it.
 struct Model {
     policy: BreakerPolicy,
     window: VecDeque<(bool, bool)>,
     phase: Phase,
+    /// Which phase it is, counted: what was let through in an earlier one has no say.
+    number: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Closed,
     Open { until: Instant },
-    HalfOpen { until: Instant, succeeded: u32 },
+    HalfOpen { until: Option<Instant>, out: u32, succeeded: u32 },
 }
 
 impl Model {
+    fn new(policy: BreakerPolicy) -> Self {
+        Self { policy, window: VecDeque::new(), phase: Phase::Closed, number: 0 }
+    }
+
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+        self.number += 1;
         self.window.clear();
     }
 
+    fn open(&mut self, now: Instant) {
+        self.enter(Phase::Open { until: now + self.policy.open_for });
+    }
+
     fn let_time_pass(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Open { until } if now >= until => {
-                self.enter(Phase::HalfOpen { until: now + self.policy.half_open_for, succeeded: 0 });
+        loop {
+            match self.phase {
+                Phase::Open { until } if now >= until => {
+                    self.enter(Phase::HalfOpen { until: None, out: 0, succeeded: 0 });
+                }
+                Phase::HalfOpen { until: Some(until), out, succeeded } if now >= until => {
+                    if out == 0 && succeeded > 0 {
+                        self.enter(Phase::Closed);
+                    } else {
+                        self.open(until);
+                    }
+                }
+                _ => return,
             }
-            // One call at a time: no probe is out when the next looks.
-            Phase::HalfOpen { until, .. } if now >= until => self.enter(Phase::Closed),
-            _ => {}
         }
     }
 
-    fn admits(&mut self, now: Instant) -> bool {
+    /// The phase in which a call is let through, if it is.
+    fn admits(&mut self, now: Instant) -> Option<u32> {
         self.let_time_pass(now);
-        !matches!(self.phase, Phase::Open { .. })
+        match &mut self.phase {
+            Phase::Closed => Some(self.number),
+            Phase::HalfOpen { until, out, succeeded } if *out + *succeeded < self.policy.half_open_calls => {
+                until.get_or_insert(now + self.policy.half_open_for);
+                *out += 1;
+                Some(self.number)
+            }
+            Phase::HalfOpen { .. } | Phase::Open { .. } => None,
+        }
     }
 
-    /// `verdict`: whether the call failed; `None` if it says nothing.
-    fn ended(&mut self, verdict: Option<bool>, slow: bool, now: Instant) {
-        let failure = verdict == Some(true);
+    fn ended(&mut self, admitted: u32, how: How, slow: bool, now: Instant) {
+        self.let_time_pass(now);
+        if admitted != self.number {
+            return;
+        }
+        let failure = how == How::Failure;
         match &mut self.phase {
             Phase::Closed => {
-                if verdict.is_some() || slow {
+                if failure || slow || how == How::Success {
                     self.window.push_back((failure, slow));
                     if self.window.len() > self.policy.window as usize {
                         self.window.pop_front();
@@ -128,19 +165,20 @@ impl Model {
                         || share(self.window.iter().filter(|(_, slow)| *slow).count())
                             >= self.policy.slow_call_rate);
                 if (failure || slow) && trips {
-                    self.enter(Phase::Open { until: now + self.policy.open_for });
+                    self.open(now);
                 }
             }
-            Phase::HalfOpen { .. } if failure || slow => {
-                self.enter(Phase::Open { until: now + self.policy.open_for });
-            }
-            Phase::HalfOpen { succeeded, .. } if verdict == Some(false) => {
-                *succeeded += 1;
-                if *succeeded >= self.policy.half_open_calls {
-                    self.enter(Phase::Closed);
+            Phase::HalfOpen { .. } if failure || slow => self.open(now),
+            Phase::HalfOpen { out, succeeded, .. } => {
+                *out -= 1;
+                if how == How::Success {
+                    *succeeded += 1;
+                    if *succeeded >= self.policy.half_open_calls {
+                        self.enter(Phase::Closed);
+                    }
                 }
             }
-            Phase::HalfOpen { .. } | Phase::Open { .. } => {}
+            Phase::Open { .. } => {}
         }
     }
 
@@ -168,62 +206,89 @@ fn silence_panics_on_purpose() {
 
 const ON_PURPOSE: &str = "on purpose";
 
-/// Makes the call; answers whether it was let through.
-async fn make(pipeline: &Pipeline, event: Event) -> bool {
-    let reached = AtomicBool::new(false);
-    let cx = CallContext::default();
-    let call = pipeline.run(READ, &cx, |_, _| {
-        reached.store(true, Ordering::SeqCst);
-        Box::pin(async move {
-            match event {
-                Event::Failure => return Err(Error::unavailable("down")),
-                Event::NotFound => return Err(Error::not_found("gone")),
-                Event::Slow => sleep(ms(1500)).await,
-                Event::GivenUp { .. } => sleep(ms(60_000)).await,
-                Event::Panic => panic!("{ON_PURPOSE}"),
-                Event::Success | Event::Pause(_) => {}
+/// A call that was let through and is out.
+struct Flight {
+    call: BoxFuture<'static, Result<()>>,
+    end: oneshot::Sender<How>,
+    /// The model's word for the phase in which it began.
+    phase: u32,
+    began: Instant,
+}
+
+impl Flight {
+    /// Begins a call; it is out if it was let through.
+    fn begin(pipeline: &Pipeline, phase: u32) -> Option<Self> {
+        let pipeline = pipeline.clone();
+        let (end, how) = oneshot::channel();
+        let how = Mutex::new(Some(how));
+        let mut call: BoxFuture<'static, _> = Box::pin(async move {
+            let cx = CallContext::default();
+            let attempt = pipeline.run(READ, &cx, |_, _| {
+                let how = how.lock().unwrap().take().unwrap();
+                Box::pin(async move {
+                    match how.await.unwrap() {
+                        How::Failure => Err(Error::unavailable("down")),
+                        How::NotFound => Err(Error::not_found("gone")),
+                        How::Panic => panic!("{ON_PURPOSE}"),
+                        How::Success | How::GivenUp => Ok(()),
+                    }
+                })
+            });
+            attempt.await
+        });
+        match (&mut call).now_or_never() {
+            None => Some(Self { call, end, phase, began: Instant::now() }),
+            Some(refused) => {
+                assert!(refused.is_err(), "nobody has told it to end");
+                None
             }
-            Ok(())
-        })
-    });
-    match event {
-        Event::GivenUp { late } => drop(timeout(ms(if late { 2000 } else { 10 }), call).await),
-        Event::Panic => drop(AssertUnwindSafe(call).catch_unwind().await),
-        _ => drop(call.await),
+        }
     }
-    reached.into_inner()
+
+    fn end(mut self, how: How) {
+        if how != How::GivenUp {
+            self.end.send(how).unwrap();
+            let ended = catch_unwind(AssertUnwindSafe(|| (&mut self.call).now_or_never()));
+            assert_eq!(ended.is_err(), how == How::Panic);
+            assert!(ended.is_err() || ended.is_ok_and(|ended| ended.is_some()), "it has all it waits for");
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn the_breaker_follows_its_model(events in prop::collection::vec(event(), 1..120)) {
+    fn the_breaker_follows_its_model(events in prop::collection::vec(event(), 1..200)) {
         paused(async {
             silence_panics_on_purpose();
             let pipeline = pipeline(Policy::off().with_breaker(policy()));
-            let mut model = Model { policy: policy(), window: VecDeque::new(), phase: Phase::Closed };
+            let mut model = Model::new(policy());
+            let mut out: Vec<Flight> = Vec::new();
             for (at, event) in events.iter().enumerate() {
-                if let Event::Pause(millis) = event {
-                    advance(ms(*millis)).await;
-                    continue;
-                }
-                let admitted = model.admits(Instant::now());
-                prop_assert_eq!(make(&pipeline, *event).await, admitted, "event {}: {:?}", at, event);
-                if admitted {
-                    let (verdict, slow) = match event {
-                        Event::Success => (Some(false), false),
-                        Event::Failure => (Some(true), false),
-                        Event::Slow => (Some(false), true),
-                        Event::GivenUp { late } => (None, *late),
-                        Event::NotFound | Event::Panic | Event::Pause(_) => (None, false),
-                    };
-                    model.ended(verdict, slow, Instant::now());
+                match *event {
+                    Event::Pause(millis) => advance(ms(millis)).await,
+                    Event::Begin => {
+                        let expected = model.admits(Instant::now());
+                        let begun = Flight::begin(&pipeline, expected.unwrap_or_default());
+                        prop_assert_eq!(begun.is_some(), expected.is_some(), "event {}: {:?}", at, event);
+                        out.extend(begun);
+                    }
+                    Event::End(_, _) if out.is_empty() => {}
+                    Event::End(which, how) => {
+                        let ends = out.swap_remove(which % out.len());
+                        let (phase, now) = (ends.phase, Instant::now());
+                        let slow = now - ends.began >= policy().slow_call;
+                        ends.end(how);
+                        model.ended(phase, how, slow, now);
+                    }
                 }
                 model.let_time_pass(Instant::now());
                 prop_assert_eq!(pipeline.breaker_state(), Some(model.state()), "after event {}: {:?}", at, event);
+                prop_assert_eq!(pipeline.running(), out.len() as u64);
+                // Lets go of the task's budget, which so many polls in a row would use up.
+                tokio::task::yield_now().await;
             }
-            prop_assert_eq!(pipeline.running(), 0);
             Ok(())
         })?;
     }

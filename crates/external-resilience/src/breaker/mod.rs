@@ -64,7 +64,8 @@ enum Phase {
     },
     /// Probes hold their permits, those that succeeded for good.
     HalfOpen {
-        until: Instant,
+        /// When it is decided without those that are missing; nobody waits for a verdict before the first probe is made.
+        until: Option<Instant>,
         probes: Arc<Permits>,
         succeeded: u32,
     },
@@ -163,9 +164,12 @@ impl Breaker {
         }
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
-        let probe = match &inner.phase {
+        let probe = match &mut inner.phase {
             Phase::Closed => None,
-            Phase::HalfOpen { probes, .. } if probes.try_take() => Some(probes.clone()),
+            Phase::HalfOpen { until, probes, .. } if probes.try_take() => {
+                until.get_or_insert_with(|| later(now, self.policy.half_open_for));
+                Some(probes.clone())
+            }
             Phase::HalfOpen { .. } => {
                 let message = "the circuit is half open and all its probes are out";
                 return Err(Refusal::Breaker.error(message, None));
@@ -196,28 +200,30 @@ impl Breaker {
         self.decided.notify_waiters();
     }
 
-    fn open(&self, inner: &mut Inner) {
-        let until = later(Instant::now(), self.policy.open_for);
-        self.enter(inner, Phase::Open { until });
+    fn open(&self, inner: &mut Inner, now: Instant) {
+        self.enter(inner, Phase::Open { until: later(now, self.policy.open_for) });
     }
 
+    /// What time alone has changed, each change at its own moment: whoever looks late finds what an early one left.
     fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
-        match &inner.phase {
-            Phase::Open { until } if now >= *until => {
-                let until = later(now, self.policy.half_open_for);
-                let probes = Arc::new(Permits::new(self.policy.half_open_calls));
-                self.enter(inner, Phase::HalfOpen { until, probes, succeeded: 0 });
-            }
-            // Probes that hang say that the service is still down; nothing but answers that say nothing
-            // about it (`NotFound`) says that it is up.
-            Phase::HalfOpen { until, probes, succeeded } if now >= *until => {
-                if probes.taken() > *succeeded {
-                    self.open(inner);
-                } else {
-                    self.enter(inner, Phase::Closed);
+        loop {
+            match &inner.phase {
+                Phase::Open { until } if now >= *until => {
+                    let probes = Arc::new(Permits::new(self.policy.half_open_calls));
+                    self.enter(inner, Phase::HalfOpen { until: None, probes, succeeded: 0 });
                 }
+                Phase::HalfOpen { until: Some(until), probes, succeeded } if now >= *until => {
+                    // Only what succeeded closes it: neither a probe that hangs nor an answer that says nothing
+                    // about the service (`NotFound`) does.
+                    if *succeeded > 0 && probes.taken() == *succeeded {
+                        self.enter(inner, Phase::Closed);
+                    } else {
+                        let until = *until;
+                        self.open(inner, until);
+                    }
+                }
+                _ => return,
             }
-            _ => {}
         }
     }
 
@@ -231,6 +237,7 @@ impl Breaker {
             return false;
         }
         let mut inner = self.lock();
+        self.let_time_pass(&mut inner, now);
         if inner.generation != permit.generation {
             return false;
         }
@@ -238,12 +245,12 @@ impl Breaker {
             Phase::Closed => {
                 // An attempt cut short says something only once it was slow.
                 if self.window.note(verdict == Verdict::Failure, slow, now).trips(&self.policy) {
-                    self.open(&mut inner);
+                    self.open(&mut inner, now);
                 }
                 false
             }
             Phase::HalfOpen { .. } if verdict == Verdict::Failure || slow => {
-                self.open(&mut inner);
+                self.open(&mut inner, now);
                 false
             }
             Phase::HalfOpen { succeeded, .. } if verdict == Verdict::Success => {
@@ -420,17 +427,60 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn hanging_probes_open_it_again_and_plain_answers_close_it() {
+    /// A breaker that has just become half open.
+    async fn half_open() -> Breaker {
         let breaker = breaker();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let hanging = breaker.admit(Instant::now()).unwrap();
-        tokio::time::advance(BreakerPolicy::default().half_open_for).await;
-        assert_eq!(breaker.state(), BreakerState::Open);
-        drop(hanging);
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_alone_decides_nothing_before_a_probe_was_made() {
+        let breaker = half_open().await;
+        tokio::time::advance(10 * BreakerPolicy::default().half_open_for).await;
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        let probe = breaker.admit(Instant::now()).unwrap();
+        tokio::time::advance(BreakerPolicy::default().half_open_for / 2).await;
+        assert_eq!(breaker.state(), BreakerState::HalfOpen, "the limit counts from the first probe on");
+        drop(probe);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_success_in_time_it_opens_again() {
+        let policy = BreakerPolicy::default();
+        for hangs in [true, false] {
+            let breaker = half_open().await;
+            let mut probe = Some(breaker.admit(Instant::now()).unwrap());
+            if !hangs {
+                // `NotFound` is no verdict.
+                settle(probe.take().unwrap(), Verdict::Nothing);
+            }
+            tokio::time::advance(policy.half_open_for - Duration::from_millis(1)).await;
+            assert_eq!(breaker.state(), BreakerState::HalfOpen);
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert_eq!(breaker.state(), BreakerState::Open, "hangs: {hangs}");
+            // Who looks later finds the same, and what hung has no say any more.
+            tokio::time::advance(policy.open_for).await;
+            assert_eq!(breaker.state(), BreakerState::HalfOpen);
+            drop(probe);
+            assert!(breaker.admit(Instant::now()).is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_pays_for_a_limit_that_passed_unseen() {
+        let breaker = half_open().await;
         settle(breaker.admit(Instant::now()).unwrap(), Verdict::Nothing);
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(breaker.admit(Instant::now()).is_ok(), "it opened again, and that is long ago");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_succeeded_decides_when_fewer_call_than_there_are_probes() {
+        let breaker = half_open().await;
+        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Success);
         tokio::time::advance(BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

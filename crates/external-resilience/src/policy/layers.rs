@@ -13,7 +13,7 @@ use std::time::Duration;
 /// | window by time | none: by attempts | 1 s to 1 h |
 /// | minimum calls | 20 in the window | 1 to the window |
 /// | open | 5 s | 1 ms to 1 day |
-/// | half open | 3 probes, at most 30 s | 1 to 1,000; 1 ms to 1 day |
+/// | half open | 3 probes, at most 30 s from the first on | 1 to 1,000; 1 ms to 1 day |
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
@@ -34,7 +34,8 @@ pub struct BreakerPolicy {
     pub open_for: Duration,
     /// How many probes have to succeed.
     pub half_open_calls: u32,
-    /// How long probing may take before it is decided without them.
+    /// How long probing may take, from the first probe on: then the circuit closes if one succeeded and none is out, and
+    /// opens again else. It never closes without a probe that succeeded.
     pub half_open_for: Duration,
 }
 

@@ -98,7 +98,7 @@ pub struct BreakerSettings {
     pub open_for: Option<Duration>,
     /// How many probes have to succeed. 1 to 1,000.
     pub half_open_calls: Option<u32>,
-    /// How long probing may take. 1 ms to 1 day.
+    /// How long probing may take, from the first probe on. 1 ms to 1 day.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub half_open_for: Option<Duration>,
