@@ -46,8 +46,7 @@ impl Budget {
 
     /// Takes back what was paid for a retry after this error: no attempt was made.
     pub(crate) fn give_back(&self, error: &Error) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = left.saturating_add(self.cost_after(error)).min(self.most);
+        self.add(self.cost_after(error));
     }
 
     fn cost_after(&self, error: &Error) -> u64 {
@@ -57,6 +56,11 @@ impl Budget {
     /// Pays for one attempt that nothing has failed for.
     pub(crate) fn pay_for_hedge(&self) -> bool {
         self.pay(RETRY)
+    }
+
+    /// Takes back what was paid for a hedge: it was not made.
+    pub(crate) fn give_back_hedge(&self) {
+        self.add(RETRY);
     }
 
     fn pay(&self, cost: u64) -> bool {
@@ -69,6 +73,11 @@ impl Budget {
             }
             None => false,
         }
+    }
+
+    fn add(&self, paid: u64) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(paid).min(self.most);
     }
 
     /// How many retries are left.

@@ -92,13 +92,13 @@ impl RateLimit {
         }
     }
 
-    /// Takes the next place for an attempt that cannot start before `earliest`: when it may. Takes none, and says when it
-    /// could have been, if that is after `latest`.
+    /// Takes the next place for an attempt that cannot start before `earliest`. Takes none, and says when it could have
+    /// been, if that is after `latest`.
     pub(crate) fn reserve(
         &self,
         earliest: Instant,
         latest: impl Fn() -> Instant,
-    ) -> Result<Instant, Instant> {
+    ) -> Result<Place<'_>, Instant> {
         let at_once = earliest;
         let earliest = self.epoch.nanos(earliest);
         let mut next = self.next.load(Ordering::Acquire);
@@ -111,10 +111,43 @@ impl RateLimit {
             }
             let taken = due.saturating_add(self.interval);
             match self.next.compare_exchange(next, taken, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(if waits { self.epoch.at(start) } else { at_once }),
+                Ok(_) => {
+                    let start = if waits { self.epoch.at(start) } else { at_once };
+                    return Ok(Place { limit: self, start, next, taken });
+                }
                 Err(now) => next = now,
             }
         }
+    }
+}
+
+/// A place of the rate limit. Dropped before it was used, by an attempt that was refused or whose caller gave up, it is free
+/// again; but not once somebody has queued behind it, who would otherwise start too soon.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    limit: &'a RateLimit,
+    start: Instant,
+    /// What the limit said before and after.
+    next: u64,
+    taken: u64,
+}
+
+impl Place<'_> {
+    /// When the attempt may start.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// The attempt begins.
+    pub(crate) fn used(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Self { limit, next, taken, .. } = *self;
+        let _ = limit.next.compare_exchange(taken, next, Ordering::AcqRel, Ordering::Acquire);
     }
 }
 
@@ -144,15 +177,41 @@ mod tests {
         let limit = RateLimit::new(policy);
         let now = Instant::now() + Duration::from_secs(5);
         let far = now + Duration::from_secs(60);
-        let starts: Vec<_> =
-            (0..5).map(|_| (limit.reserve(now, || far).unwrap() - now).as_millis()).collect();
+        let starts: Vec<_> = (0..5).map(|_| (take(&limit, now, far).unwrap() - now).as_millis()).collect();
         assert_eq!(starts, [0, 0, 0, 100, 200]);
         // What would be too late takes no place.
         let soon = now + Duration::from_millis(250);
-        assert_eq!(limit.reserve(now, || soon), Err(now + Duration::from_millis(300)));
+        assert_eq!(take(&limit, now, soon), Err(now + Duration::from_millis(300)));
         let just = now + Duration::from_millis(300);
-        assert_eq!(limit.reserve(now, || just), Ok(just));
+        assert_eq!(take(&limit, now, just), Ok(just));
         let later = now + Duration::from_secs(10);
-        assert_eq!(limit.reserve(later, || later), Ok(later));
+        assert_eq!(take(&limit, later, later), Ok(later));
+    }
+
+    /// Takes a place and uses it: when it is.
+    fn take(limit: &RateLimit, earliest: Instant, latest: Instant) -> Result<Instant, Instant> {
+        let place = limit.reserve(earliest, || latest)?;
+        let start = place.start();
+        place.used();
+        Ok(start)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_was_not_used_is_free_again_unless_somebody_queued_behind_it() {
+        let limit = RateLimit::new(RateLimitPolicy::new(10, Duration::from_secs(1)).with_burst(2));
+        let now = Instant::now() + Duration::from_secs(5);
+        let far = now + Duration::from_secs(60);
+        let ms = |millis| Ok(now + Duration::from_millis(millis));
+        for _ in 0..5 {
+            drop(limit.reserve(now, || far));
+            drop(limit.reserve(now + Duration::from_secs(1), || far));
+        }
+        assert_eq!((take(&limit, now, far), take(&limit, now, far)), (ms(0), ms(0)), "the burst is whole");
+        let first = limit.reserve(now, || far).unwrap();
+        let second = limit.reserve(now, || far).unwrap();
+        drop(first);
+        assert_eq!(take(&limit, now, far), ms(300), "no two start at a time");
+        drop(second);
+        assert_eq!(take(&limit, now, far), ms(400));
     }
 }

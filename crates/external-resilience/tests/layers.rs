@@ -1,100 +1,20 @@
-//! Bulkhead, rate limit, gate, budget and hedging, and how they meet, under a paused clock.
+//! Bulkhead, rate limit, gate, budget and breaker, and how they meet, under a paused clock.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod back_end;
+
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use external_core::{
-    CallContext, CallOptions, Capabilities, Effect, Error, ErrorKind, Operation, ProviderInfo, Repeat,
-    Result, Retry,
+use back_end::{
+    BackEnd, READ, SEND, call, call_with, ended_by, ms, opens_after_two, pipeline, refused_by, throttled,
 };
+use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind, Retry};
 use external_resilience::{
-    BreakerPolicy, BreakerState, BudgetPolicy, BulkheadPolicy, Pipeline, Policy, RateLimitPolicy,
+    BreakerPolicy, BreakerState, BudgetPolicy, BulkheadPolicy, Policy, RateLimitPolicy,
 };
 use tokio::time::{Instant, advance, sleep};
-
-const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
-const SEND: Operation = Operation::new("email", "send", Repeat::Once);
-
-fn pipeline(policy: Policy) -> Pipeline {
-    let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
-    Pipeline::new("default", &info, policy)
-}
-
-fn opens_after_two() -> BreakerPolicy {
-    let mut breaker = BreakerPolicy::default();
-    (breaker.window, breaker.minimum_calls) = (4, 2);
-    breaker
-}
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-/// A back end that answers by a script, after a while, and counts.
-#[derive(Default)]
-struct BackEnd {
-    calls: AtomicU32,
-    at_a_time: AtomicU32,
-    most_at_a_time: AtomicU32,
-    answers: Mutex<VecDeque<(Duration, Result<()>)>>,
-}
-
-impl BackEnd {
-    fn new(answers: impl IntoIterator<Item = (Duration, Result<()>)>) -> Arc<Self> {
-        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
-    }
-
-    fn always(error: &Error) -> Arc<Self> {
-        Self::new((0..1000).map(|_| (Duration::ZERO, Err(error.clone()))))
-    }
-
-    fn calls(&self) -> u32 {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    async fn answer(&self, cx: &CallContext) -> Result<()> {
-        struct Leaves<'a>(&'a AtomicU32);
-        impl Drop for Leaves<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::SeqCst);
-            }
-        }
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        cx.mark_sent();
-        let now = self.at_a_time.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_at_a_time.fetch_max(now, Ordering::SeqCst);
-        let _leaves = Leaves(&self.at_a_time);
-        let (after, answer) = self.answers.lock().unwrap().pop_front().unwrap_or((Duration::ZERO, Ok(())));
-        if !after.is_zero() {
-            sleep(after).await;
-        }
-        answer
-    }
-}
-
-async fn call(pipeline: &Pipeline, operation: Operation, back_end: &BackEnd) -> Result<()> {
-    call_with(pipeline, operation, back_end, &CallContext::default()).await
-}
-
-async fn call_with(
-    pipeline: &Pipeline,
-    operation: Operation,
-    back_end: &BackEnd,
-    cx: &CallContext,
-) -> Result<()> {
-    pipeline.run(operation, cx, |cx, _| Box::pin(back_end.answer(cx))).await
-}
-
-fn refused_by(error: &Error) -> &str {
-    error.context_value("refused_by").unwrap_or("nobody")
-}
-
-fn ended_by(error: &Error) -> &str {
-    error.context_value("ended_by").unwrap_or("nothing")
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
@@ -216,10 +136,6 @@ async fn a_place_beyond_the_deadline_is_refused_at_once_and_not_taken() {
     assert_eq!(start.elapsed(), Duration::from_secs(2), "the refused call took no place");
 }
 
-fn throttled(hint: Duration) -> Error {
-    Error::rate_limited("slow down").with_retry(Retry::After(hint))
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_the_service_asks_of_one_caller_all_wait_for() {
     let pipeline = pipeline(Policy::default().with_backoff(ms(100), ms(100)).with_max_attempts(1));
@@ -287,16 +203,6 @@ async fn a_body_that_takes_its_time_is_no_slow_call() {
         }
         assert_eq!(pipeline.breaker_state(), Some(state), "a body of {bytes} bytes");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_definite_answer_ends_a_hedged_call() {
-    let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)));
-    let not_found = || Err(Error::not_found("nothing there"));
-    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(())), (ms(10), not_found())]);
-    let start = Instant::now();
-    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
-    assert_eq!((error.kind(), start.elapsed(), back_end.calls()), (ErrorKind::NotFound, ms(60), 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,46 +293,6 @@ async fn the_last_error_says_what_ended_the_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_read_is_hedged_and_the_loser_cancelled() {
-    let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)));
-    let back_end = BackEnd::new([(ms(5000), Ok(())), (ms(20), Ok(()))]);
-    let start = Instant::now();
-    call(&pipeline, READ, &back_end).await.unwrap();
-    assert_eq!((start.elapsed(), back_end.calls()), (ms(70), 2));
-    assert_eq!(back_end.at_a_time.load(Ordering::SeqCst), 0, "the loser is gone");
-    assert_eq!(pipeline.pressure().retries_left, Some(49), "it was paid for");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_hedge_waits_for_the_other_when_one_fails() {
-    let down = || Err(Error::unavailable("down"));
-    for answers in [[(ms(100), down()), (ms(200), Ok(()))], [(ms(200), Ok(())), (ms(20), down())]] {
-        let pipeline = pipeline(Policy::default().with_hedge_after(ms(50)).with_max_attempts(1));
-        let back_end = BackEnd::new(answers);
-        call(&pipeline, READ, &back_end).await.unwrap();
-        assert_eq!(back_end.calls(), 2);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_changes_something_is_never_hedged_nor_what_nobody_pays_for() {
-    let slow = || BackEnd::new([(ms(500), Ok(()))]);
-    let hedging = Policy::default().with_hedge_after(ms(50));
-    let back_end = slow();
-    call(&pipeline(hedging.clone()), SEND, &back_end).await.unwrap();
-    assert_eq!(back_end.calls(), 1);
-    let mut budget = BudgetPolicy::default();
-    budget.burst = 0;
-    let back_end = slow();
-    call(&pipeline(hedging.clone().with_retry_budget(budget)), READ, &back_end).await.unwrap();
-    assert_eq!(back_end.calls(), 1);
-    let back_end = slow();
-    let limited = hedging.with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(10)));
-    call(&pipeline(limited), READ, &back_end).await.unwrap();
-    assert_eq!(back_end.calls(), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_inner_client_neither_repeats_nor_hedges_nor_pays() {
     let policy = || Policy::default().with_hedge_after(ms(50)).with_backoff(ms(1), ms(1));
     let (outer, inner) = (pipeline(policy().with_hedge_after(None)), pipeline(policy()));
@@ -512,4 +378,69 @@ async fn changes_of_the_breaker_can_be_heard() {
     assert_eq!(changes.next().await, Some(BreakerState::Closed));
     drop(pipeline);
     assert_eq!(changes.next().await, None);
+}
+
+/// So many calls that fail at once.
+fn down(calls: usize) -> Arc<BackEnd> {
+    BackEnd::new((0..calls).map(|_| (Duration::ZERO, Err(Error::unavailable("down")))))
+}
+
+/// One place each hundred seconds, so many at once.
+const fn seldom(burst: u32) -> RateLimitPolicy {
+    RateLimitPolicy::new(1, Duration::from_secs(100)).with_burst(burst)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_takes_no_place_of_the_rate_limit() {
+    let breaker = opens_after_two();
+    let policy = Policy::default().with_breaker(breaker).with_rate_limit(seldom(3)).with_max_attempts(1);
+    let (pipeline, back_end) = (pipeline(policy), down(2));
+    for _ in 0..2 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    for _ in 0..20 {
+        assert_eq!(refused_by(&call(&pipeline, READ, &back_end).await.unwrap_err()), "breaker");
+    }
+    advance(breaker.open_for).await;
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((start.elapsed(), back_end.calls()), (Duration::ZERO, 3), "the third place is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_after_a_wait_gives_its_place_back() {
+    let policy = Policy::default().with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(1)));
+    let (pipeline, back_end) = (pipeline(policy.with_max_attempts(1)), BackEnd::new([]));
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    let (waited, ()) = tokio::join!(call(&pipeline, READ, &back_end), async {
+        sleep(ms(500)).await;
+        pipeline.isolate();
+    });
+    assert_eq!((refused_by(&waited.unwrap_err()), start.elapsed()), ("breaker", ms(1000)));
+    pipeline.reset_breaker();
+    // So does who gives up while it waits.
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert!(tokio::time::timeout(ms(500), call(&pipeline, READ, &back_end)).await.is_err());
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((start.elapsed(), back_end.calls()), (ms(2000), 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_by_the_rate_limit_uses_no_probe_up() {
+    let mut breaker = opens_after_two();
+    breaker.half_open_calls = 1;
+    let policy = Policy::default().with_breaker(breaker).with_rate_limit(seldom(2)).with_max_attempts(1);
+    let (pipeline, back_end) = (pipeline(policy), down(2));
+    for _ in 0..2 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    advance(breaker.open_for).await;
+    for _ in 0..20 {
+        assert_eq!(refused_by(&call(&pipeline, READ, &back_end).await.unwrap_err()), "rate_limit");
+    }
+    advance(Duration::from_secs(100)).await;
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::HalfOpen), "no probe was made");
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
 }

@@ -73,6 +73,20 @@ enum Phase {
 }
 
 impl Phase {
+    /// What is said to an attempt that may not pass.
+    fn refusal(&self, now: Instant) -> Error {
+        match self {
+            Self::Open { until } => {
+                let wait = until.saturating_duration_since(now);
+                Refusal::Breaker.error("the circuit is open", Some(wait))
+            }
+            Self::Isolated => Refusal::Breaker.error("the circuit was isolated by hand", None),
+            Self::HalfOpen { .. } | Self::Closed => {
+                Refusal::Breaker.error("the circuit is half open and all its probes are out", None)
+            }
+        }
+    }
+
     fn state(&self) -> BreakerState {
         match self {
             Self::Closed => BreakerState::Closed,
@@ -170,19 +184,26 @@ impl Breaker {
                 until.get_or_insert_with(|| later(now, self.policy.half_open_for));
                 Some(probes.clone())
             }
-            Phase::HalfOpen { .. } => {
-                let message = "the circuit is half open and all its probes are out";
-                return Err(Refusal::Breaker.error(message, None));
-            }
-            Phase::Open { until } => {
-                let wait = until.saturating_duration_since(now);
-                return Err(Refusal::Breaker.error("the circuit is open", Some(wait)));
-            }
-            Phase::Isolated => {
-                return Err(Refusal::Breaker.error("the circuit was isolated by hand", None));
-            }
+            phase => return Err(phase.refusal(now)),
         };
         Ok(Permit { breaker: self, generation: inner.generation, started: now, probe, settled: false })
+    }
+
+    /// Refuses an attempt that could begin `at` the earliest, if that is known `now`; takes no probe's place.
+    pub(crate) fn check(&self, at: Instant, now: Instant) -> Result<(), Error> {
+        if self.is_closed() {
+            return Ok(());
+        }
+        let mut inner = self.lock();
+        self.let_time_pass(&mut inner, now);
+        match &inner.phase {
+            Phase::Closed => Ok(()),
+            Phase::Open { until } if at >= *until => Ok(()),
+            Phase::HalfOpen { probes, .. } if at > now || probes.taken() < self.policy.half_open_calls => {
+                Ok(())
+            }
+            phase => Err(phase.refusal(now)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

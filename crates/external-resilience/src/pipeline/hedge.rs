@@ -65,19 +65,32 @@ impl Pipeline {
         if first_is_over { second.await } else { first.await }
     }
 
-    /// A second attempt waits for nothing, and is paid for like a retry.
+    /// A second attempt waits for nothing, takes no probe's place, and is paid for like a retry.
     fn admit_hedge(&self, number: u32, end: Option<Instant>) -> Option<Turn<'_>> {
-        let inner = &self.inner;
+        let Inner { gate, breaker, budget, .. } = &*self.inner;
         let now = Instant::now();
-        if inner.gate.closed_until(now).is_some() || end.is_some_and(|end| now >= end) {
+        if gate.closed_until(now).is_some()
+            || end.is_some_and(|end| now >= end)
+            || breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
+            || budget.as_ref().is_some_and(|budget| !budget.pay_for_hedge())
+        {
             return None;
         }
-        if inner.rate_limit.as_ref().is_some_and(|limit| limit.reserve(now, || now).is_err()) {
-            return None;
+        let turn = self.turn_at_once(number, now, end);
+        if let (None, Some(budget)) = (&turn, budget) {
+            budget.give_back_hedge();
         }
+        turn
+    }
+
+    fn turn_at_once(&self, number: u32, now: Instant, end: Option<Instant>) -> Option<Turn<'_>> {
+        let place = match &self.inner.rate_limit {
+            Some(limit) => Some(limit.reserve(now, || now).ok()?),
+            None => None,
+        };
         let turn = self.admit(number, now, end).ok()?;
-        if inner.budget.as_ref().is_some_and(|budget| !budget.pay_for_hedge()) {
-            return None;
+        if let Some(place) = place {
+            place.used();
         }
         Some(turn)
     }

@@ -1,4 +1,4 @@
-//! The wait before an attempt: one wait, the longest of backoff, gate and rate limit.
+//! What comes before an attempt: one wait, the longest of backoff, gate and rate limit, and the breaker's leave.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -7,37 +7,48 @@ use external_core::{Effect, Error, Result, Retry};
 use tokio::time::Instant;
 
 use super::Pipeline;
+use super::attempt::Turn;
 use crate::clock::{LONGEST, later};
+use crate::pacing::Place;
 use crate::refusal::Refusal;
 
 impl Pipeline {
-    /// Waits until an attempt may start that could at `earliest`, and answers when that is. The call must be over at
-    /// `end`.
+    /// Waits until attempt `number` may start that could at `earliest`, and lets it begin. The call must be over at `end`.
     ///
     /// # Errors
     ///
-    /// With nothing sent: `RateLimited`, at once, if the wait is too long; `Timeout` if the attempt could only start when
-    /// the call must be over.
-    pub(super) async fn pace(
+    /// With nothing sent, and no place of the rate limit or of a probe used up: `RateLimited`, at once, if the wait is too
+    /// long; `Timeout` if the attempt could only start when the call must be over; `Unavailable` from the breaker.
+    pub(super) async fn turn(
         &self,
+        number: u32,
         mut now: Instant,
         earliest: Instant,
         end: Option<Instant>,
-    ) -> Result<Instant> {
-        let mut start = self.start_of(now, earliest, end)?;
+    ) -> Result<Turn<'_>> {
+        let mut start = self.after_gate(now, earliest, end)?;
+        let place = self.place(now, start, end)?;
+        if let Some(place) = &place {
+            start = place.start();
+        }
         loop {
             if end.is_some_and(|end| start.max(now) >= end) {
                 let message = "the deadline passed before an attempt could begin";
                 return Err(Error::timeout(message).with_effect(Effect::NotSent));
             }
             if start <= now {
-                return Ok(now);
+                break;
             }
             tokio::time::sleep_until(start).await;
             now = Instant::now();
             // Others went on meanwhile, and one of them may have been asked to wait.
             start = self.after_gate(now, now, end)?;
         }
+        let turn = self.admit(number, now, end)?;
+        if let Some(place) = place {
+            place.used();
+        }
+        Ok(turn)
     }
 
     /// The moment itself, or a later one if the service asks everybody to wait.
@@ -53,13 +64,17 @@ impl Pipeline {
         Ok(start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2))))
     }
 
-    fn start_of(&self, now: Instant, earliest: Instant, end: Option<Instant>) -> Result<Instant> {
-        let start = self.after_gate(now, earliest, end)?;
+    /// The rate limit's place for an attempt that cannot start before `earliest`, if there is a limit.
+    fn place(&self, now: Instant, earliest: Instant, end: Option<Instant>) -> Result<Option<Place<'_>>> {
         let Some(limit) = &self.inner.rate_limit else {
-            return Ok(start);
+            return Ok(None);
         };
-        let latest = || end.unwrap_or_else(|| later(now, LONGEST)).min(later(start, limit.max_wait));
-        limit.reserve(start, latest).map_err(|could| {
+        // Who is refused anyway neither waits nor makes others wait.
+        if let Some(breaker) = &self.inner.breaker {
+            breaker.check(earliest, now)?;
+        }
+        let latest = || end.unwrap_or_else(|| later(now, LONGEST)).min(later(earliest, limit.max_wait));
+        limit.reserve(earliest, latest).map(Some).map_err(|could| {
             let wait = could.saturating_duration_since(now);
             Refusal::RateLimit.error("the rate limit leaves no place in time", Some(wait))
         })

@@ -40,11 +40,7 @@ impl Pipeline {
         let mut earlier: Option<Error> = None;
         loop {
             let number = recorder.attempts() + 1;
-            let admitted = match self.pace(now, earliest, end).await {
-                Ok(started) => self.admit(number, started, end),
-                Err(refusal) => Err(refusal),
-            };
-            let mut turn = match admitted {
+            let mut turn = match self.turn(number, now, earliest, end).await {
                 Ok(turn) => turn,
                 // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(refusal)

@@ -1,0 +1,101 @@
+//! Hedging, and how it meets the other layers, under a paused clock.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod back_end;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use back_end::{BackEnd, READ, SEND, call, ms, opens_after_two, pipeline};
+use external_core::{Error, ErrorKind};
+use external_resilience::{BreakerState, BudgetPolicy, Policy, RateLimitPolicy};
+use tokio::time::{Instant, advance};
+
+fn hedging() -> Policy {
+    Policy::default().with_hedge_after(ms(50))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definite_answer_ends_a_hedged_call() {
+    let pipeline = pipeline(hedging());
+    let not_found = || Err(Error::not_found("nothing there"));
+    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(())), (ms(10), not_found())]);
+    let start = Instant::now();
+    let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed(), back_end.calls()), (ErrorKind::NotFound, ms(60), 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_read_is_hedged_and_the_loser_cancelled() {
+    let pipeline = pipeline(hedging());
+    let back_end = BackEnd::new([(ms(5000), Ok(())), (ms(20), Ok(()))]);
+    let start = Instant::now();
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!((start.elapsed(), back_end.calls()), (ms(70), 2));
+    assert_eq!(back_end.at_a_time.load(Ordering::SeqCst), 0, "the loser is gone");
+    assert_eq!(pipeline.pressure().retries_left, Some(49), "it was paid for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_waits_for_the_other_when_one_fails() {
+    let down = || Err(Error::unavailable("down"));
+    for answers in [[(ms(100), down()), (ms(200), Ok(()))], [(ms(200), Ok(())), (ms(20), down())]] {
+        let pipeline = pipeline(hedging().with_max_attempts(2));
+        let back_end = BackEnd::new(answers);
+        call(&pipeline, READ, &back_end).await.unwrap();
+        assert_eq!(back_end.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_something_is_never_hedged_nor_what_nobody_pays_for() {
+    let slow = || BackEnd::new([(ms(500), Ok(()))]);
+    let back_end = slow();
+    call(&pipeline(hedging()), SEND, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+    let mut budget = BudgetPolicy::default();
+    budget.burst = 0;
+    let back_end = slow();
+    call(&pipeline(hedging().with_retry_budget(budget)), READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+    let back_end = slow();
+    let limited = hedging().with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(10)));
+    call(&pipeline(limited), READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_is_refused_costs_nothing() {
+    let mut nothing = BudgetPolicy::default();
+    nothing.burst = 0;
+    let limit = |burst| RateLimitPolicy::new(1, Duration::from_secs(100)).with_burst(burst);
+    let slow = || BackEnd::new([(ms(500), Ok(()))]);
+    let back_end = slow();
+    let unpaid = pipeline(hedging().with_retry_budget(nothing).with_rate_limit(limit(2)));
+    call(&unpaid, READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 1);
+    call(&unpaid, READ, &back_end).await.unwrap();
+    assert_eq!(back_end.calls(), 2, "its place was left");
+    let back_end = slow();
+    let full = pipeline(hedging().with_rate_limit(limit(1)));
+    call(&full, READ, &back_end).await.unwrap();
+    assert_eq!((back_end.calls(), full.pressure().retries_left), (1, Some(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_takes_no_probes_place() {
+    let mut breaker = opens_after_two();
+    breaker.half_open_calls = 2;
+    let pipeline = pipeline(hedging().with_breaker(breaker).with_max_attempts(2).with_backoff(ms(1), ms(1)));
+    let down = || (Duration::ZERO, Err(Error::unavailable("down")));
+    let back_end = BackEnd::new([down(), down(), (ms(500), Ok(())), (ms(100), Ok(()))]);
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    advance(breaker.open_for).await;
+    let (one, two) = tokio::join!(call(&pipeline, READ, &back_end), async {
+        advance(ms(200)).await;
+        assert_eq!(back_end.calls(), 3, "the probe is not hedged");
+        call(&pipeline, READ, &back_end).await
+    });
+    assert!(one.is_ok() && two.is_ok());
+    assert_eq!((back_end.calls(), pipeline.breaker_state()), (4, Some(BreakerState::Closed)));
+}
