@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use back_end::{BackEnd, READ, SEND, call, ms, opens_after_two, pipeline};
-use external_core::{Error, ErrorKind};
+use external_core::{CallContext, Effect, Error, ErrorKind};
 use external_resilience::{BreakerState, BudgetPolicy, Policy, RateLimitPolicy};
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 
 fn hedging() -> Policy {
     Policy::default().with_hedge_after(ms(50))
@@ -98,4 +98,54 @@ async fn a_hedge_takes_no_probes_place() {
     });
     assert!(one.is_ok() && two.is_ok());
     assert_eq!((back_end.calls(), pipeline.breaker_state()), (4, Some(BreakerState::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hedges_count_as_attempts() {
+    let down = || (ms(200), Err(Error::unavailable("down")));
+    for most in 1..=5 {
+        let pipeline = pipeline(hedging().with_max_attempts(most).with_breaker(None));
+        let back_end = BackEnd::new((0..20).map(|_| down()));
+        let error = call(&pipeline, READ, &back_end).await.unwrap_err();
+        assert_eq!((back_end.calls(), error.attempts()), (most, most));
+        assert_eq!(back_end.most_at_a_time.load(Ordering::SeqCst), most.min(2));
+    }
+}
+
+/// Calls through a hedging pipeline; the first attempt marks itself as sent or not, and both end as told.
+async fn effect_of(first_is_sent: bool, [first, second]: [(Duration, Error); 2]) -> (ErrorKind, Effect) {
+    let pipeline = pipeline(hedging().with_max_attempts(2));
+    let ended = pipeline
+        .run(READ, &CallContext::default(), |cx, _| {
+            let is_first = cx.attempt() == 1;
+            let (after, error) = if is_first { first.clone() } else { second.clone() };
+            Box::pin(async move {
+                if is_first && first_is_sent {
+                    cx.mark_sent();
+                }
+                sleep(after).await;
+                Err::<(), _>(error)
+            })
+        })
+        .await;
+    let error = ended.unwrap_err();
+    (error.kind(), error.effect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_loser_may_have_done_is_part_of_the_error() {
+    let not_found = (ms(10), Error::not_found("nothing there"));
+    let hanging = (ms(5000), Error::unavailable("down"));
+    // The second has an answer, and the first is dropped.
+    for (sent, effect) in [(true, Effect::MaybeApplied), (false, Effect::NotApplied)] {
+        let ended = effect_of(sent, [hanging.clone(), not_found.clone()]).await;
+        assert_eq!(ended, (ErrorKind::NotFound, effect), "sent: {sent}");
+    }
+    // Both fail: the one that failed before knows its effect.
+    let refused = (ms(500), Error::unavailable("down").with_effect(Effect::NotSent));
+    for effect in [Effect::MaybeApplied, Effect::NotApplied, Effect::NotSent] {
+        let failed = (ms(100), Error::unavailable("down").with_effect(effect));
+        let merged = if effect == Effect::MaybeApplied { effect } else { Effect::NotSent };
+        assert_eq!(effect_of(true, [failed, refused.clone()]).await, (ErrorKind::Unavailable, merged));
+    }
 }

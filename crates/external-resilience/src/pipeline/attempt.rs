@@ -24,6 +24,8 @@ pub(super) struct Turn<'a> {
     pub(super) end: Option<Instant>,
     /// Dropped with the turn, it counts the attempt as cut short unless it was settled.
     pub(super) permit: Option<Permit<'a>>,
+    /// Whether anything that can take effect was sent; known once the attempt's future is gone.
+    pub(super) sent: bool,
 }
 
 /// How an attempt ended, and when. What was answered lies in the call's slot: it may be large, and no layer looks at it.
@@ -39,7 +41,7 @@ impl Pipeline {
             Some(breaker) => Some(breaker.admit(started)?),
             None => None,
         };
-        Ok(Turn { number, started, end, permit })
+        Ok(Turn { number, started, end, permit, sent: false })
     }
 
     /// Makes one attempt of a call, and puts what is answered into the slot.
@@ -61,7 +63,7 @@ impl Pipeline {
         recorder.began(number);
         let mut guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.
-        let _mark = PassMarkUp { from: &attempt_cx, to: cx };
+        let _mark = PassMarkUp { from: &attempt_cx, to: cx, sent: &mut turn.sent };
 
         let finished = {
             let mut future =
@@ -145,15 +147,17 @@ impl fmt::Display for Short {
     }
 }
 
-/// Tells the outer context what the inner one knows, also when the call is dropped.
+/// Tells the outer context and the attempt's turn what the inner context knows, also when the call is dropped.
 struct PassMarkUp<'a> {
     from: &'a CallContext,
     to: &'a CallContext,
+    sent: &'a mut bool,
 }
 
 impl Drop for PassMarkUp<'_> {
     fn drop(&mut self) {
         if self.from.was_sent() {
+            *self.sent = true;
             self.to.mark_sent();
         }
     }

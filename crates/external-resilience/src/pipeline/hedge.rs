@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use external_core::Retry;
+use external_core::{Effect, Error, Retry};
 use tokio::time::Instant;
 
 use super::attempt::{Attempted, Turn};
@@ -14,7 +14,8 @@ use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
 
 impl Pipeline {
-    /// As one attempt; the loser is dropped, and a failure that may pass waits for the other.
+    /// As one attempt; the loser is dropped, and a failure that may pass waits for the other. What the loser may have done
+    /// is part of the error, if it comes to one.
     pub(super) async fn hedged<T>(
         &self,
         recorder: &Recorder<&Inner>,
@@ -25,44 +26,32 @@ impl Pipeline {
     ) -> Attempted {
         let (number, end, late) = (turn.number + 1, turn.end, later(turn.started, delay));
         let mut hedge = None;
-        let attempted = {
-            let first = self.attempt(recorder, exchange, &mut turn, answer);
-            let mut first = pin!(first);
-            match self.inner.timers.within(late, first.as_mut()).await {
-                Some(attempted) => attempted,
-                None => match self.admit_hedge(number, end) {
-                    Some(second) => self.beside(first, recorder, exchange, second, &mut hedge).await,
-                    None => first.await,
-                },
+        let mut second_turn;
+        let Raced { mut attempted, first_won, failed } = {
+            let mut first = pin!(self.attempt(recorder, exchange, &mut turn, answer));
+            if let Some(attempted) = self.inner.timers.within(late, first.as_mut()).await {
+                return attempted;
             }
+            second_turn = self.admit_hedge(number, end);
+            let Some(second_turn) = &mut second_turn else {
+                return first.await;
+            };
+            let second = pin!(self.attempt(recorder, exchange, second_turn, &mut hedge));
+            race(first, second).await
         };
         if hedge.is_some() {
             *answer = hedge;
         }
-        attempted
-    }
-
-    /// Makes a second attempt beside the first.
-    async fn beside<T>(
-        &self,
-        mut first: Pin<&mut impl Future<Output = Attempted>>,
-        recorder: &Recorder<&Inner>,
-        exchange: &Exchange<'_, '_, T>,
-        mut turn: Turn<'_>,
-        answer: &mut Option<T>,
-    ) -> Attempted {
-        let mut second = pin!(self.attempt(recorder, exchange, &mut turn, answer));
-        let (attempted, first_is_over) = poll_fn(|cx| {
-            if let Poll::Ready(attempted) = first.as_mut().poll(cx) {
-                return Poll::Ready((attempted, true));
-            }
-            second.as_mut().poll(cx).map(|attempted| (attempted, false))
-        })
-        .await;
-        if is_final(&attempted) {
-            return attempted;
+        let loser = if first_won { second_turn.as_ref() } else { Some(&turn) };
+        // One that failed knows its effect; one that was dropped is like one that timed out.
+        let may_be_applied = match failed {
+            Some(error) => error.effect() == Effect::MaybeApplied,
+            None => loser.is_some_and(|loser| loser.sent),
+        };
+        if may_be_applied {
+            attempted.result = attempted.result.map_err(|error| error.with_effect(Effect::MaybeApplied));
         }
-        if first_is_over { second.await } else { first.await }
+        attempted
     }
 
     /// A second attempt waits for nothing, takes no probe's place, and is paid for like a retry.
@@ -96,7 +85,32 @@ impl Pipeline {
     }
 }
 
-/// An error that trying again does not change, a `NotFound`, is an answer too.
-fn is_final(attempted: &Attempted) -> bool {
-    attempted.result.as_ref().err().is_none_or(|error| error.retry() == Retry::Never)
+/// What two attempts at a time came to.
+struct Raced {
+    attempted: Attempted,
+    first_won: bool,
+    /// What the other failed with, if it was over before.
+    failed: Option<Error>,
+}
+
+/// Waits for a final answer of either, else for what the last of the two says.
+async fn race(
+    mut first: Pin<&mut impl Future<Output = Attempted>>,
+    mut second: Pin<&mut impl Future<Output = Attempted>>,
+) -> Raced {
+    let (attempted, first_won) = poll_fn(|cx| {
+        if let Poll::Ready(attempted) = first.as_mut().poll(cx) {
+            return Poll::Ready((attempted, true));
+        }
+        second.as_mut().poll(cx).map(|attempted| (attempted, false))
+    })
+    .await;
+    match attempted.result {
+        Err(error) if error.retry() != Retry::Never => {
+            let attempted = if first_won { second.await } else { first.await };
+            Raced { attempted, first_won: !first_won, failed: Some(error) }
+        }
+        // An error that trying again does not change, a `NotFound`, is an answer too.
+        _ => Raced { attempted, first_won, failed: None },
+    }
 }

@@ -264,7 +264,7 @@ impl Pipeline {
             Ok(()) => {
                 let (call, limits) = (Call::new(probe), self.inner.limits.of(probe.name));
                 let (started, end) = (recorder.started(), recorder.end_of(cx, limits));
-                let mut turn = Turn { number: 1, started, end, permit: None };
+                let mut turn = Turn { number: 1, started, end, permit: None, sent: false };
                 let exchange = Exchange { call: &call, cx, limits, attempt: &|cx, _| provider.probe(cx) };
                 recorder.attempted(self.attempt(&recorder, &exchange, &mut turn, &mut None).await)
             }

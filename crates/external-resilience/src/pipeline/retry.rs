@@ -1,10 +1,10 @@
 //! The loop: attempts, and the waits between them, within the total deadline.
 
-use external_core::{CallContext, Effect, Error, Repeat, Result};
+use external_core::{Effect, Error, Repeat, Result};
 use tokio::time::Instant;
 
 use super::recorder::Recorder;
-use super::{Call, Exchange, Inner, Pipeline};
+use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
 use crate::refusal::Refusal;
 
@@ -34,7 +34,8 @@ impl Pipeline {
         }
         // However clients are nested, a call meets one retry layer: the outermost.
         let max_attempts = if cx.is_managed() { 1 } else { limits.max_attempts };
-        let hedge_after = limits.hedge_after.filter(|_| may_be_hedged(call, cx));
+        // Only what changes nothing is attempted twice at a time.
+        let hedge_after = limits.hedge_after.filter(|_| call.operation.repeat == Repeat::Safe);
         let mut waits = max_attempts - 1;
         let mut earliest = now;
         let mut earlier: Option<Error> = None;
@@ -63,7 +64,7 @@ impl Pipeline {
                     return Err(error.with_context(ENDED_BY, by));
                 }
             };
-            let attempted = match hedge_after {
+            let attempted = match hedge_after.filter(|_| number < max_attempts) {
                 None => self.attempt(recorder, exchange, &mut turn, answer).await,
                 // Boxed: two attempts at a time are room that others need not have.
                 Some(delay) => Box::pin(self.hedged(recorder, exchange, turn, answer, delay)).await,
@@ -105,9 +106,4 @@ impl Pipeline {
             earlier = Some(error);
         }
     }
-}
-
-/// Only what changes nothing is attempted twice at a time, and by the outermost pipeline.
-fn may_be_hedged(call: &Call, cx: &CallContext) -> bool {
-    call.operation.repeat == Repeat::Safe && !cx.is_managed()
 }

@@ -18,7 +18,7 @@ pub use settings::PolicySettings;
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
 /// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
-/// | hedging | off | 1 ms to 1 day | it makes more load; only who measures knows from which delay on it is of use |
+/// | hedging | off | 1 ms to 1 day | it makes more load, within attempts and budget; only who measures knows from which delay on it is of use |
 /// | bulkhead | off | see [`BulkheadPolicy`] | only the service's owner knows how much it takes |
 /// | rate limit | off | see [`RateLimitPolicy`] | only the service's contract knows |
 /// | breaker | see [`BreakerPolicy`] | | |
@@ -42,7 +42,8 @@ pub struct Policy {
     pub floor_rate: u64,
     /// When and how calls are repeated.
     pub retry: RetryPolicy,
-    /// A `Safe` call that has no answer after this is attempted a second time beside the first; `None`: never.
+    /// A `Safe` call that has no answer after this is attempted a second time beside the first, if it has attempts left;
+    /// `None`: never.
     pub hedge_after: Option<Duration>,
     /// How many calls run at a time; `None`: any number.
     pub bulkhead: Option<BulkheadPolicy>,
