@@ -156,6 +156,22 @@ async fn what_the_service_asks_of_one_caller_all_wait_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn off_means_that_nobody_waits_for_what_the_service_asked_of_another() {
+    let hint = Duration::from_secs(60);
+    for (policy, calls, closed) in
+        [(Policy::off(), 2, false), (Policy::off().with_retry_after_gate(true), 1, true)]
+    {
+        let pipeline = pipeline(policy);
+        let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(hint)))]);
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+        let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(1000)));
+        let second = call_with(&pipeline, READ, &back_end, &hurried).await;
+        assert_eq!((second.is_err(), back_end.calls()), (closed, calls));
+        assert_eq!(pipeline.pressure().gate_closed_until.is_some(), closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_already_waits_heeds_what_the_service_asks_meanwhile() {
     let policy =
         Policy::default().with_backoff(ms(100), ms(100)).with_rate_limit(RateLimitPolicy::new(1, ms(500)));
@@ -225,6 +241,7 @@ async fn a_hint_beyond_the_deadline_fails_at_once() {
 #[tokio::test(start_paused = true)]
 async fn durations_that_no_clock_holds_are_long_waits() {
     let endless = Policy::off()
+        .with_retry_after_gate(true)
         .with_max_attempts(2)
         .with_backoff(Duration::MAX, Duration::MAX)
         .with_hedge_after(Duration::MAX)

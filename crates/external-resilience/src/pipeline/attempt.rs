@@ -93,10 +93,10 @@ impl Pipeline {
         }
         if let Err(error) = &mut result {
             error.locate(self.inner.provider, call.operation);
-            if let (ErrorKind::RateLimited, Retry::After(hint), false) =
-                (error.kind(), error.retry(), Refusal::is(error))
+            if let (Some(gate), ErrorKind::RateLimited, Retry::After(hint), false) =
+                (&self.inner.gate, error.kind(), error.retry(), Refusal::is(error))
             {
-                self.inner.gate.close_for(hint, ended);
+                gate.close_for(hint, ended);
             }
             guard.fail(error, took);
         } else {

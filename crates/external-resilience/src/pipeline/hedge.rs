@@ -58,7 +58,7 @@ impl Pipeline {
     fn admit_hedge(&self, number: u32, end: Option<Instant>) -> Option<Turn<'_>> {
         let Inner { gate, breaker, budget, .. } = &*self.inner;
         let now = Instant::now();
-        if gate.closed_until(now).is_some()
+        if gate.as_ref().is_some_and(|gate| gate.closed_until(now).is_some())
             || end.is_some_and(|end| now >= end)
             || breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
             || budget.as_ref().is_some_and(|budget| !budget.pay_for_hedge())

@@ -123,7 +123,7 @@ struct Inner {
     limits: LimitsByOperation,
     breaker: Option<Breaker>,
     bulkhead: Option<Bulkhead>,
-    gate: Gate,
+    gate: Option<Gate>,
     rate_limit: Option<RateLimit>,
     budget: Option<Budget>,
     observers: Vec<Arc<dyn CallObserver>>,
@@ -178,7 +178,7 @@ impl Pipeline {
             limits: LimitsByOperation::new(&policy),
             breaker: policy.breaker.map(Breaker::new),
             bulkhead: policy.bulkhead.map(Bulkhead::new),
-            gate: Gate::new(),
+            gate: policy.retry_after_gate.then(Gate::new),
             rate_limit: policy.rate_limit.map(RateLimit::new),
             budget: policy.retry.budget.map(Budget::new),
             policy,
@@ -283,7 +283,7 @@ impl Pipeline {
         inner.observers.is_empty()
             && inner.bulkhead.is_none()
             && inner.rate_limit.is_none()
-            && inner.gate.is_surely_open()
+            && inner.gate.as_ref().is_none_or(Gate::is_surely_open)
             && !inner.running.is_closing()
             && inner.breaker.as_ref().is_none_or(Breaker::is_closed)
             && !tracing::span_enabled!(target: "external", tracing::Level::INFO)
@@ -341,7 +341,7 @@ impl Pipeline {
             bulkhead_running: bulkhead.as_ref().map_or(0, Bulkhead::running),
             bulkhead_waiting: bulkhead.as_ref().map_or(0, Bulkhead::waiting),
             retries_left: budget.as_ref().map(Budget::retries_left),
-            gate_closed_until: gate.closed_until(Instant::now()),
+            gate_closed_until: gate.as_ref().and_then(|gate| gate.closed_until(Instant::now())),
         }
     }
 

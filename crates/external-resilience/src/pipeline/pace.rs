@@ -53,7 +53,7 @@ impl Pipeline {
 
     /// The moment itself, or a later one if the service asks everybody to wait.
     fn after_gate(&self, now: Instant, start: Instant, end: Option<Instant>) -> Result<Instant> {
-        let Some(until) = self.inner.gate.closed_until(now) else {
+        let Some(until) = self.inner.gate.as_ref().and_then(|gate| gate.closed_until(now)) else {
             return Ok(start);
         };
         if end.is_some_and(|end| until >= end) {

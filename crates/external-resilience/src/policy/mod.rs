@@ -18,6 +18,7 @@ pub use settings::PolicySettings;
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
 /// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
+/// | Retry-After gate | on | | what a service asks of one caller (429, `Retry-After`) all callers of the instance heed |
 /// | hedging | off | 1 ms to 1 day | it makes more load, within attempts and budget; only who measures knows from which delay on it is of use |
 /// | bulkhead | off | see [`BulkheadPolicy`] | only the service's owner knows how much it takes |
 /// | rate limit | off | see [`RateLimitPolicy`] | only the service's contract knows |
@@ -45,6 +46,8 @@ pub struct Policy {
     /// A `Safe` call that has no answer after this is attempted a second time beside the first, if it has attempts left;
     /// `None`: never.
     pub hedge_after: Option<Duration>,
+    /// Whether all callers wait when the service has asked one of them to; the one waits anyway before it tries again.
+    pub retry_after_gate: bool,
     /// How many calls run at a time; `None`: any number.
     pub bulkhead: Option<BulkheadPolicy>,
     /// How often attempts start; `None`: any number.
@@ -91,6 +94,7 @@ impl Default for Policy {
             floor_rate: 64 << 10,
             retry: RetryPolicy::default(),
             hedge_after: None,
+            retry_after_gate: true,
             bulkhead: None,
             rate_limit: None,
             breaker: Some(BreakerPolicy::default()),
@@ -111,13 +115,14 @@ impl Default for RetryPolicy {
 }
 
 impl Policy {
-    /// Nothing but the call: one attempt, no deadline but the caller's, no breaker. N calls make N requests.
+    /// Nothing but the call: one attempt, no deadline but the caller's, no breaker, no gate. N calls make N requests.
     #[must_use]
     pub fn off() -> Self {
         Self {
             total_deadline: None,
             attempt_timeout: None,
             retry: RetryPolicy { max_attempts: 1, budget: None, ..RetryPolicy::default() },
+            retry_after_gate: false,
             breaker: None,
             ..Self::default()
         }
@@ -169,6 +174,13 @@ impl Policy {
     #[must_use]
     pub fn with_hedge_after(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.hedge_after = delay.into();
+        self
+    }
+
+    /// Sets whether all callers wait when the service has asked one of them to.
+    #[must_use]
+    pub fn with_retry_after_gate(mut self, gate: bool) -> Self {
+        self.retry_after_gate = gate;
         self
     }
 

@@ -30,7 +30,7 @@ use super::{BudgetPolicy, BulkheadPolicy, OperationPolicy, Policy, RateLimitPoli
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct PolicySettings {
-    /// `false` leaves nothing but the call: one attempt, no deadline of its own, no breaker. Default: true.
+    /// `false` leaves nothing but the call: one attempt, no deadline of its own, no breaker, no gate. Default: true.
     pub enabled: Option<bool>,
     /// How long a call may take in all. 1 ms to 1 day.
     #[serde(with = "duration::option")]
@@ -59,6 +59,8 @@ pub struct PolicySettings {
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub hedge_after: Option<Duration>,
+    /// Whether all callers wait when the service has asked one of them to (429 with `Retry-After`). Default: true.
+    pub retry_after_gate: Option<bool>,
     /// How many calls run at a time. Default: any number.
     pub bulkhead: Option<BulkheadSettings>,
     /// How often attempts may start. Default: any number.
@@ -208,6 +210,7 @@ impl PolicySettings {
         if let Some(delay) = check.duration("hedge_after", settings.hedge_after, DAY)? {
             policy.hedge_after = Some(delay);
         }
+        set(&mut policy.retry_after_gate, settings.retry_after_gate);
         if let Some(bulkhead) = settings.bulkhead {
             policy.bulkhead = Some(bulkhead.policy(&check)?);
         }
@@ -381,6 +384,8 @@ mod tests {
         assert_eq!(policy("enabled = false").unwrap(), Policy::off());
         assert_eq!(policy("breaker = { enabled = false }").unwrap().breaker, None);
         assert!(policy("enabled = false\nbreaker = {}").unwrap().breaker.is_some());
+        assert!(policy("enabled = false\nretry_after_gate = true").unwrap().retry_after_gate);
+        assert!(!policy("retry_after_gate = false").unwrap().retry_after_gate);
     }
 
     #[test]
