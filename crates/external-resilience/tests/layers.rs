@@ -209,7 +209,7 @@ async fn a_retry_that_is_refused_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_takes_its_time_is_no_slow_call() {
     let breaker = opens_after_two();
-    let slow = breaker.slow_call + Duration::from_secs(1);
+    let slow = Duration::from_secs(6);
     for (bytes, state) in [(1 << 20, BreakerState::Closed), (0, BreakerState::Open)] {
         let pipeline = pipeline(Policy::default().with_breaker(breaker).with_attempt_timeout(slow * 2));
         let back_end = BackEnd::new((0..4).map(|_| (slow, Ok(()))));
@@ -460,4 +460,22 @@ async fn a_refusal_by_the_rate_limit_uses_no_probe_up() {
     assert_eq!(pipeline.breaker_state(), Some(BreakerState::HalfOpen), "no probe was made");
     call(&pipeline, READ, &back_end).await.unwrap();
     assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_slow_follows_from_the_attempts_timeout() {
+    // A cache, a mail server, and a mail server that is too slow for itself.
+    for (timeout, takes, state) in [
+        (ms(1000), ms(600), BreakerState::Open),
+        (Duration::from_secs(180), Duration::from_secs(60), BreakerState::Closed),
+        (Duration::from_secs(180), Duration::from_secs(100), BreakerState::Open),
+    ] {
+        let policy = Policy::default().with_breaker(opens_after_two()).with_total_deadline(None);
+        let pipeline = pipeline(policy.with_attempt_timeout(timeout));
+        let back_end = BackEnd::new([(takes, Ok(())), (takes, Ok(()))]);
+        for _ in 0..2 {
+            call(&pipeline, READ, &back_end).await.unwrap();
+        }
+        assert_eq!(pipeline.breaker_state(), Some(state), "{takes:?} of {timeout:?}");
+    }
 }

@@ -72,10 +72,12 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+const SLOW: Duration = ms(1000);
+
 fn policy() -> BreakerPolicy {
     let mut policy = BreakerPolicy::default();
     (policy.window, policy.minimum_calls, policy.half_open_calls) = (8, 4, 2);
-    (policy.slow_call, policy.slow_call_rate) = (ms(1000), 0.5);
+    (policy.slow_call, policy.slow_call_rate) = (Some(SLOW), 0.5);
     (policy.open_for, policy.half_open_for) = (ms(5000), ms(10_000));
     policy
 }
@@ -278,7 +280,7 @@ proptest! {
                     Event::End(which, how) => {
                         let ends = out.swap_remove(which % out.len());
                         let (phase, now) = (ends.phase, Instant::now());
-                        let slow = now - ends.began >= policy().slow_call;
+                        let slow = now - ends.began >= SLOW;
                         ends.end(how);
                         model.ended(phase, how, slow, now);
                     }

@@ -169,12 +169,13 @@ impl Breaker {
         self.enter(&mut self.lock(), Phase::Closed);
     }
 
-    /// Lets an attempt pass that begins `now`, or says why not. The permit counts the attempt as cut short unless it is
-    /// settled.
-    pub(crate) fn admit(&self, now: Instant) -> Result<Permit<'_>, Error> {
+    /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
+    /// as cut short unless it is settled.
+    pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_>, Error> {
+        let slow_from = later(now, slow_call);
         let generation = self.closed.load(Ordering::Acquire);
         if generation & OTHERWISE == 0 {
-            return Ok(Permit { breaker: self, generation, started: now, probe: None, settled: false });
+            return Ok(Permit { breaker: self, generation, slow_from, probe: None, settled: false });
         }
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
@@ -186,7 +187,7 @@ impl Breaker {
             }
             phase => return Err(phase.refusal(now)),
         };
-        Ok(Permit { breaker: self, generation: inner.generation, started: now, probe, settled: false })
+        Ok(Permit { breaker: self, generation: inner.generation, slow_from, probe, settled: false })
     }
 
     /// Refuses an attempt that could begin `at` the earliest, if that is known `now`; takes no probe's place.
@@ -250,7 +251,7 @@ impl Breaker {
 
     /// Takes note of an attempt's end. Answers whether a probe's place stays taken.
     fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) -> bool {
-        let slow = now.saturating_duration_since(permit.started) >= self.policy.slow_call;
+        let slow = now >= permit.slow_from;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
                 self.window.success(now);
@@ -305,7 +306,7 @@ impl BreakerChanges {
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     generation: u64,
-    started: Instant,
+    slow_from: Instant,
     /// Where a probe has its place.
     probe: Option<Arc<Permits>>,
     settled: bool,
@@ -325,7 +326,7 @@ impl Permit<'_> {
 
     /// So much of the attempt's time is its body's, and says nothing about how slow the service is.
     pub(crate) fn allow(&mut self, body: Duration) {
-        self.started = later(self.started, body);
+        self.slow_from = later(self.slow_from, body);
     }
 }
 
@@ -352,13 +353,19 @@ mod tests {
         })
     }
 
+    const SLOW: Duration = Duration::from_secs(5);
+
+    fn admit(breaker: &Breaker) -> Result<Permit<'_>, Error> {
+        breaker.admit(Instant::now(), SLOW)
+    }
+
     fn settle(mut permit: Permit<'_>, verdict: Verdict) {
         permit.settle(verdict, Instant::now());
     }
 
     fn fail(breaker: &Breaker, times: u32) {
         for _ in 0..times {
-            settle(breaker.admit(Instant::now()).unwrap(), Verdict::Failure);
+            settle(admit(breaker).unwrap(), Verdict::Failure);
         }
     }
 
@@ -369,11 +376,11 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::Closed);
         fail(&breaker, 1);
         assert_eq!(breaker.state(), BreakerState::Open);
-        let error = breaker.admit(Instant::now()).unwrap_err();
+        let error = admit(&breaker).unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let (one, two) = (breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap());
-        assert!(breaker.admit(Instant::now()).is_err());
+        let (one, two) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
+        assert!(admit(&breaker).is_err());
         settle(one, Verdict::Success);
         settle(two, Verdict::Success);
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -386,7 +393,7 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let now = Instant::now();
-                    breaker.admit(now).unwrap().settle(Verdict::Success, now);
+                    admit(&breaker).unwrap().settle(Verdict::Success, now);
                 });
             }
         });
@@ -401,7 +408,7 @@ mod tests {
         let breaker = breaker();
         fail(&breaker, 3);
         for _ in 0..10 {
-            settle(breaker.admit(Instant::now()).unwrap(), Verdict::Success);
+            settle(admit(&breaker).unwrap(), Verdict::Success);
         }
         fail(&breaker, 4);
         assert_eq!(breaker.state(), BreakerState::Closed, "4 of the last 10");
@@ -414,17 +421,17 @@ mod tests {
         let breaker = breaker();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        drop((breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap()));
-        assert!(breaker.admit(Instant::now()).is_ok() && breaker.admit(Instant::now()).is_ok());
+        drop((admit(&breaker).unwrap(), admit(&breaker).unwrap()));
+        assert!(admit(&breaker).is_ok() && admit(&breaker).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_probe_opens_again_and_late_answers_do_not_count() {
         let breaker = breaker();
-        let late = breaker.admit(Instant::now()).unwrap();
+        let late = admit(&breaker).unwrap();
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Failure);
+        settle(admit(&breaker).unwrap(), Verdict::Failure);
         assert_eq!(breaker.state(), BreakerState::Open);
         settle(late, Verdict::Success);
         assert_eq!(breaker.state(), BreakerState::Open);
@@ -433,16 +440,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn late_answers_decide_nothing_while_probes_are_out() {
         let breaker = breaker();
-        let (good, bad) = (breaker.admit(Instant::now()).unwrap(), breaker.admit(Instant::now()).unwrap());
+        let (good, bad) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
         fail(&breaker, 4);
         tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let probe = breaker.admit(Instant::now()).unwrap();
+        let probe = admit(&breaker).unwrap();
         settle(good, Verdict::Success);
         settle(bad, Verdict::Failure);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         // Nor do they take or free the place of a probe.
-        let other = breaker.admit(Instant::now()).unwrap();
-        assert!(breaker.admit(Instant::now()).is_err());
+        let other = admit(&breaker).unwrap();
+        assert!(admit(&breaker).is_err());
         settle(probe, Verdict::Success);
         settle(other, Verdict::Success);
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -462,7 +469,7 @@ mod tests {
         let breaker = half_open().await;
         tokio::time::advance(10 * BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        let probe = breaker.admit(Instant::now()).unwrap();
+        let probe = admit(&breaker).unwrap();
         tokio::time::advance(BreakerPolicy::default().half_open_for / 2).await;
         assert_eq!(breaker.state(), BreakerState::HalfOpen, "the limit counts from the first probe on");
         drop(probe);
@@ -473,7 +480,7 @@ mod tests {
         let policy = BreakerPolicy::default();
         for hangs in [true, false] {
             let breaker = half_open().await;
-            let mut probe = Some(breaker.admit(Instant::now()).unwrap());
+            let mut probe = Some(admit(&breaker).unwrap());
             if !hangs {
                 // `NotFound` is no verdict.
                 settle(probe.take().unwrap(), Verdict::Nothing);
@@ -486,22 +493,22 @@ mod tests {
             tokio::time::advance(policy.open_for).await;
             assert_eq!(breaker.state(), BreakerState::HalfOpen);
             drop(probe);
-            assert!(breaker.admit(Instant::now()).is_ok());
+            assert!(admit(&breaker).is_ok());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_pays_for_a_limit_that_passed_unseen() {
         let breaker = half_open().await;
-        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Nothing);
+        settle(admit(&breaker).unwrap(), Verdict::Nothing);
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(breaker.admit(Instant::now()).is_ok(), "it opened again, and that is long ago");
+        assert!(admit(&breaker).is_ok(), "it opened again, and that is long ago");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_succeeded_decides_when_fewer_call_than_there_are_probes() {
         let breaker = half_open().await;
-        settle(breaker.admit(Instant::now()).unwrap(), Verdict::Success);
+        settle(admit(&breaker).unwrap(), Verdict::Success);
         tokio::time::advance(BreakerPolicy::default().half_open_for).await;
         assert_eq!(breaker.state(), BreakerState::Closed);
     }
@@ -509,8 +516,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn callers_that_give_up_on_hanging_calls_open_it() {
         let breaker = breaker();
-        let hanging: Vec<_> = (0..4).map(|_| breaker.admit(Instant::now()).unwrap()).collect();
-        tokio::time::advance(BreakerPolicy::default().slow_call).await;
+        let hanging: Vec<_> = (0..4).map(|_| admit(&breaker).unwrap()).collect();
+        tokio::time::advance(SLOW).await;
         drop(hanging);
         assert_eq!(breaker.state(), BreakerState::Open);
     }
@@ -520,8 +527,8 @@ mod tests {
         let breaker = breaker();
         breaker.isolate();
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(breaker.admit(Instant::now()).is_err());
+        assert!(admit(&breaker).is_err());
         breaker.reset();
-        assert!(breaker.admit(Instant::now()).is_ok());
+        assert!(admit(&breaker).is_ok());
     }
 }

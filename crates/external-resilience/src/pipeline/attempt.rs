@@ -12,6 +12,7 @@ use tracing::Span;
 use super::recorder::{AttemptGuard, Recorder};
 use super::{BoxFuture, Exchange, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
+use crate::policy::Limits;
 use crate::refusal::Refusal;
 
 /// Which attempt of a call it is, the time it has, and the breaker's leave to make it.
@@ -36,9 +37,15 @@ pub(super) struct Attempted {
 
 impl Pipeline {
     /// The turn of an attempt that begins now, if the breaker lets it.
-    pub(super) fn admit(&self, number: u32, started: Instant, end: Option<Instant>) -> Result<Turn<'_>> {
+    pub(super) fn admit(
+        &self,
+        limits: &Limits,
+        number: u32,
+        started: Instant,
+        end: Option<Instant>,
+    ) -> Result<Turn<'_>> {
         let permit = match &self.inner.breaker {
-            Some(breaker) => Some(breaker.admit(started)?),
+            Some(breaker) => Some(breaker.admit(started, limits.slow_call)?),
             None => None,
         };
         Ok(Turn { number, started, end, permit, sent: false })

@@ -12,6 +12,7 @@ use super::attempt::{Attempted, Turn};
 use super::recorder::Recorder;
 use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
+use crate::policy::Limits;
 
 impl Pipeline {
     /// As one attempt; the loser is dropped, and a failure that may pass waits for the other. What the loser may have done
@@ -32,7 +33,7 @@ impl Pipeline {
             if let Some(attempted) = self.inner.timers.within(late, first.as_mut()).await {
                 return attempted;
             }
-            second_turn = self.admit_hedge(number, end);
+            second_turn = self.admit_hedge(exchange.limits, number, end);
             let Some(second_turn) = &mut second_turn else {
                 return first.await;
             };
@@ -55,7 +56,7 @@ impl Pipeline {
     }
 
     /// A second attempt waits for nothing, takes no probe's place, and is paid for like a retry.
-    fn admit_hedge(&self, number: u32, end: Option<Instant>) -> Option<Turn<'_>> {
+    fn admit_hedge(&self, limits: &Limits, number: u32, end: Option<Instant>) -> Option<Turn<'_>> {
         let Inner { gate, breaker, budget, .. } = &*self.inner;
         let now = Instant::now();
         if gate.as_ref().is_some_and(|gate| gate.closed_until(now).is_some())
@@ -65,19 +66,25 @@ impl Pipeline {
         {
             return None;
         }
-        let turn = self.turn_at_once(number, now, end);
+        let turn = self.turn_at_once(limits, number, now, end);
         if let (None, Some(budget)) = (&turn, budget) {
             budget.give_back_hedge();
         }
         turn
     }
 
-    fn turn_at_once(&self, number: u32, now: Instant, end: Option<Instant>) -> Option<Turn<'_>> {
+    fn turn_at_once(
+        &self,
+        limits: &Limits,
+        number: u32,
+        now: Instant,
+        end: Option<Instant>,
+    ) -> Option<Turn<'_>> {
         let place = match &self.inner.rate_limit {
             Some(limit) => Some(limit.reserve(now, || now).ok()?),
             None => None,
         };
-        let turn = self.admit(number, now, end).ok()?;
+        let turn = self.admit(limits, number, now, end).ok()?;
         if let Some(place) = place {
             place.used();
         }

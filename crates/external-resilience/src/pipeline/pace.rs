@@ -10,6 +10,7 @@ use super::Pipeline;
 use super::attempt::Turn;
 use crate::clock::{LONGEST, later};
 use crate::pacing::Place;
+use crate::policy::Limits;
 use crate::refusal::Refusal;
 
 impl Pipeline {
@@ -21,6 +22,7 @@ impl Pipeline {
     /// long; `Timeout` if the attempt could only start when the call must be over; `Unavailable` from the breaker.
     pub(super) async fn turn(
         &self,
+        limits: &Limits,
         number: u32,
         mut now: Instant,
         earliest: Instant,
@@ -44,7 +46,7 @@ impl Pipeline {
             // Others went on meanwhile, and one of them may have been asked to wait.
             start = self.after_gate(now, now, end)?;
         }
-        let turn = self.admit(number, now, end)?;
+        let turn = self.admit(limits, number, now, end)?;
         if let Some(place) = place {
             place.used();
         }

@@ -41,7 +41,7 @@ impl Pipeline {
         let mut earlier: Option<Error> = None;
         loop {
             let number = recorder.attempts() + 1;
-            let mut turn = match self.turn(number, now, earliest, end).await {
+            let mut turn = match self.turn(limits, number, now, earliest, end).await {
                 Ok(turn) => turn,
                 // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(refusal)

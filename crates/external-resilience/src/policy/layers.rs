@@ -7,7 +7,7 @@ use std::time::Duration;
 /// | value | default | range |
 /// |---|---|---|
 /// | failure rate | 0.5 of the window | above 0, up to 1 |
-/// | slow call | 10 s or longer | at least 1 ms |
+/// | slow call | half of the attempt's timeout or longer; 5 s where it has none | 1 ms to 1 day |
 /// | slow call rate | 0.9 of the window | above 0, up to 1 |
 /// | window | the last 100 attempts | 1 to 100,000 |
 /// | window by time | none: by attempts | 1 s to 1 h |
@@ -19,8 +19,9 @@ use std::time::Duration;
 pub struct BreakerPolicy {
     /// The share of failed attempts at which it opens.
     pub failure_rate: f64,
-    /// From which duration on an attempt is slow.
-    pub slow_call: Duration,
+    /// From which duration on an attempt is slow, the time to move its body apart. `None`: half of its timeout, which each
+    /// domain and operation has of its own.
+    pub slow_call: Option<Duration>,
     /// The share of slow attempts at which it opens.
     pub slow_call_rate: f64,
     /// How many of the last attempts are looked at.
@@ -43,7 +44,7 @@ impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
             failure_rate: 0.5,
-            slow_call: Duration::from_secs(10),
+            slow_call: None,
             slow_call_rate: 0.9,
             window: 100,
             window_time: None,

@@ -32,6 +32,7 @@ pub use settings::PolicySettings;
 /// | storage | 600 s in all for `put` and `put_part` | a large body takes the time it takes; its attempt grows with it |
 /// | storage | 180 s in all, 60 s an attempt for `complete_multipart`, `copy`, `restore_version` | the store puts objects together before it answers |
 /// | email | 240 s in all, 180 s an attempt | a mail server may take minutes to accept a mail (RFC 5321 section 4.5.3.2), and giving up too early sends it twice |
+/// | each | slow from half of an attempt's timeout on: a cache from 500 ms, storage from 5 s and 30 s where it puts together, email from 90 s | where nine of ten attempts take that long, the service is about to run into the timeouts; no one number is right for a cache and for a mail server |
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
@@ -213,7 +214,14 @@ impl Policy {
             attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
             max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
             hedge_after: differs.hedge_after.or(self.hedge_after),
+            slow_call: self.slow_call(differs.attempt_timeout.or(self.attempt_timeout)),
         }
+    }
+
+    /// From which duration on an attempt with this timeout is slow.
+    fn slow_call(&self, attempt_timeout: Option<Duration>) -> Duration {
+        let stated = self.breaker.and_then(|breaker| breaker.slow_call);
+        stated.or(attempt_timeout.map(|timeout| timeout / 2)).unwrap_or(SLOW_WITHOUT_TIMEOUT)
     }
 
     /// How long a body of so many bytes may take: at the floor rate. An attempt has this besides its timeout.
@@ -261,6 +269,9 @@ impl OperationPolicy {
     }
 }
 
+/// Half of the general attempt timeout.
+const SLOW_WITHOUT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What holds for the calls of each operation, worked out once.
 #[derive(Debug)]
 pub(crate) struct LimitsByOperation {
@@ -286,6 +297,8 @@ pub(crate) struct Limits {
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) max_attempts: u32,
     pub(crate) hedge_after: Option<Duration>,
+    /// From which duration on an attempt is slow.
+    pub(crate) slow_call: Duration,
 }
 
 #[cfg(test)]
@@ -307,5 +320,19 @@ mod tests {
         assert_eq!(limits.of("get").max_attempts, 1);
         assert_eq!(limits.of("get").attempt_timeout, policy.attempt_timeout);
         assert_eq!(limits.of("put").max_attempts, 3);
+    }
+
+    #[test]
+    fn what_is_slow_follows_from_the_timeout_unless_it_is_stated() {
+        let secs = Duration::from_secs;
+        let policy =
+            Policy::default().with_operation("copy", OperationPolicy::new().with_attempt_timeout(secs(60)));
+        let slow =
+            |policy: &Policy| ["get", "copy"].map(|name| LimitsByOperation::new(policy).of(name).slow_call);
+        assert_eq!(slow(&policy), [secs(5), secs(30)]);
+        let breaker = BreakerPolicy { slow_call: Some(secs(2)), ..BreakerPolicy::default() };
+        assert_eq!(slow(&policy.clone().with_breaker(breaker)), [secs(2); 2]);
+        assert_eq!(slow(&policy.with_attempt_timeout(None)), [secs(5), secs(30)]);
+        assert_eq!(slow(&Policy::off()), [secs(5); 2]);
     }
 }

@@ -80,7 +80,7 @@ pub struct BreakerSettings {
     pub enabled: Option<bool>,
     /// The share of failed attempts at which it opens. Above 0, up to 1.
     pub failure_rate: Option<f64>,
-    /// From which duration on an attempt is slow. At least 1 ms.
+    /// From which duration on an attempt is slow. 1 ms to 1 day. Default: half of its timeout.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub slow_call: Option<Duration>,
@@ -292,7 +292,9 @@ impl BreakerSettings {
         // Who configures a breaker wants one, also where everything else is off.
         let breaker = policy.breaker.get_or_insert_default();
         set(&mut breaker.failure_rate, check.share("breaker.failure_rate", self.failure_rate)?);
-        set(&mut breaker.slow_call, check.duration("breaker.slow_call", self.slow_call, DAY)?);
+        if let Some(slow) = check.duration("breaker.slow_call", self.slow_call, DAY)? {
+            breaker.slow_call = Some(slow);
+        }
         set(&mut breaker.slow_call_rate, check.share("breaker.slow_call_rate", self.slow_call_rate)?);
         set(&mut breaker.window, check.range("breaker.window", self.window, 1, 100_000)?);
         if let Some(time) = check.duration("breaker.window_time", self.window_time, HOUR)? {
