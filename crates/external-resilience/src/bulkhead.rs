@@ -1,9 +1,10 @@
-//! The bulkhead: so many calls at a time, so many more that wait for their turn, and none waits for ever.
+//! The bulkhead: so many calls at a time, so many more that wait for their turn, first come, first served, and none waits for
+//! ever.
 
 use std::time::Duration;
 
 use external_core::{Effect, Error, Result};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::later;
@@ -16,6 +17,9 @@ pub(crate) struct Bulkhead {
     running: Permits,
     queue: Permits,
     max_wait: Duration,
+    /// Held by the first of those who wait: the others queue for it, in the order in which they came.
+    first: Mutex<()>,
+    /// Tells the first that a place came free.
     freed: Notify,
 }
 
@@ -25,12 +29,13 @@ impl Bulkhead {
             running: Permits::new(policy.max_concurrent),
             queue: Permits::new(policy.max_queue),
             max_wait: policy.max_wait,
+            first: Mutex::new(()),
             freed: Notify::new(),
         }
     }
 
-    /// Takes a place, which [`leave`](Self::leave) gives back, and answers whether that took any time. Those who wait go
-    /// first.
+    /// Takes a place, which [`leave`](Self::leave) gives back, and answers whether that took any time. Nobody overtakes those
+    /// who wait: as long as there is one, a newcomer queues behind it, even if a place is free.
     ///
     /// # Errors
     ///
@@ -46,23 +51,30 @@ impl Bulkhead {
         let _queued = Queued(&self.queue);
         let patience = later(Instant::now(), self.max_wait);
         let until = end.map_or(patience, |end| end.min(patience));
+        if timeout_at(until, self.wait()).await.is_ok() {
+            return Ok(true);
+        }
+        Err(if until < patience {
+            Error::timeout("the deadline passed while the call waited for its turn")
+                .with_effect(Effect::NotSent)
+                .with_context("refused_by", Refusal::Bulkhead)
+        } else {
+            Refusal::Bulkhead.error("too many calls run, and none ended in time", None)
+        })
+    }
+
+    /// Waits to be the first, then for a place.
+    async fn wait(&self) {
+        let _first = self.first.lock().await;
         loop {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             // Listens before it looks: a place that comes free in between is not missed.
             freed.as_mut().enable();
             if self.running.try_take() {
-                return Ok(true);
+                return;
             }
-            if timeout_at(until, freed).await.is_err() {
-                return Err(if until < patience {
-                    Error::timeout("the deadline passed while the call waited for its turn")
-                        .with_effect(Effect::NotSent)
-                        .with_context("refused_by", Refusal::Bulkhead)
-                } else {
-                    Refusal::Bulkhead.error("too many calls run, and none ended in time", None)
-                });
-            }
+            freed.await;
         }
     }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 use back_end::{
     BackEnd, READ, SEND, call, call_with, ended_by, ms, opens_after_two, pipeline, refused_by, throttled,
 };
-use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind, Retry};
+use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind, Result, Retry};
 use external_resilience::{
-    BreakerPolicy, BreakerState, BudgetPolicy, BulkheadPolicy, Policy, RateLimitPolicy,
+    BreakerPolicy, BreakerState, BudgetPolicy, BulkheadPolicy, CallGuard, Pipeline, Policy, RateLimitPolicy,
 };
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -80,29 +81,88 @@ async fn a_streaming_body_keeps_its_place_until_it_ends() {
     call(&pipeline, READ, &back_end).await.unwrap();
 }
 
+/// Calls that note in which order they were let run.
+#[derive(Clone)]
+struct Ordered {
+    pipeline: Pipeline,
+    order: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Ordered {
+    /// One at a time.
+    fn new() -> Self {
+        let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(1).with_queue(10, ms(10_000)));
+        Self { pipeline: pipeline(policy), order: Arc::default() }
+    }
+
+    async fn call(&self, number: u32) -> Result<()> {
+        let cx = CallContext::default();
+        let run = self.pipeline.run(READ, &cx, |_, _| {
+            self.order.lock().unwrap().push(number);
+            Box::pin(async {
+                sleep(ms(10)).await;
+                Ok(())
+            })
+        });
+        run.await
+    }
+
+    /// A call in a task of its own that has come as far as it gets.
+    async fn begin(&self, number: u32) -> JoinHandle<Result<()>> {
+        let calls = self.clone();
+        let task = tokio::spawn(async move { calls.call(number).await });
+        tokio::task::yield_now().await;
+        task
+    }
+
+    /// Takes the place until the guard ends.
+    async fn occupy(&self) -> CallGuard {
+        let cx = CallContext::default();
+        self.pipeline.run_streaming(READ, &cx, |_, _| Box::pin(async { Ok(()) })).await.unwrap().1
+    }
+
+    fn order(&self) -> Vec<u32> {
+        self.order.lock().unwrap().clone()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_go_first() {
-    let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(1).with_queue(10, ms(10_000)));
-    let pipeline = pipeline(policy);
-    let order = Arc::new(Mutex::new(Vec::new()));
-    let mut tasks = tokio::task::JoinSet::new();
+    let calls = Ordered::new();
+    let mut tasks = Vec::new();
     for number in 0..5 {
-        let (pipeline, order) = (pipeline.clone(), order.clone());
-        tasks.spawn(async move {
-            let cx = CallContext::default();
-            let run = pipeline.run(READ, &cx, |_, _| {
-                order.lock().unwrap().push(number);
-                Box::pin(async {
-                    sleep(ms(10)).await;
-                    Ok(())
-                })
-            });
-            run.await
-        });
-        tokio::task::yield_now().await;
+        tasks.push(calls.begin(number).await);
     }
-    tasks.join_all().await;
-    assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(calls.order(), [0, 1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_newcomer_overtakes_who_was_woken() {
+    let calls = Ordered::new();
+    let place = calls.occupy().await;
+    let waiting = [calls.begin(1).await, calls.begin(2).await];
+    place.succeed();
+    // The place is free and the first of those who wait is woken, but has not been there yet: this call is.
+    calls.call(3).await.unwrap();
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(calls.order(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_when_it_was_woken_passes_the_place_on() {
+    let calls = Ordered::new();
+    let place = calls.occupy().await;
+    let (first, second) = (calls.begin(1).await, calls.begin(2).await);
+    place.succeed();
+    first.abort();
+    second.await.unwrap().unwrap();
+    calls.call(3).await.unwrap();
+    assert_eq!(calls.order(), [2, 3]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,7 +56,7 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// How many calls run at a time, and how many wait for their turn.
+/// How many calls run at a time, and how many wait for their turn: first come, first served.
 ///
 /// Off by default: only the service's owner knows how many calls it takes, and a limit that nobody chose is one more
 /// thing that fails.
