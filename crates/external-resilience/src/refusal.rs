@@ -18,7 +18,9 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    fn as_str(self) -> &'static str {
+    const ALL: [Self; 4] = [Self::Breaker, Self::Bulkhead, Self::Gate, Self::RateLimit];
+
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Breaker => "breaker",
             Self::Bulkhead => "bulkhead",
@@ -41,17 +43,13 @@ impl Refusal {
 
     /// Whether some layer, of this pipeline or of one further in, refused the call.
     pub(crate) fn is(error: &Error) -> bool {
-        Self::by(error).is_some()
+        error.context_value(REFUSED_BY).is_some()
     }
 
-    /// The name of the layer that refused the call.
-    pub(crate) fn by(error: &Error) -> Option<&str> {
-        error.context_value(REFUSED_BY)
-    }
-
-    /// Whether it was this layer.
-    pub(crate) fn is_of(self, error: &Error) -> bool {
-        Self::by(error) == Some(self.as_str())
+    /// The layer that refused the call.
+    pub(crate) fn of(error: &Error) -> Option<Self> {
+        let name = error.context_value(REFUSED_BY)?;
+        Self::ALL.into_iter().find(|layer| layer.as_str() == name)
     }
 }
 

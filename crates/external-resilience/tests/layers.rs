@@ -359,14 +359,53 @@ async fn what_succeeds_pays_for_retries_and_refusals_cost_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_error_says_what_ended_the_attempts() {
-    let back_end = BackEnd::always(&Error::unavailable("down"));
-    let error = call(&pipeline(Policy::default()), READ, &back_end).await.unwrap_err();
-    assert_eq!((error.attempts(), ended_by(&error)), (3, "attempts"));
-    let mut breaker = BreakerPolicy::default();
-    breaker.minimum_calls = 2;
-    let policy = Policy::default().with_breaker(breaker);
-    let error = call(&pipeline(policy), READ, &back_end).await.unwrap_err();
-    assert_eq!((error.attempts(), ended_by(&error), error.message()), (2, "breaker", "down"));
+    let (down, now) = (|| Error::unavailable("down"), Duration::ZERO);
+    let policy = Policy::default;
+    let (mut none, second) = (BudgetPolicy::default(), Duration::from_secs(1));
+    none.burst = 0;
+    for (policy, operation, error, attempts, ended) in [
+        (policy(), READ, down(), 3, "attempts"),
+        (policy().with_max_attempts(1), READ, down(), 1, "attempts"),
+        (Policy::off(), READ, down(), 1, "attempts"),
+        (policy(), SEND, down(), 1, "not_safe"),
+        (policy(), SEND, Error::timeout("late").with_retry(Retry::Never), 1, "not_safe"),
+        (policy(), READ, Error::not_found("gone"), 1, "not_retryable"),
+        (policy(), SEND, Error::invalid_argument("no"), 1, "not_retryable"),
+        (policy(), READ, throttled(Duration::from_secs(60)), 1, "deadline"),
+        (policy().with_retry_budget(none), READ, down(), 1, "budget"),
+        (policy().with_breaker(opens_after_two()), READ, down(), 2, "breaker"),
+        (policy().with_rate_limit(seldom(2)), READ, down(), 2, "rate_limit"),
+    ] {
+        let message = error.message().to_owned();
+        let ended_with = call(&pipeline(policy), operation, &BackEnd::always(&error)).await.unwrap_err();
+        assert_eq!((ended_with.attempts(), ended_by(&ended_with)), (attempts, ended), "{message}");
+        assert_eq!(ended_with.message(), message, "the failure, not what kept it from being repeated");
+    }
+    // Before the first attempt.
+    let full = pipeline(policy().with_bulkhead(BulkheadPolicy::new(1)));
+    let open = pipeline(policy().with_breaker(BreakerPolicy::default()));
+    open.isolate();
+    let gated = pipeline(policy());
+    call(&gated, READ, &BackEnd::always(&throttled(Duration::from_secs(60)))).await.unwrap_err();
+    let limited = pipeline(policy().with_rate_limit(seldom(1)));
+    call(&limited, READ, &BackEnd::new([])).await.unwrap();
+    let hanging = BackEnd::new([(second, Ok(()))]);
+    let running = call(&full, READ, &hanging);
+    let refusals = async {
+        tokio::task::yield_now().await;
+        for (pipeline, timeout, ended) in [
+            (&full, second, "bulkhead"),
+            (&open, second, "breaker"),
+            (&gated, second, "gate"),
+            (&limited, second, "rate_limit"),
+            (&pipeline(policy()), now, "deadline"),
+        ] {
+            let cx = CallContext::new(&CallOptions::new().with_timeout(timeout));
+            let error = call_with(pipeline, READ, &BackEnd::new([]), &cx).await.unwrap_err();
+            assert_eq!((error.attempts(), ended_by(&error)), (0, ended));
+        }
+    };
+    tokio::join!(running, refusals).0.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,7 +159,7 @@ async fn the_callers_deadline_holds_and_no_wait_passes_it() {
         })
         .await
         .unwrap_err();
-    assert_eq!(ended.context_value("ended_by"), Some("deadline"));
+    assert_eq!(ended.ended_by(), Some("deadline"));
     assert_eq!(start.elapsed(), Duration::ZERO);
 
     let hanging = pipeline(Policy::default())
@@ -297,7 +297,7 @@ async fn closing_waits_refuses_and_lets_clean_up_through() {
 
     let refused =
         pipeline.run(READ, &CallContext::default(), |_, _| Box::pin(async { Ok(()) })).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Closed);
+    assert_eq!((refused.kind(), refused.ended_by()), (ErrorKind::Closed, Some("closed")));
     let cx = CallContext::for_cleanup(Duration::from_secs(1));
     pipeline.run(READ, &cx, |_, _| Box::pin(async { Ok(()) })).await.unwrap();
 }

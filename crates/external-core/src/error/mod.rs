@@ -52,6 +52,7 @@ struct Inner {
     http_status: Option<u16>,
     attempts: u32,
     elapsed: Option<Duration>,
+    ended_by: Option<&'static str>,
     context: Vec<(&'static str, Box<str>)>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -82,6 +83,7 @@ impl Error {
             http_status: None,
             attempts: 0,
             elapsed: None,
+            ended_by: None,
             context: Vec::new(),
             source: None,
         }))
@@ -198,6 +200,13 @@ impl Error {
         self
     }
 
+    /// Says why no further attempt was made: a word of the pipeline (`"attempts"`, `"deadline"`, `"not_safe"`).
+    #[must_use]
+    pub fn with_ended_by(mut self, reason: &'static str) -> Self {
+        self.0.ended_by = Some(reason);
+        self
+    }
+
     /// Names provider and operation where they are still unknown, in place: the pipeline's hot path.
     pub fn locate(&mut self, provider: &'static str, operation: Operation) {
         self.0.provider.get_or_insert(provider);
@@ -270,6 +279,12 @@ impl Error {
         self.0.elapsed
     }
 
+    /// Why no further attempt was made, a word of the pipeline; `None` where the error did not pass one.
+    #[must_use]
+    pub fn ended_by(&self) -> Option<&'static str> {
+        self.0.ended_by
+    }
+
     /// The facts added on the way, in the order they were added.
     pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.context.iter().map(|(name, value)| (*name, &**value))
@@ -301,7 +316,7 @@ mod tests {
         assert_eq!((error.message(), error.attempts(), error.elapsed()), ("no object", 0, None));
         assert_eq!((error.provider(), error.operation(), error.vendor_code()), (None, None, None));
         assert_eq!((error.http_status(), error.request_id(), error.context().count()), (None, None, 0));
-        assert!(error.source().is_none());
+        assert!(error.source().is_none() && error.ended_by().is_none());
     }
 
     #[test]
@@ -317,7 +332,8 @@ mod tests {
             .with_context("key", "a")
             .with_context("bytes", 3)
             .with_source(std::io::Error::other("reset"))
-            .with_attempts(3, Duration::from_secs(2));
+            .with_attempts(3, Duration::from_secs(2))
+            .with_ended_by("budget");
         assert_eq!(
             (error.effect(), error.retry()),
             (Effect::NotApplied, Retry::After(Duration::from_secs(7)))
@@ -325,7 +341,7 @@ mod tests {
         assert_eq!((error.provider(), error.operation()), (Some("s3"), Some(PUT)));
         assert_eq!((error.vendor_code(), error.http_status()), (Some("SlowDown"), Some(503)));
         assert_eq!((error.request_id(), error.attempts()), (Some("R1"), 3));
-        assert_eq!(error.elapsed(), Some(Duration::from_secs(2)));
+        assert_eq!((error.elapsed(), error.ended_by()), (Some(Duration::from_secs(2)), Some("budget")));
         assert_eq!(error.context().collect::<Vec<_>>(), [("key", "a"), ("bytes", "3")]);
         assert_eq!((error.context_value("bytes"), error.context_value("size")), (Some("3"), None));
         assert_eq!(error.source().unwrap().to_string(), "reset");

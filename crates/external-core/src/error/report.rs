@@ -39,6 +39,11 @@ impl fmt::Display for Error {
         if self.attempts() > 1 {
             pair(f, "attempts", &self.attempts())?;
         }
+        // An answer that trying again does not change says so by itself, and a refusal which layer it came from.
+        if let Some(reason) = self.ended_by().filter(|_| self.attempts() > 0 && self.retry() != Retry::Never)
+        {
+            pair(f, "ended_by", &reason)?;
+        }
         if open {
             write!(f, ")")?;
         }
@@ -64,6 +69,9 @@ impl Error {
         let mut text = format!("{self}\n  effect: {}; retry: {retry}", self.effect());
         if let Some(elapsed) = self.elapsed() {
             text.push_str(&format!("; {} attempt(s) in {elapsed:?}", self.attempts()));
+        }
+        if let Some(reason) = self.ended_by() {
+            text.push_str(&format!(", ended by {reason}"));
         }
         let mut source = self.source();
         while let Some(cause) = source {
@@ -97,5 +105,18 @@ mod tests {
         assert_eq!(error(1).to_string(), "timeout: late");
         assert_eq!(error(2).to_string(), "timeout: late (attempts=2)");
         assert!(error(1).report().contains("1 attempt(s) in 2s"));
+    }
+
+    #[test]
+    fn what_ended_the_attempts_is_told_unless_the_answer_says_it() {
+        let ended = |error: Error| {
+            error.with_attempts(1, std::time::Duration::from_secs(2)).with_ended_by("not_safe")
+        };
+        let late = ended(Error::timeout("late"));
+        assert_eq!(late.to_string(), "timeout: late (ended_by=not_safe)");
+        assert!(late.report().contains("1 attempt(s) in 2s, ended by not_safe"));
+        let gone = ended(Error::not_found("gone"));
+        assert_eq!(gone.to_string(), "not_found: gone");
+        assert!(gone.report().contains("ended by not_safe"));
     }
 }

@@ -195,7 +195,7 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// The last attempt's error, with provider, operation and the number of attempts; its effect is
+    /// The last attempt's error, with provider, operation, the number of attempts and what ended them; its effect is
     /// `MaybeApplied` if that of any attempt was. Besides: `Closed` after [`close`](Self::close), `Timeout` at a
     /// deadline, and refusals of our own, all with effect `NotSent` and `refused_by` in their context: `Unavailable`
     /// while the circuit is open or the bulkhead is full, `RateLimited` where the service or the rate limit asks for a

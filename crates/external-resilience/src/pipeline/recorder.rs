@@ -13,6 +13,7 @@ use tracing::field::Empty;
 
 use super::Inner;
 use super::attempt::Attempted;
+use super::retry::CLOSED;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
@@ -111,7 +112,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         let running = &self.inner.running;
         self.entered = Some(running.enter());
         if running.is_closing() && !self.cleanup {
-            return Err(Error::closed("the client was closed"));
+            return Err(Error::closed("the client was closed").with_ended_by(CLOSED));
         }
         Ok(())
     }

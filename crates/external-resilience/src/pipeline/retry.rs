@@ -8,8 +8,18 @@ use super::{Exchange, Inner, Pipeline};
 use crate::clock::later;
 use crate::refusal::Refusal;
 
-/// The name under which an error says what ended the attempts.
-const ENDED_BY: &str = "ended_by";
+/// Why no further attempt is made, besides the layers that refuse one: every number there may be was made.
+const ATTEMPTS: &str = "attempts";
+/// There is no retry budget left.
+const BUDGET: &str = "budget";
+/// There is no time left.
+const DEADLINE: &str = "deadline";
+/// The client was closed.
+pub(super) const CLOSED: &str = "closed";
+/// The operation must not take effect twice, and may have taken effect.
+const NOT_SAFE: &str = "not_safe";
+/// Trying again does not change the answer.
+const NOT_RETRYABLE: &str = "not_retryable";
 
 impl Pipeline {
     /// Attempts a call until it ends well, or trying again is not safe, not allowed or of no use. On success the record
@@ -26,7 +36,7 @@ impl Pipeline {
         // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
         let mut now = recorder.started();
         if let Some(bulkhead) = &self.inner.bulkhead {
-            let waited = bulkhead.enter(end).await?;
+            let waited = bulkhead.enter(end).await.map_err(refused)?;
             recorder.holds_a_place();
             if waited {
                 now = Instant::now();
@@ -45,7 +55,9 @@ impl Pipeline {
                 Ok(turn) => turn,
                 // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(refusal)
-                    if waits > 0 && Refusal::Breaker.is_of(&refusal) && self.probed(now, end).await =>
+                    if waits > 0
+                        && Refusal::of(&refusal) == Some(Refusal::Breaker)
+                        && self.probed(now, end).await =>
                 {
                     waits -= 1;
                     now = Instant::now();
@@ -55,13 +67,12 @@ impl Pipeline {
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
                     let Some(error) = earlier else {
-                        return Err(refusal);
+                        return Err(refused(refusal));
                     };
                     if let Some(budget) = self.inner.budget.as_ref().filter(|_| !Refusal::is(&error)) {
                         budget.give_back(&error);
                     }
-                    let by = Refusal::by(&refusal).unwrap_or("deadline").to_owned();
-                    return Err(error.with_context(ENDED_BY, by));
+                    return Err(error.with_ended_by(refuser(&refusal)));
                 }
             };
             let attempted = match hedge_after.filter(|_| number < max_attempts) {
@@ -83,27 +94,41 @@ impl Pipeline {
             if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
                 error = error.with_effect(Effect::MaybeApplied);
             }
-            if cx.is_managed() || !error.may_repeat(&call.operation) {
+            if cx.is_managed() {
+                // Whether there is another is for the outer pipeline to say.
                 return Err(error);
+            }
+            if !error.may_repeat(&call.operation) {
+                return Err(error.with_ended_by(NOT_SAFE));
             }
             let Some(wait) = self.wait(&error, recorder.attempts()) else {
-                return Err(error);
+                return Err(error.with_ended_by(NOT_RETRYABLE));
             };
             if recorder.attempts() >= max_attempts {
-                // Who allows one attempt knows what ended it.
-                return Err(if max_attempts > 1 { error.with_context(ENDED_BY, "attempts") } else { error });
+                return Err(error.with_ended_by(ATTEMPTS));
             }
             if end.is_some_and(|end| end.saturating_duration_since(now) <= wait) {
-                return Err(error.with_context(ENDED_BY, "deadline"));
+                return Err(error.with_ended_by(DEADLINE));
             }
             // What another pipeline refused cost the service nothing.
             if !Refusal::is(&error)
                 && self.inner.budget.as_ref().is_some_and(|budget| !budget.pay_for(&error))
             {
-                return Err(error.with_context(ENDED_BY, "budget"));
+                return Err(error.with_ended_by(BUDGET));
             }
             earliest = later(now, wait);
             earlier = Some(error);
         }
     }
+}
+
+/// Which layer refused the attempt, or that there was no time left for it.
+fn refuser(refusal: &Error) -> &'static str {
+    Refusal::of(refusal).map_or(DEADLINE, Refusal::as_str)
+}
+
+/// A refusal before the first attempt.
+fn refused(refusal: Error) -> Error {
+    let by = refuser(&refusal);
+    refusal.with_ended_by(by)
 }

@@ -88,7 +88,7 @@ pub(crate) fn refused_by(error: &Error) -> &str {
 }
 
 pub(crate) fn ended_by(error: &Error) -> &str {
-    error.context_value("ended_by").unwrap_or("nothing")
+    error.ended_by().unwrap_or("nothing")
 }
 
 pub(crate) fn throttled(hint: Duration) -> Error {
