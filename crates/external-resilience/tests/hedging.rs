@@ -6,9 +6,9 @@ mod back_end;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use back_end::{BackEnd, READ, SEND, call, ms, opens_after_two, pipeline};
-use external_core::{CallContext, Effect, Error, ErrorKind};
-use external_resilience::{BreakerState, BudgetPolicy, Policy, RateLimitPolicy};
+use back_end::{BackEnd, READ, SEND, call, call_with, ms, opens_after_two, pipeline, refused_by, throttled};
+use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind};
+use external_resilience::{BreakerState, BudgetPolicy, BulkheadPolicy, Policy, RateLimitPolicy};
 use tokio::time::{Instant, advance, sleep};
 
 fn hedging() -> Policy {
@@ -148,4 +148,92 @@ async fn what_the_loser_may_have_done_is_part_of_the_error() {
         let merged = if effect == Effect::MaybeApplied { effect } else { Effect::NotSent };
         assert_eq!(effect_of(true, [failed, refused.clone()]).await, (ErrorKind::Unavailable, merged));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_attempts_of_a_hedged_call_speak_to_the_breaker() {
+    let down = || (ms(200), Err(Error::unavailable("down")));
+    let pipeline = pipeline(hedging().with_breaker(opens_after_two()).with_max_attempts(2));
+    let back_end = BackEnd::new([down(), down()]);
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!((back_end.calls(), pipeline.breaker_state()), (2, Some(BreakerState::Open)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loser_that_was_not_slow_says_nothing_to_the_breaker() {
+    let pipeline = pipeline(hedging().with_breaker(opens_after_two()));
+    let back_end = BackEnd::new((0..20).flat_map(|_| [(ms(4000), Ok(())), (ms(10), Ok(()))]));
+    for _ in 0..20 {
+        call(&pipeline, READ, &back_end).await.unwrap();
+    }
+    assert_eq!((back_end.calls(), pipeline.breaker_state()), (40, Some(BreakerState::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn losers_that_hang_longer_than_a_slow_call_open_the_circuit() {
+    let mut breaker = opens_after_two();
+    breaker.slow_call_rate = 0.5;
+    let pipeline = pipeline(hedging().with_hedge_after(ms(5000)).with_breaker(breaker));
+    let back_end = BackEnd::new([(ms(9000), Ok(())), (ms(10), Ok(()))]);
+    call(&pipeline, READ, &back_end).await.unwrap();
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Open), "one of two was slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_both_attempts_and_begins_none() {
+    let hanging = || BackEnd::new((0..2).map(|_| (Duration::from_secs(3600), Ok(()))));
+    for (timeout, calls) in [(80, 2), (50, 1), (30, 1)] {
+        let (pipeline, back_end, start) = (pipeline(hedging()), hanging(), Instant::now());
+        let cx = CallContext::new(&CallOptions::new().with_timeout(ms(timeout)));
+        let error = call_with(&pipeline, READ, &back_end, &cx).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::MaybeApplied));
+        assert_eq!((start.elapsed(), back_end.calls()), (ms(timeout), calls));
+        assert_eq!(back_end.at_a_time.load(Ordering::SeqCst), 0);
+        assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_winners_body_streams_and_the_loser_is_gone() {
+    let pipeline = pipeline(hedging().with_bulkhead(BulkheadPolicy::new(1)));
+    let back_end = BackEnd::new([(ms(5000), Ok(())), (ms(10), Ok(()))]);
+    let cx = CallContext::default();
+    let (winner, guard) = pipeline
+        .run_streaming(READ, &cx, |cx, _| {
+            let back_end = &back_end;
+            Box::pin(async move { back_end.answer(cx).await.map(|()| cx.attempt()) })
+        })
+        .await
+        .unwrap();
+    assert_eq!((winner, back_end.at_a_time.load(Ordering::SeqCst)), (2, 0));
+    assert_eq!((pipeline.running(), pipeline.pressure().bulkhead_running), (1, 1), "the body has the place");
+    let broken = guard.fail(Error::unavailable("broke in mid-body"));
+    assert_eq!((broken.attempts(), pipeline.running()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedged_call_has_one_place_in_the_bulkhead() {
+    let pipeline = pipeline(hedging().with_bulkhead(BulkheadPolicy::new(1)));
+    let back_end = BackEnd::new([(ms(500), Ok(())), (ms(500), Ok(()))]);
+    let (ended, ()) = tokio::join!(call(&pipeline, READ, &back_end), async {
+        sleep(ms(100)).await;
+        assert_eq!(back_end.at_a_time.load(Ordering::SeqCst), 2);
+        assert_eq!(pipeline.pressure().bulkhead_running, 1);
+        assert_eq!(refused_by(&call(&pipeline, READ, &back_end).await.unwrap_err()), "bulkhead");
+    });
+    ended.unwrap();
+    assert_eq!(pipeline.pressure().bulkhead_running, 0);
+    call(&pipeline, READ, &back_end).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_gate_lets_no_hedge_pass() {
+    let pipeline = pipeline(hedging().with_max_attempts(2));
+    let slow_down = (ms(10), Err(throttled(Duration::from_secs(10))));
+    let back_end = BackEnd::new([(ms(500), Ok(())), slow_down]);
+    let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(1000)));
+    let (slow, throttled) =
+        tokio::join!(call(&pipeline, READ, &back_end), call_with(&pipeline, SEND, &back_end, &hurried));
+    assert!(slow.is_ok() && throttled.is_err());
+    assert_eq!(back_end.calls(), 2);
 }

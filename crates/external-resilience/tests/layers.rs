@@ -578,3 +578,89 @@ async fn what_is_slow_follows_from_the_attempts_timeout() {
         assert_eq!(pipeline.breaker_state(), Some(state), "{takes:?} of {timeout:?}");
     }
 }
+
+/// Half open: the circuit has opened and waited, and its two places for probes are free.
+async fn half_open(policy: Policy) -> Pipeline {
+    let mut breaker = opens_after_two();
+    breaker.half_open_calls = 2;
+    let pipeline = pipeline(policy.with_breaker(breaker).with_max_attempts(1));
+    let back_end = down(2);
+    for _ in 0..2 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    advance(breaker.open_for).await;
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::HalfOpen));
+    pipeline
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_throttled_decides_nothing_and_closes_the_gate() {
+    let pipeline = half_open(Policy::default()).await;
+    let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(Duration::from_secs(10))))]);
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::HalfOpen));
+    // What the gate refuses takes no probe's place.
+    let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(100)));
+    for _ in 0..20 {
+        let refused = call_with(&pipeline, READ, &back_end, &hurried).await.unwrap_err();
+        assert_eq!(refused_by(&refused), "gate");
+    }
+    assert_eq!((back_end.calls(), pipeline.breaker_state()), (1, Some(BreakerState::HalfOpen)));
+    // The throttled probe gave its place back: both are there when the gate opens.
+    advance(Duration::from_secs(10)).await;
+    let (one, two) = tokio::join!(call(&pipeline, READ, &back_end), call(&pipeline, READ, &back_end));
+    assert!(one.is_ok() && two.is_ok());
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_that_are_only_throttled_open_the_circuit_again() {
+    let pipeline = half_open(Policy::default()).await;
+    let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(ms(100))))]);
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    advance(BreakerPolicy::default().half_open_for).await;
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_set_further_out_speaks_to_the_breaker_of_a_managed_call_only() {
+    let hanging = || BackEnd::new((0..4).map(|_| (Duration::from_secs(3600), Ok(()))));
+    let watching = || pipeline(Policy::off().with_breaker(opens_after_two()));
+    // In a managed call the deadline is the outer attempt's: the service did not answer in time.
+    let (outer, inner, back_end) = (Policy::off().with_attempt_timeout(ms(100)), watching(), hanging());
+    let outer =
+        pipeline(outer.with_max_attempts(2).with_breaker(opens_after_two()).with_backoff(ms(1), ms(1)));
+    let cx = CallContext::default();
+    let ended = outer.run(READ, &cx, |cx, _| Box::pin(call_with(&inner, READ, &back_end, cx))).await;
+    assert_eq!((ended.unwrap_err().attempts(), back_end.calls()), (2, 2));
+    assert_eq!(inner.breaker_state(), Some(BreakerState::Open));
+    assert_eq!(outer.breaker_state(), Some(BreakerState::Open));
+    // Else it is the caller's, who may be in a hurry.
+    let (direct, back_end) = (watching(), hanging());
+    for _ in 0..4 {
+        let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(100)));
+        call_with(&direct, READ, &back_end, &hurried).await.unwrap_err();
+    }
+    assert_eq!((back_end.calls(), direct.breaker_state()), (4, Some(BreakerState::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_managed_call_says_both_breakers_hear_and_a_refusal_only_one() {
+    let breaking = || pipeline(Policy::default().with_breaker(opens_after_two()).with_max_attempts(1));
+    let (outer, inner, back_end) = (breaking(), breaking(), down(2));
+    let through = async || {
+        let cx = CallContext::default();
+        outer.run(READ, &cx, |cx, _| Box::pin(call_with(&inner, READ, &back_end, cx))).await.unwrap_err()
+    };
+    inner.isolate();
+    for _ in 0..4 {
+        assert_eq!(refused_by(&through().await), "breaker");
+    }
+    assert_eq!(outer.breaker_state(), Some(BreakerState::Closed), "nothing was asked of the service");
+    inner.reset_breaker();
+    for _ in 0..2 {
+        through().await;
+    }
+    assert_eq!(inner.breaker_state(), Some(BreakerState::Open));
+    assert_eq!(outer.breaker_state(), Some(BreakerState::Open));
+}

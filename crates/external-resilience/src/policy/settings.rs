@@ -370,6 +370,8 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn policy(text: &str) -> Result<Policy> {
@@ -390,28 +392,97 @@ mod tests {
         assert!(!policy("retry_after_gate = false").unwrap().retry_after_gate);
     }
 
+    /// Every key with a range: what it needs beside it, the least and the most, and what lies just outside.
+    const RANGES: &[(&str, &str, [&str; 2], &[&str])] = &[
+        ("total_deadline", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("attempt_timeout", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("floor_rate", "", ["1", "9223372036854775807"], &["0", "-1"]),
+        ("max_attempts", "", ["1", "20"], &["0", "21"]),
+        ("backoff_base", "backoff_cap = '1h'", ["'1ms'", "'1h'"], &["'0ms'", "'3601s'"]),
+        ("backoff_cap", "backoff_base = '1ms'", ["'1ms'", "'1h'"], &["'0ms'", "'3601s'"]),
+        ("retry_budget.burst", "", ["0", "100000"], &["-1", "100001"]),
+        ("retry_budget.share", "", ["0.0", "1.0"], &["-0.001", "1.001", "nan"]),
+        ("retry_budget.throttle_cost", "", ["0.0", "1.0"], &["-0.001", "1.001", "nan"]),
+        ("hedge_after", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("bulkhead.max_concurrent", "", ["1", "1000000"], &["0", "1000001"]),
+        ("bulkhead.max_queue", "bulkhead.max_concurrent = 1", ["0", "1000000"], &["-1", "1000001"]),
+        ("bulkhead.max_wait", "bulkhead.max_concurrent = 1", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("rate_limit.attempts", "", ["1", "1000000"], &["0", "1000001"]),
+        ("rate_limit.per", "rate_limit.attempts = 1", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("rate_limit.burst", "rate_limit.attempts = 1", ["1", "1000000"], &["0", "1000001"]),
+        ("rate_limit.max_wait", "rate_limit.attempts = 1", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("breaker.failure_rate", "", ["0.001", "1.0"], &["0.0", "1.001", "nan"]),
+        ("breaker.slow_call", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("breaker.slow_call_rate", "", ["0.001", "1.0"], &["0.0", "1.001", "nan"]),
+        ("breaker.window", "", ["1", "100000"], &["0", "100001"]),
+        ("breaker.window_time", "", ["'1s'", "'1h'"], &["'999ms'", "'3601s'"]),
+        ("breaker.minimum_calls", "breaker.window = 50", ["1", "50"], &["0", "51"]),
+        ("breaker.open_for", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("breaker.half_open_calls", "", ["1", "1000"], &["0", "1001"]),
+        ("breaker.half_open_for", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("operations.get.total_deadline", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("operations.get.attempt_timeout", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("operations.get.max_attempts", "", ["1", "20"], &["0", "21"]),
+        ("operations.get.hedge_after", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+    ];
+
+    #[track_caller]
+    fn is_refused(text: &str, key: &str) {
+        let message = policy(text).expect_err(text).to_string();
+        assert!(message.contains(&format!("cache.default.resilience.{key}")), "{text}: {message}");
+    }
+
     #[test]
-    fn what_is_out_of_range_is_named() {
+    fn every_key_keeps_its_range_and_names_what_is_outside() {
+        for (key, beside, within, outside) in RANGES {
+            for value in within {
+                let text = format!("{beside}\n{key} = {value}");
+                assert!(policy(&text).is_ok(), "{text}: {:?}", policy(&text));
+            }
+            for value in *outside {
+                is_refused(&format!("{beside}\n{key} = {value}"), key);
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_is_a_switch_or_has_a_range() {
+        let schema: Value = serde_json::from_str(&PolicySettings::schema()).unwrap();
+        let mut keys = Vec::new();
+        collect(&schema, &schema, "", &mut keys);
+        let mut ranges: Vec<_> = RANGES.iter().map(|(key, ..)| (*key).to_owned()).collect();
+        (keys.sort(), ranges.sort());
+        assert_eq!(keys, ranges);
+    }
+
+    /// The paths of all values in a schema that are no switches; `get` stands for any operation.
+    fn collect(schema: &Value, table: &Value, path: &str, keys: &mut Vec<String>) {
+        for (name, value) in table["properties"].as_object().unwrap() {
+            let path = format!("{path}{name}");
+            let inner = |value: &Value| {
+                let reference = value["$ref"].as_str().or_else(|| value["anyOf"][0]["$ref"].as_str())?;
+                schema.pointer(reference.strip_prefix('#')?).cloned()
+            };
+            if let Some(table) = inner(value) {
+                collect(schema, &table, &format!("{path}."), keys);
+            } else if let Some(table) = inner(&value["additionalProperties"]) {
+                collect(schema, &table, &format!("{path}.get."), keys);
+            } else if value["type"][0] != "boolean" {
+                keys.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_together_is_named() {
         for (text, key) in [
-            ("max_attempts = 0", "max_attempts"),
-            ("total_deadline = '2d'", "total_deadline"),
-            ("breaker = { failure_rate = 1.5 }", "breaker.failure_rate"),
-            ("breaker = { window = 10, minimum_calls = 11 }", "breaker.minimum_calls"),
             ("breaker = { window = 10, window_time = '10s' }", "breaker.window_time"),
-            ("breaker = { window_time = '500ms' }", "breaker.window_time"),
-            ("retry_budget = { share = 1.5 }", "retry_budget.share"),
-            ("retry_budget = { share = nan }", "retry_budget.share"),
             ("bulkhead = { max_queue = 5 }", "bulkhead.max_concurrent"),
-            ("bulkhead = { max_concurrent = 0 }", "bulkhead.max_concurrent"),
-            ("rate_limit = { attempts = 10, burst = 0 }", "rate_limit.burst"),
             ("rate_limit = { per = '1s' }", "rate_limit.attempts"),
-            ("hedge_after = '2d'", "hedge_after"),
-            ("operations.get.max_attempts = 99", "operations.get.max_attempts"),
             ("operations.gett.max_attempts = 2", "operations.gett"),
             ("backoff_base = '1m'", "backoff_cap"),
         ] {
-            let message = policy(text).unwrap_err().to_string();
-            assert!(message.contains(&format!("cache.default.resilience.{key}")), "{message}");
+            is_refused(text, key);
         }
     }
 }
