@@ -92,7 +92,7 @@ async fn a_hedge_takes_no_probes_place() {
     call(&pipeline, READ, &back_end).await.unwrap_err();
     advance(breaker.open_for).await;
     let (one, two) = tokio::join!(call(&pipeline, READ, &back_end), async {
-        advance(ms(200)).await;
+        sleep(ms(200)).await;
         assert_eq!(back_end.calls(), 3, "the probe is not hedged");
         call(&pipeline, READ, &back_end).await
     });

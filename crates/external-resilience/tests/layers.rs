@@ -524,6 +524,19 @@ async fn an_open_circuit_takes_no_place_of_the_rate_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_anyway_waits_for_no_place() {
+    let limit = RateLimitPolicy::new(1, Duration::from_secs(1)).with_burst(2);
+    let policy = Policy::default().with_breaker(opens_after_two()).with_rate_limit(limit);
+    let (pipeline, back_end) = (pipeline(policy.with_max_attempts(1)), down(2));
+    for _ in 0..2 {
+        call(&pipeline, READ, &back_end).await.unwrap_err();
+    }
+    let start = Instant::now();
+    assert_eq!(refused_by(&call(&pipeline, READ, &back_end).await.unwrap_err()), "breaker");
+    assert_eq!(start.elapsed(), Duration::ZERO, "the next place is a second away");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_refused_after_a_wait_gives_its_place_back() {
     let policy = Policy::default().with_rate_limit(RateLimitPolicy::new(1, Duration::from_secs(1)));
     let (pipeline, back_end) = (pipeline(policy.with_max_attempts(1)), BackEnd::new([]));

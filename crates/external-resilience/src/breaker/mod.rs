@@ -466,11 +466,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_alone_decides_nothing_before_a_probe_was_made() {
-        let breaker = half_open().await;
-        tokio::time::advance(10 * BreakerPolicy::default().half_open_for).await;
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        let (breaker, limit) = (half_open().await, BreakerPolicy::default().half_open_for);
+        for wait in [limit, limit / 2, limit * 10] {
+            tokio::time::advance(wait).await;
+            assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        }
         let probe = admit(&breaker).unwrap();
-        tokio::time::advance(BreakerPolicy::default().half_open_for / 2).await;
+        tokio::time::advance(limit - Duration::from_millis(1)).await;
         assert_eq!(breaker.state(), BreakerState::HalfOpen, "the limit counts from the first probe on");
         drop(probe);
     }
@@ -495,6 +497,15 @@ mod tests {
             drop(probe);
             assert!(admit(&breaker).is_ok());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_after_the_limit_is_no_verdict() {
+        let (breaker, limit) = (half_open().await, BreakerPolicy::default().half_open_for);
+        let late = breaker.admit(Instant::now(), limit * 10).unwrap();
+        tokio::time::advance(limit).await;
+        settle(late, Verdict::Success);
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[tokio::test(start_paused = true)]
