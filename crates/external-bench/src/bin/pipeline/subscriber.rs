@@ -1,19 +1,24 @@
-//! The same with somebody who listens, in a process of its own: who has ever listened in a process makes calls dearer
-//! there.
+//! The same with somebody who listens, to the spans or to the metrics, in a process of its own: who has ever listened in a
+//! process makes calls dearer there.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use external_resilience::metrics::DURATION_BOUNDARIES;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::added::Setting;
-use crate::stacks::{Bare, Everything};
+use crate::stacks::{Bare, Counted, Everything};
 
 /// What makes this program a child: followed by listener, tasks, whether there is an earlier timer, milliseconds.
 pub(crate) const FLAG: &str = "--with-subscriber";
+
+/// How often the recorder's observations are put into their buckets.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// Who listens.
 #[derive(Debug, Clone, Copy)]
@@ -22,15 +27,21 @@ pub(crate) enum Listener {
     Silent,
     /// Writes every attempt, with its span, to nowhere.
     Writing,
+    /// Counts and times every call and every attempt, and hears of no span.
+    Counting,
+    /// What a service in production has: the first and the third.
+    Both,
 }
 
 impl Listener {
-    pub(crate) const ALL: [Self; 2] = [Self::Silent, Self::Writing];
+    pub(crate) const ALL: [Self; 4] = [Self::Silent, Self::Writing, Self::Counting, Self::Both];
 
     fn flag(self) -> &'static str {
         match self {
             Self::Silent => "silent",
             Self::Writing => "writing",
+            Self::Counting => "counting",
+            Self::Both => "both",
         }
     }
 
@@ -38,7 +49,14 @@ impl Listener {
         match self {
             Self::Silent => "ours with a registry and a silent layer, at INFO",
             Self::Writing => "ours with a registry and text into the void, at DEBUG",
+            Self::Counting => "ours with metrics into a Prometheus recorder",
+            Self::Both => "ours with a registry, a silent layer at INFO, and a Prometheus recorder",
         }
+    }
+
+    /// Whether the calls are counted, and not only their spans kept.
+    fn counts(self) -> bool {
+        matches!(self, Self::Counting | Self::Both)
     }
 
     fn listen(self) {
@@ -47,7 +65,7 @@ impl Listener {
         impl<S: Subscriber> Layer<S> for Silence {}
 
         match self {
-            Self::Silent => {
+            Self::Silent | Self::Both => {
                 let silence = Registry::default().with(Silence.with_filter(LevelFilter::INFO));
                 tracing::subscriber::set_global_default(silence).expect("the first");
             }
@@ -56,6 +74,22 @@ impl Listener {
                 let text = Registry::default().with(text.with_filter(LevelFilter::DEBUG));
                 tracing::subscriber::set_global_default(text).expect("the first");
             }
+            Self::Counting => {}
+        }
+        if self.counts() {
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("duration".into()), DURATION_BOUNDARIES)
+                .expect("there are buckets");
+            let recorder = recorder.build_recorder();
+            let handle = recorder.handle();
+            metrics::set_global_recorder(recorder).expect("the first");
+            // As a service's exporter does: what nobody drains grows with every call.
+            std::thread::spawn(move || {
+                loop {
+                    std::thread::sleep(UPKEEP);
+                    handle.run_upkeep();
+                }
+            });
         }
     }
 
@@ -74,7 +108,7 @@ impl Listener {
 
 /// The child's work.
 pub(crate) fn work(task: &[String]) -> Result<(), String> {
-    let usage = || format!("{FLAG} silent|writing TASKS true|false MILLISECONDS");
+    let usage = || format!("{FLAG} silent|writing|counting|both TASKS true|false MILLISECONDS");
     let [listener, tasks, earlier_timer, slice] = task else {
         return Err(usage());
     };
@@ -85,6 +119,10 @@ pub(crate) fn work(task: &[String]) -> Result<(), String> {
     };
     let slice = Duration::from_millis(slice.parse().map_err(|_| usage())?);
     listener.listen();
-    println!("{}", setting.added::<Everything, Bare>(slice));
+    let added = match listener.counts() {
+        true => setting.added::<Counted, Bare>(slice),
+        false => setting.added::<Everything, Bare>(slice),
+    };
+    println!("{added}");
     Ok(())
 }

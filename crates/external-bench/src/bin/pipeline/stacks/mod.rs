@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use by_hand::ByHand;
 pub(crate) use opendal::{OpenDal, OpenDalBare};
-pub(crate) use ours::{DefaultPolicy, Everything, Nested};
+pub(crate) use ours::{Counted, DefaultPolicy, Everything, Nested};
 pub(crate) use tower::{Tower, TowerCloned};
 pub(crate) use tower_resilience::TowerResilience;
 

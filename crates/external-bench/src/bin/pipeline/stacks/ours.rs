@@ -1,8 +1,10 @@
 //! Ours: a `StorageClient`, whose `head` passes the whole pipeline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use external_core::storage::ObjectKey;
+use external_resilience::metrics::Metrics;
 use external_resilience::{BulkheadPolicy, Policy, RateLimitPolicy};
 use external_storage::StorageClient;
 
@@ -30,6 +32,24 @@ pub(crate) struct Everything(StorageClient);
 impl Stack for Everything {
     fn new(answer: Answer) -> Self {
         Self(StorageClient::over(Null::new(answer)).with_policy(everything()))
+    }
+
+    fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    async fn call(&mut self, key: &ObjectKey) {
+        head(&self.0, key).await;
+    }
+}
+
+/// Every layer, and each call and attempt counted and timed.
+pub(crate) struct Counted(StorageClient);
+
+impl Stack for Counted {
+    fn new(answer: Answer) -> Self {
+        let client = StorageClient::over(Null::new(answer)).with_policy(everything());
+        Self(client.with_observer(Arc::new(Metrics::new())))
     }
 
     fn share(&self) -> Self {
