@@ -10,7 +10,8 @@
 //!    all callers are paid from one **budget**; **hedging** of calls that change nothing, off by default;
 //! 5. **rate limit** and **Retry-After gate**, shared by all callers and met before every attempt: one wait, the longest
 //!    of backoff, gate and limit;
-//! 6. **circuit breaker**: calls are refused at once while the service is known to be down;
+//! 6. **circuit breaker**: calls are refused at once while the service is known to be down, and take no place of the rate
+//!    limit then;
 //! 7. **attempt timeout**: grows with the body; its effect comes from the sent mark;
 //! 8. **attempt record**.
 //!

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use external_contract::{Harness, verify};
-use external_resilience::faults::FaultPlan;
-use external_storage::{BuildContext, MemoryConfig, OPERATIONS, Result, StorageService};
+use external_core::{Effect, ErrorKind};
+use external_resilience::faults::{Fault, FaultPlan};
+use external_storage::{BuildContext, MemoryConfig, OPERATIONS, Result, StorageClient, StorageService};
 
 /// What memory has not.
 const MISSING: &[&str] = &["presign"];
@@ -27,4 +28,18 @@ fn without_a_fault_every_operation_goes_through_and_is_counted() {
         let begun = plan.counts(operation).begun;
         assert_eq!(begun == 0, MISSING.contains(&operation), "{operation}: {begun} calls");
     }
+}
+
+/// A client is a store too, so it can stand wherever one is wanted; of all that are around each other one repeats.
+#[tokio::test(start_paused = true)]
+async fn a_client_around_a_client_makes_no_more_attempts_than_one() -> Result<()> {
+    for depth in 1..=3 {
+        let plan = FaultPlan::new();
+        plan.chance("head", 1.0, Fault::fail(ErrorKind::Unavailable, Effect::MaybeApplied));
+        let around = |service, _| Arc::new(StorageClient::from(service)) as Arc<dyn StorageService>;
+        let outermost = StorageClient::from((1..depth).fold(plan.around(memory()?), around));
+        let error = outermost.head("a").await.unwrap_err();
+        assert_eq!((plan.counts("head").arrived, error.attempts()), (3, 3), "{depth} clients");
+    }
+    Ok(())
 }
