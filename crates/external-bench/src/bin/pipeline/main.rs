@@ -4,6 +4,7 @@
 
 mod added;
 mod null;
+mod recorder;
 mod stacks;
 mod subscriber;
 

@@ -4,6 +4,7 @@
 #![allow(clippy::cast_precision_loss, reason = "of counts")]
 
 mod null;
+mod recorder;
 mod stacks;
 
 use std::alloc::System;
@@ -16,8 +17,8 @@ use tokio::task::JoinSet;
 
 use crate::null::Answer;
 use crate::stacks::{
-    Bare, ByHand, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower, TowerCloned,
-    TowerResilience, calls, key, runtime,
+    Bare, ByHand, Counted, DefaultPolicy, Everything, Nested, OpenDal, OpenDalBare, Stack, Tower,
+    TowerCloned, TowerResilience, calls, key, runtime,
 };
 
 /// Of all threads.
@@ -42,9 +43,13 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let options = Options::parse(std::env::args().skip(1))?;
     let mut rounds = options.rounds(5);
+    // Only what counts its calls tells it anything.
+    recorder::install();
     for tasks in [1, 16] {
         let name = format!("allocations of a call, {}", if tasks == 1 { "1 task" } else { "16 tasks" });
         let mut contestants = contestants(Measure::Allocations(tasks));
+        let counted = contestant::<Counted>(recorder::CONTESTANT, Measure::Allocations(tasks));
+        contestants.push(counted.apart());
         contestants.push(contestant::<Bare>("the bare call", Measure::Allocations(tasks)));
         contestants.push(contestant::<OpenDalBare>("OpenDAL's bare call", Measure::Allocations(tasks)));
         rounds.case("pipeline", &name, "allocations", contestants);

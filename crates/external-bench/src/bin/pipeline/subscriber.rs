@@ -4,14 +4,13 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use external_resilience::metrics::DURATION_BOUNDARIES;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::added::Setting;
+use crate::recorder;
 use crate::stacks::{Bare, Counted, Everything};
 
 /// What makes this program a child: followed by listener, tasks, whether there is an earlier timer, milliseconds.
@@ -49,7 +48,7 @@ impl Listener {
         match self {
             Self::Silent => "ours with a registry and a silent layer, at INFO",
             Self::Writing => "ours with a registry and text into the void, at DEBUG",
-            Self::Counting => "ours with metrics into a Prometheus recorder",
+            Self::Counting => recorder::CONTESTANT,
             Self::Both => "ours with a registry, a silent layer at INFO, and a Prometheus recorder",
         }
     }
@@ -77,12 +76,7 @@ impl Listener {
             Self::Counting => {}
         }
         if self.counts() {
-            let recorder = PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("duration".into()), DURATION_BOUNDARIES)
-                .expect("there are buckets");
-            let recorder = recorder.build_recorder();
-            let handle = recorder.handle();
-            metrics::set_global_recorder(recorder).expect("the first");
+            let handle = recorder::install();
             // As a service's exporter does: what nobody drains grows with every call.
             std::thread::spawn(move || {
                 loop {
