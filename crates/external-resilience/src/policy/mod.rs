@@ -221,7 +221,7 @@ impl Policy {
     /// From which duration on an attempt with this timeout is slow.
     fn slow_call(&self, attempt_timeout: Option<Duration>) -> Duration {
         let stated = self.breaker.and_then(|breaker| breaker.slow_call);
-        stated.or(attempt_timeout.map(|timeout| timeout / 2)).unwrap_or(SLOW_WITHOUT_TIMEOUT)
+        stated.unwrap_or_else(|| attempt_timeout.map_or(SLOW_WITHOUT_TIMEOUT, |timeout| timeout / 2))
     }
 
     /// How long a body of so many bytes may take: at the floor rate. An attempt has this besides its timeout.

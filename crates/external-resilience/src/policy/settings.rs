@@ -451,7 +451,8 @@ mod tests {
         let mut keys = Vec::new();
         collect(&schema, &schema, "", &mut keys);
         let mut ranges: Vec<_> = RANGES.iter().map(|(key, ..)| (*key).to_owned()).collect();
-        (keys.sort(), ranges.sort());
+        keys.sort();
+        ranges.sort();
         assert_eq!(keys, ranges);
     }
 
