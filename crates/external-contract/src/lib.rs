@@ -67,7 +67,8 @@
 //! ```
 //!
 //! `${NAMESPACE}` is a text unique to one case, `${TEMP}` a scratch folder of that case, `${CANARY}` a text of that case
-//! that must not show anywhere (a password that is wrong); every other `${NAME}` is an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
+//! that must not show anywhere (a password that is wrong); every other `${NAME}` is what the harness was told
+//! ([`Harness::with_variable`]), or an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
 //! `needs` names, since it also serves to ask for declared capabilities where there is no server.
 //!
 //! # Secrets
@@ -163,6 +164,7 @@ mod control;
 pub mod email;
 pub mod guide;
 mod harness;
+pub mod http;
 mod programs;
 mod runner;
 pub mod storage;

@@ -1,7 +1,7 @@
 //! Contracts, errors and shared types for connecting services to external systems.
 //!
 //! A **contract** is a small, dyn-safe async trait ([`storage::StorageService`], [`cache::CacheService`],
-//! [`email::EmailService`]). A **provider** implements it for one vendor or protocol. Services hold a *client*
+//! [`email::EmailService`], [`http::HttpTransport`]). A **provider** implements it for one vendor or protocol. Services hold a *client*
 //! from a sibling crate (`external-storage` and so on), which adds validation, streaming and the call pipeline.
 //! Authors of providers need this crate alone.
 //!
@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+mod byte_stream;
 pub mod cache;
 pub mod capability;
 pub mod config;
@@ -27,6 +28,7 @@ mod context;
 pub mod email;
 mod entry;
 pub mod error;
+pub mod http;
 mod operation;
 mod options;
 mod provider;
@@ -36,6 +38,7 @@ pub mod storage;
 
 pub use async_trait::async_trait;
 pub use build::BuildContext;
+pub use byte_stream::ByteStream;
 pub use capability::{Capabilities, Capability};
 pub use config::Section;
 pub use context::CallContext;

@@ -42,13 +42,14 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 }
 
 fn build(name: &str, block: &str) -> Result<(), external_core::Error> {
-    let secrets = ["REDIS_URL", "REDIS_PASSWORD", "LINK_KEY", "MINIO_KEY"];
+    let secrets = ["REDIS_URL", "REDIS_PASSWORD", "LINK_KEY", "MINIO_KEY", "PROXY_PASSWORD"];
     let value =
         |name: &str| if name.ends_with("URL") { "redis://localhost" } else { "sixteen bytes at least" };
     let mut builder = Container::builder()
         .domain(external_storage::registry())
         .domain(external_cache::registry())
         .domain(external_email::registry())
+        .domain(external_http::registry())
         .env(secrets.map(|name| (name, value(name))))
         .ignore("app");
     for other in OTHERS {

@@ -5,7 +5,7 @@
 //! client connects, when it says a certain text, at its turn. [`Pace`] makes them slow and unsteady. Where a client
 //! begins a TLS handshake the proxy can be the server that it meets, with a certificate that an [`Authority`] of this
 //! run has made: for another name, of an authority that nobody knows, expired. [`Unanswered`] is a port at which
-//! connections are never made.
+//! connections are never made. [`HttpServer`] is a vendor-shaped server: a function answers its requests.
 //!
 //! Whatever is drawn (where an answer is cut, how long a line takes, what garbage looks like) comes from one seed.
 //! Whoever tells of a failure tells [`Proxy::seed`] too; [`Proxy::start_seeded`] repeats it.
@@ -13,11 +13,13 @@
 
 mod certificates;
 mod garbage;
+mod http_server;
 mod proxy;
 mod unanswered;
 
 pub use certificates::{Authority, Identity};
 pub use garbage::{Damage, Garbage};
+pub use http_server::{HttpAnswer, HttpQuestion, HttpServer};
 pub use proxy::{End, Fault, Length, Pace, Proxy, Rule};
 pub use unanswered::Unanswered;
 

@@ -45,6 +45,7 @@
 mod any_domain;
 mod cache;
 mod email;
+mod http;
 mod judgement;
 mod storage;
 
@@ -57,6 +58,7 @@ use crate::Harness;
 
 pub use cache::flaws as cache;
 pub use email::flaws as email;
+pub use http::flaws as http;
 pub use judgement::{Judgement, judge};
 pub use storage::flaws as storage;
 

@@ -184,6 +184,15 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
         self
     }
 
+    /// Says what `${name}` of a `contract.toml` stands for: the address of a back end that the test target itself started.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Source::Data(_, target) = &mut self.source {
+            target.variables.insert(name.into(), value.into());
+        }
+        self
+    }
+
     pub(crate) fn broken(provider: &str, why: String) -> Self {
         Self::unusable(provider, Source::Broken(why))
     }

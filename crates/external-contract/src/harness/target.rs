@@ -46,6 +46,9 @@ pub(crate) struct Target {
     #[serde(default)]
     pub(crate) opaque: bool,
     ca: Option<String>,
+    /// What the test target itself knows, before the environment is asked.
+    #[serde(skip)]
+    pub(crate) variables: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) facts: BTreeMap<String, String>,
 }
@@ -105,10 +108,14 @@ impl Target {
         section.secret_paths().into_iter().filter(|path| !self.identifiers.contains(path)).collect()
     }
 
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned().or_else(|| variable(name))
+    }
+
     /// Why this target cannot be had here, if so.
     pub(crate) fn obstacle(&self) -> Option<String> {
         let unset: Vec<_> =
-            self.needs.iter().filter(|name| variable(name).is_none()).map(String::as_str).collect();
+            self.needs.iter().filter(|name| self.variable(name).is_none()).map(String::as_str).collect();
         (!unset.is_empty()).then(|| format!("{} not set", unset.join(", ")))
     }
 
@@ -118,19 +125,19 @@ impl Target {
         for (key, value) in over.into_iter().flatten() {
             table.insert(key.clone(), value.clone());
         }
-        expand_table(&table, place)
+        self.expand_table(&table, place)
     }
 
     /// What the provider is built with beside its configuration.
     pub(crate) fn context(&self, place: &Place) -> Result<BuildContext, String> {
         let context = BuildContext::default();
         let Some(ca) = &self.ca else { return Ok(context) };
-        let path = expand(ca, place)?;
+        let path = self.expand(ca, place)?;
         Ok(trusting(context, Path::new(&path)))
     }
 
     pub(crate) fn fact(&self, name: &str, place: &Place) -> Option<Result<String, String>> {
-        self.facts.get(name).map(|value| expand(value, place))
+        self.facts.get(name).map(|value| self.expand(value, place))
     }
 
     /// Where the back end is, as `host:port`, and the table with the proxy's port in its place.
@@ -183,6 +190,44 @@ impl Target {
         };
         Ok((upstream, moved))
     }
+
+    fn expand_table(&self, table: &Table, place: &Place) -> Result<Table, String> {
+        table.iter().map(|(key, value)| Ok((key.clone(), self.expand_value(value, place)?))).collect()
+    }
+
+    fn expand_value(&self, value: &Value, place: &Place) -> Result<Value, String> {
+        Ok(match value {
+            Value::String(text) => Value::String(self.expand(text, place)?),
+            Value::Array(values) => Value::Array(
+                values.iter().map(|value| self.expand_value(value, place)).collect::<Result<_, _>>()?,
+            ),
+            Value::Table(table) => Value::Table(self.expand_table(table, place)?),
+            other => other.clone(),
+        })
+    }
+
+    /// Replaces `${NAME}`.
+    fn expand(&self, text: &str, place: &Place) -> Result<String, String> {
+        let mut expanded = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) =
+                after.split_once('}').ok_or_else(|| format!("`{text}`: `${{` without `}}`"))?;
+            expanded.push_str(before);
+            match name {
+                "NAMESPACE" => expanded.push_str(&place.namespace),
+                "CANARY" => expanded.push_str(&place.canary),
+                "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
+                name => {
+                    let value = self.variable(name).or_else(|| place.pretends.then(|| "nowhere".to_owned()));
+                    expanded.push_str(&value.ok_or_else(|| format!("the variable {name} is not set"))?);
+                }
+            }
+            rest = after;
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
 }
 
 /// Loopback by its own name, since certificates are made for it; anything else becomes loopback.
@@ -207,43 +252,6 @@ fn authority(value: &str) -> Option<std::ops::Range<usize>> {
     let start = value.get(start..end)?.rfind('@').map_or(start, |at| start + at + 1);
     let (host, port) = value.get(start..end)?.rsplit_once(':')?;
     (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(start..end)
-}
-
-fn expand_table(table: &Table, place: &Place) -> Result<Table, String> {
-    table.iter().map(|(key, value)| Ok((key.clone(), expand_value(value, place)?))).collect()
-}
-
-fn expand_value(value: &Value, place: &Place) -> Result<Value, String> {
-    Ok(match value {
-        Value::String(text) => Value::String(expand(text, place)?),
-        Value::Array(values) => {
-            Value::Array(values.iter().map(|value| expand_value(value, place)).collect::<Result<_, _>>()?)
-        }
-        Value::Table(table) => Value::Table(expand_table(table, place)?),
-        other => other.clone(),
-    })
-}
-
-/// Replaces `${NAME}`.
-fn expand(text: &str, place: &Place) -> Result<String, String> {
-    let mut expanded = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}').ok_or_else(|| format!("`{text}`: `${{` without `}}`"))?;
-        expanded.push_str(before);
-        match name {
-            "NAMESPACE" => expanded.push_str(&place.namespace),
-            "CANARY" => expanded.push_str(&place.canary),
-            "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
-            name => {
-                let value = variable(name).or_else(|| place.pretends.then(|| "nowhere".to_owned()));
-                expanded.push_str(&value.ok_or_else(|| format!("the variable {name} is not set"))?);
-            }
-        }
-        rest = after;
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
 }
 
 #[cfg(test)]

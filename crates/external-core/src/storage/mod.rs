@@ -1,6 +1,5 @@
 //! Object storage: the contract [`StorageService`], its facets, and what they take and answer.
 
-mod body;
 mod capability;
 mod copy;
 mod delete;
@@ -16,7 +15,7 @@ mod service;
 mod tags;
 mod versions;
 
-pub use body::ByteStream;
+pub use crate::ByteStream;
 pub use capability::{CAPABILITIES, LIMITS, OPERATIONS, supports};
 pub use copy::CopyRequest;
 pub use delete::{DeleteBatchRequest, DeleteRequest, Deleted};

@@ -36,6 +36,7 @@ mod cache;
 mod draw;
 mod email;
 mod fault;
+mod http;
 mod plan;
 mod storage;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! per method; what it costs above the plain call is one timer and two looks at the clock.
 
 mod attempt;
+mod body;
 mod close;
 mod hedge;
 mod pace;

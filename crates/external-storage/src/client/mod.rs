@@ -1,7 +1,6 @@
 //! `StorageClient`: what a service holds. Validation, defaults, everything that loops or waits, and the calls into the
 //! pipeline, one exchange each.
 
-mod body;
 mod contract;
 mod copy;
 mod download;

@@ -9,7 +9,7 @@ use external_core::{CallContext, Error, ErrorKind, Result};
 use external_resilience::Call;
 use futures_util::{StreamExt, stream};
 
-use super::{StorageClient, body};
+use super::StorageClient;
 use crate::{checksum, content_type};
 
 /// How many single deletes run side by side where a provider has no batch.
@@ -192,7 +192,7 @@ impl StorageClient {
             self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await?;
         match result {
             GetResult::Object(mut object) => {
-                object.body = body::guarded(object.body, guard, self.inner.settings.idle_timeout);
+                object.body = guard.around(object.body, self.inner.settings.idle_timeout);
                 Ok(GetResult::Object(object))
             }
             other => {

@@ -5,22 +5,26 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use external_core::storage::ByteStream;
-use external_core::{Error, Result};
-use external_resilience::CallGuard;
+use external_core::{ByteStream, Error, Result};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Passes `body` on under the call's guard.
-pub(super) fn guarded(body: ByteStream, guard: CallGuard, idle: Duration) -> ByteStream {
-    ByteStream::new(Guarded { body, guard: Some(guard), idle, timer: None, patience: idle, come: 0 })
+use super::CallGuard;
+
+impl CallGuard {
+    /// Passes `body` on: the call's record closes with it, and where the reader waits longer than `idle` for it to go on it
+    /// ends with `Timeout`.
+    #[must_use]
+    pub fn around(self, body: ByteStream, idle: Duration) -> ByteStream {
+        ByteStream::new(Guarded { body, guard: Some(self), idle, timer: None, patience: idle, come: 0 })
+    }
 }
 
 struct Guarded {
     body: ByteStream,
     guard: Option<CallGuard>,
     idle: Duration,
-    /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow store.
+    /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow service.
     timer: Option<Pin<Box<Sleep>>>,
     /// How much waiting is left until [`ENOUGH`] bytes must have come, and how many of them have.
     patience: Duration,

@@ -1,4 +1,4 @@
-//! `ByteStream`: the bytes of an object as they arrive.
+//! `ByteStream`: the bytes of an object or a body as they arrive.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -48,7 +48,7 @@ impl ByteStream {
         let mut all = BytesMut::new();
         while let Some(chunk) = self.next_chunk().await? {
             if (first.len() + all.len() + chunk.len()) as u64 > limit {
-                return Err(Error::payload_too_large("the object is larger than the limit of this read")
+                return Err(Error::payload_too_large("more bytes than the limit of this read")
                     .with_context("limit", limit));
             }
             // One chunk is the usual case for small objects: it is handed on without a copy.

@@ -1,0 +1,72 @@
+//! What is answered.
+
+use std::fmt;
+
+use ::http::header::HeaderName;
+use ::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+
+use crate::{ByteStream, Error, Result};
+
+/// An answer.
+#[non_exhaustive]
+pub struct HttpResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The server's id of the request, which its support will ask for.
+    pub request_id: Option<String>,
+    /// The body: there already, or still on its way, as the request asked.
+    pub body: ByteStream,
+}
+
+impl HttpResponse {
+    /// An answer.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, body: ByteStream) -> Self {
+        Self { status, headers, request_id: None, body }
+    }
+
+    /// Sets the server's id of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.request_id = id;
+        self
+    }
+
+    /// The value of a header field, if it is there and text; the first one, if there are several.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The whole body. Its limit is that of the request.
+    ///
+    /// # Errors
+    ///
+    /// None where the body was delivered as a whole; else what broke the transfer.
+    pub async fn bytes(self) -> Result<Bytes> {
+        self.body.collect(u64::MAX).await
+    }
+
+    /// The whole body as text.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes); `Corrupt` if it is not UTF-8.
+    pub async fn text(self) -> Result<String> {
+        let bytes = self.bytes().await?;
+        String::from_utf8(bytes.into()).map_err(|_| Error::corrupt("the body is not UTF-8"))
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().map(HeaderName::as_str).collect::<Vec<_>>())
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}

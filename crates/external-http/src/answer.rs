@@ -1,0 +1,135 @@
+//! From a status, header fields and bytes on their way to what the contract promises: the same for every transport.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use external_core::http::{Delivery, HttpRequest, HttpResponse};
+use external_core::{ByteStream, Effect, Error, ErrorKind, Result, Retry};
+use futures_util::StreamExt;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::decoding::decoded;
+use crate::request_id::request_id;
+use crate::retry_after::retry_after;
+
+/// The header fields of a request as they are sent: its own, its idempotency key, and that gzip is understood. Those that
+/// may hold a secret are marked, so that no protocol keeps or shows them.
+///
+/// # Errors
+///
+/// `InvalidArgument` for an idempotency key that no header field can hold.
+pub fn send_headers(request: &HttpRequest) -> Result<HeaderMap> {
+    let mut headers = request.headers.clone();
+    if let Some(key) = &request.idempotency_key {
+        let value = HeaderValue::from_str(key)
+            .map_err(|_| Error::invalid_argument("an idempotency key that no header field can hold"))?;
+        headers.insert(HeaderName::from_static("idempotency-key"), value);
+    }
+    if !headers.contains_key(ACCEPT_ENCODING) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    for (name, value) in &mut headers {
+        value.set_sensitive(!HARMLESS.contains(&name.as_str()));
+    }
+    Ok(headers)
+}
+
+/// Header fields that tell nobody anything.
+const HARMLESS: &[&str] =
+    &["accept", "accept-encoding", "accept-language", "content-length", "content-type", "user-agent"];
+
+/// The answer as the request asked for it, or the error that it is. `body` is what the server sent, still compressed if it
+/// is; `now` is the time that dates in the answer are measured from.
+///
+/// # Errors
+///
+/// By the table of statuses at [`HttpTransport`](external_core::http::HttpTransport); `PayloadTooLarge` beyond the limit;
+/// what breaks the body, where it is read as a whole.
+pub async fn answered(
+    request: &HttpRequest,
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: ByteStream,
+    now: SystemTime,
+) -> Result<HttpResponse> {
+    let id = request_id(&headers);
+    if !request.statuses.accept(status) {
+        return Err(refusal(status, &headers, id, now));
+    }
+    let told = |mut error: Error| {
+        error = error.with_http_status(status.as_u16());
+        match id.clone() {
+            Some(id) => error.with_request_id(id),
+            None => error,
+        }
+    };
+    let limit = request.delivery.limit();
+    if request.method != Method::HEAD && told_length(&headers).is_some_and(|length| length > limit) {
+        return Err(told(too_large(limit)));
+    }
+    // Who says what encodings it takes decodes them itself.
+    let body = match request.headers.contains_key(ACCEPT_ENCODING) {
+        true => body,
+        false => decoded(&mut headers, body),
+    };
+    let body = match request.delivery {
+        Delivery::Streamed { limit: u64::MAX } => body,
+        Delivery::Streamed { limit } => limited(body, limit),
+        _ => ByteStream::from_bytes(limited(body, limit).collect(u64::MAX).await.map_err(told)?),
+    };
+    Ok(HttpResponse::new(status, headers, body).with_request_id(id))
+}
+
+fn told_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The answer was given, and only reading it is refused.
+fn too_large(limit: u64) -> Error {
+    Error::payload_too_large("the answer's body is larger than the limit of the request")
+        .with_effect(Effect::MaybeApplied)
+        .with_context("limit", limit)
+}
+
+fn limited(body: ByteStream, limit: u64) -> ByteStream {
+    let mut left = limit;
+    ByteStream::new(body.map(move |chunk: Result<Bytes>| {
+        let chunk = chunk?;
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| too_large(limit))?;
+        Ok(chunk)
+    }))
+}
+
+/// The error that a status is.
+fn refusal(status: StatusCode, headers: &HeaderMap, id: Option<String>, now: SystemTime) -> Error {
+    use Effect::{MaybeApplied, NotApplied};
+    use ErrorKind as Kind;
+    let (kind, effect, passes) = match status.as_u16() {
+        401 | 407 => (Kind::Unauthenticated, NotApplied, false),
+        402 => (Kind::QuotaExhausted, NotApplied, false),
+        403 | 451 => (Kind::PermissionDenied, NotApplied, false),
+        404 | 410 => (Kind::NotFound, NotApplied, false),
+        408 | 504 => (Kind::Timeout, MaybeApplied, true),
+        409 | 412 | 423 => (Kind::Conflict, NotApplied, false),
+        413 => (Kind::PayloadTooLarge, NotApplied, false),
+        425 => (Kind::Unavailable, NotApplied, true),
+        429 => (Kind::RateLimited, NotApplied, true),
+        400..=499 | 501 | 505 => (Kind::InvalidArgument, NotApplied, false),
+        500..=599 => (Kind::Unavailable, MaybeApplied, true),
+        _ => (Kind::Unexpected, MaybeApplied, false),
+    };
+    let retry = match passes {
+        true => retry_after(headers, now).map_or(Retry::Backoff, Retry::After),
+        false => Retry::Never,
+    };
+    let reason = status.canonical_reason().unwrap_or("a status without a name");
+    let error = Error::new(kind, format!("the server answered {} {reason}", status.as_u16()))
+        .with_effect(effect)
+        .with_retry(retry)
+        .with_http_status(status.as_u16());
+    match id {
+        Some(id) => error.with_request_id(id),
+        None => error,
+    }
+}

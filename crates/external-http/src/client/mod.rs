@@ -1,0 +1,335 @@
+//! The client that services hold: redirects, the caller's trace, and every exchange through the pipeline.
+//!
+//! What it promises beyond the contract:
+//!
+//! - Redirects are followed within its settings alone, and take neither credentials nor a body to another place.
+//! - Each exchange, a redirect's included, is one call of the pipeline; the caller's deadline is for all of them.
+//! - A streamed body that stalls ends with `Timeout`, and its call is recorded when it ends.
+
+mod redirect;
+mod service;
+mod settings;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use external_core::http::{
+    self as contract, Delivery, HttpBody, HttpRequest, HttpResponse, HttpTransport, HttpUrl,
+};
+use external_core::{BuildContext, CallContext, CallOptions, Capability, Provider, ProviderInfo, Result};
+use external_resilience::{BoxFuture, Call, CallObserver, CloseReport, Domain, Pipeline, Policy};
+use http::HeaderMap;
+
+pub use settings::HttpSettings;
+
+use crate::providers;
+
+/// How long closing waits for calls where nobody says otherwise.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a body of unknown length is taken for, so that its attempt has the time for it.
+const UNKNOWN_LENGTH: u64 = 1 << 30;
+
+/// Where the trace context of the running call comes from: W3C `traceparent` and what belongs to it. It is asked within
+/// the call's own span, once an attempt.
+///
+/// With `tracing-opentelemetry` it is a few lines around the propagator.
+pub trait TraceContext: Send + Sync {
+    /// Sets the header fields of the trace that the caller is in, if any.
+    fn inject(&self, headers: &mut HeaderMap);
+}
+
+impl<F: Fn(&mut HeaderMap) + Send + Sync> TraceContext for F {
+    fn inject(&self, headers: &mut HeaderMap) {
+        self(headers);
+    }
+}
+
+/// HTTP, behind the call pipeline. Cloning is cheap; clones share everything.
+///
+/// ```
+/// use external_http::{HttpClient, HttpRequest, MemoryAnswer, MemoryHttp, Statuses};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let http = HttpClient::over(MemoryHttp::new().with_fallback(|_| MemoryAnswer::new(404).with_body("no such page")));
+///
+/// // A status from 400 up is an error ...
+/// let error = http.get("https://example.org/").await.unwrap_err();
+/// assert_eq!(error.http_status(), Some(404));
+///
+/// // ... unless the request takes it as an answer.
+/// let request = HttpRequest::get("https://example.org/")?.with_statuses(Statuses::Final);
+/// assert_eq!(http.send(&request).await?.text().await?, "no such page");
+/// # Ok::<(), external_core::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct HttpClient {
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    service: Arc<dyn HttpTransport>,
+    pipeline: Pipeline,
+    settings: HttpSettings,
+    trace: Option<Arc<dyn TraceContext>>,
+}
+
+impl HttpClient {
+    /// A client over a provider, with the domain's default policy.
+    #[must_use]
+    pub fn over(provider: impl HttpTransport) -> Self {
+        Self::from(Arc::new(provider) as Arc<dyn HttpTransport>)
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Shared::clone(&self.shared);
+        change(&mut shared);
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same client under another policy. Breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy(policy))
+    }
+
+    /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
+        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_observer(observer))
+    }
+
+    /// The same client with other settings.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` naming the setting that makes no sense.
+    pub fn with_settings(self, settings: HttpSettings) -> Result<Self> {
+        settings.check()?;
+        Ok(self.changed(|shared| shared.settings = settings))
+    }
+
+    /// The same client, whose requests carry the caller's trace context unless its settings say no.
+    #[must_use]
+    pub fn with_trace_context(self, source: impl TraceContext + 'static) -> Self {
+        self.changed(|shared| shared.trace = Some(Arc::new(source)))
+    }
+
+    /// Sends a request. Redirects are followed as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpTransport::execute`]; `Unexpected` for a redirect that leads where it must not, or one too many.
+    pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        self.send_with(&request.context(), request).await
+    }
+
+    /// `GET`s a URL: the whole body, 16 MiB at most.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for what is no URL, and as [`send`](Self::send).
+    pub async fn get(&self, url: &str) -> Result<HttpResponse> {
+        self.send(&HttpRequest::get(url)?).await
+    }
+
+    /// `POST`s JSON text. It is never repeated where it may have taken effect.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn post_json(&self, url: &str, json: impl Into<HttpBody>) -> Result<HttpResponse> {
+        let request = HttpRequest::post(url)?.with_header("content-type", "application/json")?;
+        self.send(&request.with_body(json)).await
+    }
+
+    /// `PUT`s a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn put(&self, url: &str, body: impl Into<HttpBody>) -> Result<HttpResponse> {
+        self.send(&HttpRequest::put(url)?.with_body(body)).await
+    }
+
+    /// `DELETE`s what is at a URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn delete(&self, url: &str) -> Result<HttpResponse> {
+        self.send(&HttpRequest::delete(url)?).await
+    }
+
+    /// Who the provider is, where it points and what it can do.
+    #[must_use]
+    pub fn info(&self) -> &ProviderInfo {
+        self.shared.service.info()
+    }
+
+    /// How well the provider does one of [`CAPABILITIES`](contract::CAPABILITIES).
+    #[must_use]
+    pub fn supports(&self, capability: &str) -> Capability {
+        contract::supports(&*self.shared.service, capability)
+    }
+
+    /// One harmless round trip that proves reachability.
+    ///
+    /// # Errors
+    ///
+    /// As any call; `Unsupported` for a transport without a base: there is no place to ask.
+    pub async fn probe(&self, options: &CallOptions) -> Result<()> {
+        self.shared.pipeline.probe(&*self.shared.service, &CallContext::new(options)).await
+    }
+
+    /// Refuses new calls, waits at most `within` for running ones, then closes the provider. Says what was left.
+    pub async fn close(&self, within: Duration) -> CloseReport {
+        self.shared.pipeline.close(&*self.shared.service, within).await
+    }
+
+    /// The concrete provider, if it is a `T`.
+    #[must_use]
+    pub fn provider<T: Provider>(&self) -> Option<&T> {
+        let provider: &dyn Provider = &*self.shared.service;
+        provider.find::<T>()
+    }
+
+    /// The pipeline its calls pass.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.shared.pipeline
+    }
+
+    /// One exchange after another, as redirects lead, under one context.
+    async fn send_with(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
+        let settings = &self.shared.settings;
+        let mut answer = self.exchange(cx, request).await?;
+        if settings.max_redirects == 0 || !answer.status.is_redirection() {
+            return Ok(answer);
+        }
+        let mut here = self.place(&request.url);
+        let mut request = request.clone();
+        for _ in 0..settings.max_redirects {
+            let Some(next) = redirect::next(&request, &here, &answer, settings)? else {
+                return Ok(answer);
+            };
+            (here, request) = (next.url.clone(), next);
+            answer = self.exchange(cx, &request).await?;
+        }
+        match redirect::next(&request, &here, &answer, settings)? {
+            None => Ok(answer),
+            Some(_) => Err(redirect::too_many(settings)),
+        }
+    }
+
+    /// Where a URL leads: below the transport's base, which its location tells, where it has no host of its own.
+    fn place(&self, url: &HttpUrl) -> HttpUrl {
+        match HttpUrl::parse(self.info().location()) {
+            Ok(base) => url.below(&base),
+            Err(_) => url.clone(),
+        }
+    }
+
+    /// One pass through the pipeline.
+    async fn exchange(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
+        let Shared { pipeline, settings, .. } = &*self.shared;
+        let body = request.body.length().unwrap_or(UNKNOWN_LENGTH);
+        let call = Call::new(request.operation()).with_body(body);
+        match request.delivery {
+            Delivery::Streamed { .. } => {
+                let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request));
+                let (mut answer, guard) = run.await?;
+                answer.body = guard.around(answer.body, settings.idle_timeout);
+                Ok(answer)
+            }
+            _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request)).await,
+        }
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        cx: &'a CallContext,
+        request: &'a HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpResponse>> {
+        let Shared { service, trace, settings, .. } = &*self.shared;
+        match trace.as_ref().filter(|_| settings.traceparent) {
+            None => service.execute(cx, request),
+            Some(trace) => Box::pin(async move {
+                let mut request = request.clone();
+                trace.inject(&mut request.headers);
+                service.execute(cx, &request).await
+            }),
+        }
+    }
+}
+
+impl From<Arc<dyn HttpTransport>> for HttpClient {
+    fn from(service: Arc<dyn HttpTransport>) -> Self {
+        let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
+        Self {
+            shared: Arc::new(Shared { service, pipeline, settings: HttpSettings::default(), trace: None }),
+        }
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("pipeline", &self.shared.pipeline).finish_non_exhaustive()
+    }
+}
+
+impl Domain for HttpClient {
+    type Service = dyn HttpTransport;
+    type Settings = HttpSettings;
+
+    const NAME: &'static str = contract::DOMAIN;
+    const DEVELOPMENT: &'static str = "memory";
+
+    /// 30 s in all, 10 s an attempt, three attempts 100 ms to 5 s apart.
+    fn policy() -> Policy {
+        Policy::default()
+            .with_total_deadline(Duration::from_secs(30))
+            .with_attempt_timeout(Duration::from_secs(10))
+            .with_backoff(Duration::from_millis(100), Duration::from_secs(5))
+    }
+
+    fn new(
+        service: Arc<dyn HttpTransport>,
+        pipeline: Pipeline,
+        settings: HttpSettings,
+        _: &BuildContext,
+    ) -> Result<Self> {
+        settings.check()?;
+        Ok(Self { shared: Arc::new(Shared { service, pipeline, settings, trace: None }) })
+    }
+
+    fn service(&self) -> Arc<dyn HttpTransport> {
+        self.clone().into()
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.shared.pipeline
+    }
+
+    fn provider(service: &dyn HttpTransport) -> &dyn Provider {
+        service
+    }
+
+    fn supports(service: &dyn HttpTransport, capability: &str) -> Capability {
+        contract::supports(service, capability)
+    }
+
+    fn capabilities() -> &'static [(&'static str, &'static str)] {
+        contract::CAPABILITIES
+    }
+
+    fn operations() -> &'static [&'static str] {
+        contract::OPERATIONS
+    }
+
+    fn settings_schema() -> String {
+        providers::schema::<HttpSettings>()
+    }
+}

@@ -1,0 +1,64 @@
+//! What breaks on the way, as our errors: one table.
+//!
+//! | what | kind | effect | retry |
+//! |---|---|---|---|
+//! | the request never had a connection: name, refusal, proxy, TLS | `Unavailable` | `NotSent` | backoff |
+//! | the server's certificate is not trusted | `Unavailable` | `NotSent` | never |
+//! | no connection within the connect timeout | `Timeout` | `NotSent` | backoff |
+//! | an answer that is no HTTP | `Corrupt` | `MaybeApplied` | backoff |
+//! | anything else once the request was on its way | `Unavailable` | `MaybeApplied` | backoff |
+
+use std::error::Error as StdError;
+
+use external_core::{Effect, Error, Retry};
+
+/// The error of an exchange that came to no answer. URLs never enter it.
+pub(super) fn failed(error: reqwest::Error, was_sent: bool) -> Error {
+    let error = error.without_url();
+    let ours = match was_sent {
+        true if is_nonsense(&error) => Error::corrupt("the answer is no HTTP"),
+        true => Error::unavailable("the connection broke before the answer"),
+        false if is_distrust(&error) => {
+            Error::unavailable("the server's certificate is not trusted").with_retry(Retry::Never)
+        }
+        false if error.is_timeout() => Error::timeout("no connection in time"),
+        false if error.is_connect() => Error::unavailable("no connection to the server"),
+        false => Error::unavailable("the request could not be sent"),
+    };
+    let effect = if was_sent { Effect::MaybeApplied } else { Effect::NotSent };
+    ours.with_effect(effect).with_source(error)
+}
+
+/// The error of a body that broke off while it was read.
+pub(super) fn broke_off(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let ours = match is_nonsense(&error) {
+        true => Error::corrupt("the answer's body is no HTTP"),
+        false => Error::unavailable("the connection broke in the middle of the body"),
+    };
+    ours.with_source(error)
+}
+
+fn is_nonsense(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+}
+
+/// A certificate that is not trusted now will not be in a moment.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| {
+        let found = inmost(cause).downcast_ref::<rustls::Error>();
+        matches!(found, Some(rustls::Error::InvalidCertificate(_)))
+    })
+}
+
+/// What a connector reports is hidden in errors of I/O, which do not tell it as their source.
+fn inmost<'a>(cause: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(hidden) => inmost(hidden),
+        None => cause,
+    }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

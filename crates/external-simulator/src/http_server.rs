@@ -1,0 +1,297 @@
+//! An HTTP server on loopback whose answers a function makes: what vendor-shaped servers are built from.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Identity;
+
+/// What a client asked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HttpQuestion {
+    /// The method.
+    pub method: Method,
+    /// Path and query, as they came.
+    pub target: String,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl HttpQuestion {
+    /// What is asked by other means than a connection: in tests of a handler.
+    #[must_use]
+    pub fn new(
+        method: Method,
+        target: impl Into<String>,
+        headers: HeaderMap,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        Self { method, target: target.into(), headers, body: body.into() }
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The query, without its `?`.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+}
+
+/// What the server says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// Whether its length is told before. Default: yes.
+    pub tells_length: bool,
+}
+
+impl HttpAnswer {
+    /// An answer without body. A status that is none is 500.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, headers: HeaderMap::new(), body: Bytes::new(), tells_length: true }
+    }
+
+    /// Adds a header field; one that cannot be is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Does not tell the length of the body before.
+    #[must_use]
+    pub fn without_length(mut self) -> Self {
+        self.tells_length = false;
+        self
+    }
+}
+
+type Handler = dyn Fn(&HttpQuestion) -> HttpAnswer + Send + Sync;
+
+/// The server. It ends, with its connections, when it is dropped.
+pub struct HttpServer {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+}
+
+impl HttpServer {
+    /// Listens on a free port of loopback, and speaks HTTP/1.1 and HTTP/2 in clear text.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    pub async fn start(
+        handler: impl Fn(&HttpQuestion) -> HttpAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::listen(None, Arc::new(handler)).await
+    }
+
+    /// As [`start`](Self::start), over TLS.
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    pub async fn start_tls(
+        identity: Identity,
+        handler: impl Fn(&HttpQuestion) -> HttpAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let mut config = rustls::ServerConfig::clone(&identity.config);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self::listen(Some(TlsAcceptor::from(Arc::new(config))), Arc::new(handler)).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, handler: Arc<Handler>) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let accepting = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let Ok((client, _)) = listener.accept().await else { continue };
+                // What has ended is forgotten.
+                while connections.try_join_next().is_some() {}
+                let (tls, handler) = (tls.clone(), handler.clone());
+                connections.spawn(async move {
+                    // An answer in several writes waits for nobody's acknowledgement.
+                    drop(client.set_nodelay(true));
+                    match tls {
+                        None => serve(client, handler).await,
+                        Some(tls) => {
+                            if let Ok(client) = tls.accept(client).await {
+                                serve(client, handler).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Ok(Self { address, accepting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl fmt::Debug for HttpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpServer").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, handler: Arc<Handler>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let handler = handler.clone();
+        async move {
+            let (head, body) = request.into_parts();
+            // Who breaks off in the middle of a request is not answered.
+            let body = body.collect().await?.to_bytes();
+            let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+            let question = HttpQuestion { method: head.method, target, headers: head.headers, body };
+            let answer = handler(&question);
+            Ok::<_, hyper::Error>(said(if question.method == Method::HEAD {
+                bodiless(answer)
+            } else {
+                answer
+            }))
+        }
+    });
+    // A client that goes away is no event here.
+    drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(client), service).await);
+}
+
+/// The answer to `HEAD`: the header fields of `GET` and no body (RFC 9110, 9.3.2).
+fn bodiless(mut answer: HttpAnswer) -> HttpAnswer {
+    if answer.tells_length {
+        answer.headers.insert(CONTENT_LENGTH, answer.body.len().into());
+    }
+    answer.body.clear();
+    answer
+}
+
+fn said(answer: HttpAnswer) -> Response<Pieces> {
+    let mut response = Response::new(Pieces { left: answer.body, tells_length: answer.tells_length });
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}
+
+/// A body in pieces.
+struct Pieces {
+    left: Bytes,
+    tells_length: bool,
+}
+
+const PIECE: usize = 16 << 10;
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = self.left.len().min(PIECE);
+        let piece = self.left.split_to(piece);
+        Poll::Ready((!piece.is_empty()).then_some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.tells_length { SizeHint::with_exact(self.left.len() as u64) } else { SizeHint::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn asked(request: &str, answer: HttpAnswer) -> String {
+        let server = HttpServer::start(move |question| match question.path() {
+            "/a" if question.body == "xyz" && question.query() == Some("b=c") => answer.clone(),
+            _ => HttpAnswer::new(404),
+        })
+        .await
+        .unwrap();
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        said
+    }
+
+    const REQUEST: &str =
+        "POST /a?b=c HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nxyz";
+
+    #[tokio::test]
+    async fn answers_as_the_function_says() {
+        let said = asked(REQUEST, HttpAnswer::new(201).with_header("x-n", "1").with_body("hello")).await;
+        assert!(said.starts_with("HTTP/1.1 201"), "{said}");
+        assert!(said.contains("x-n: 1\r\n") && said.contains("content-length: 5\r\n"), "{said}");
+        assert!(said.ends_with("\r\n\r\nhello"), "{said}");
+        let other = asked(&REQUEST.replace("/a", "/b"), HttpAnswer::new(201)).await;
+        assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    }
+
+    #[tokio::test]
+    async fn tells_no_length_where_it_should_not() {
+        let said = asked(REQUEST, HttpAnswer::new(200).with_body("hello").without_length()).await;
+        assert!(said.contains("transfer-encoding: chunked") && !said.contains("content-length"), "{said}");
+    }
+}
