@@ -42,7 +42,7 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
 }
 
 fn build(name: &str, block: &str) -> Result<(), external_core::Error> {
-    let secrets = ["REDIS_URL", "REDIS_PASSWORD", "LINK_KEY", "MINIO_KEY", "PROXY_PASSWORD"];
+    let secrets = ["REDIS_URL", "REDIS_PASSWORD", "LINK_KEY", "MINIO_KEY", "PROXY_PASSWORD", "CLIENT_SECRET"];
     let value =
         |name: &str| if name.ends_with("URL") { "redis://localhost" } else { "sixteen bytes at least" };
     let mut builder = Container::builder()

@@ -22,6 +22,7 @@
 //!
 //! - [`HttpRequest`] is what is asked; its body can be sent again ([`HttpBody`], [`FileBody`]).
 //! - [`Statuses`] says which statuses are answers; all others are errors with kind, effect and retry advice.
+//! - [`auth`] puts credentials on requests, and is the seam for vendors' signing schemes.
 //! - The client follows redirects within [`HttpSettings`], and drops credentials where they lead to another host.
 //!
 //! What every provider promises is written at the contract, [`HttpTransport`]. Who writes a transport gets the table of
@@ -29,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod auth;
 mod client;
 mod decoding;
 mod file;
@@ -37,6 +39,7 @@ mod request_id;
 mod retry_after;
 
 pub use answer::{answered, send_headers};
+pub use auth::{ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth, HttpAuth, OAuth2Auth};
 pub use client::{HttpClient, HttpSettings, TraceContext};
 pub use external_core::http::*;
 pub use external_core::{

@@ -1,6 +1,8 @@
 //! What only the HTTP client has, as clauses over every provider of this crate.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "client/auth.rs"]
+mod auth;
 #[path = "origin/mod.rs"]
 mod origin;
 #[path = "client/redirects.rs"]
@@ -24,7 +26,8 @@ fn main() -> ExitCode {
     let suite = Suite::of_client("http")
         .with_all(redirects::clauses())
         .with_all(repeats::clauses())
-        .with_all(traces::clauses());
+        .with_all(traces::clauses())
+        .with_all(auth::clauses());
     external_contract::run(suite, origins.harnesses(behind))
 }
 

@@ -3,6 +3,7 @@
 //! What it promises beyond the contract:
 //!
 //! - Redirects are followed within its settings alone, and take neither credentials nor a body to another place.
+//! - Credentials go to one origin, and a request that is refused with 401 is sent once more where there are other ones.
 //! - Each exchange, a redirect's included, is one call of the pipeline; the caller's deadline is for all of them.
 //! - A streamed body that stalls ends with `Timeout`, and its call is recorded when it ends.
 
@@ -12,6 +13,7 @@ mod settings;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use external_core::http::{
@@ -23,6 +25,7 @@ use http::HeaderMap;
 
 pub use settings::HttpSettings;
 
+use crate::auth::HttpAuth;
 use crate::providers;
 
 /// How long closing waits for calls where nobody says otherwise.
@@ -74,6 +77,7 @@ struct Shared {
     pipeline: Pipeline,
     settings: HttpSettings,
     trace: Option<Arc<dyn TraceContext>>,
+    auth: Option<Arc<dyn HttpAuth>>,
 }
 
 impl HttpClient {
@@ -115,6 +119,12 @@ impl HttpClient {
     #[must_use]
     pub fn with_trace_context(self, source: impl TraceContext + 'static) -> Self {
         self.changed(|shared| shared.trace = Some(Arc::new(source)))
+    }
+
+    /// The same client, whose requests bear these credentials.
+    #[must_use]
+    pub fn with_auth(self, auth: impl HttpAuth + 'static) -> Self {
+        self.changed(|shared| shared.auth = Some(Arc::new(auth)))
     }
 
     /// Sends a request. Redirects are followed as the settings say.
@@ -205,18 +215,20 @@ impl HttpClient {
     /// One exchange after another, as redirects lead, under one context.
     async fn send_with(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
         let settings = &self.shared.settings;
-        let mut answer = self.exchange(cx, request).await?;
+        let mut here = self.place(&request.url);
+        // Credentials are for the base's origin, or, without one, for the origin that the caller names.
+        let home = self.base().unwrap_or_else(|| here.clone());
+        let mut answer = self.exchange(cx, request, here.has_origin_of(&home)).await?;
         if settings.max_redirects == 0 || !answer.status.is_redirection() {
             return Ok(answer);
         }
-        let mut here = self.place(&request.url);
         let mut request = request.clone();
         for _ in 0..settings.max_redirects {
             let Some(next) = redirect::next(&request, &here, &answer, settings)? else {
                 return Ok(answer);
             };
             (here, request) = (next.url.clone(), next);
-            answer = self.exchange(cx, &request).await?;
+            answer = self.exchange(cx, &request, here.has_origin_of(&home)).await?;
         }
         match redirect::next(&request, &here, &answer, settings)? {
             None => Ok(answer),
@@ -224,27 +236,48 @@ impl HttpClient {
         }
     }
 
-    /// Where a URL leads: below the transport's base, which its location tells, where it has no host of its own.
+    /// Where a URL leads: below the transport's base, where it has no host of its own.
     fn place(&self, url: &HttpUrl) -> HttpUrl {
-        match HttpUrl::parse(self.info().location()) {
-            Ok(base) => url.below(&base),
-            Err(_) => url.clone(),
+        self.base().map_or_else(|| url.clone(), |base| url.below(&base))
+    }
+
+    /// The transport's base: its location tells it.
+    fn base(&self) -> Option<HttpUrl> {
+        HttpUrl::parse(self.info().location()).ok()
+    }
+
+    /// One exchange, and another one where the first was refused with 401 and there are other credentials.
+    async fn exchange(&self, cx: &CallContext, request: &HttpRequest, is_home: bool) -> Result<HttpResponse> {
+        let Some(auth) = self.shared.auth.as_deref().filter(|_| is_home) else {
+            return self.pass(cx, request, None).await;
+        };
+        let login = Login { auth, is_refused: AtomicBool::new(false) };
+        let first = self.pass(cx, request, Some(&login)).await;
+        if login.is_refused.load(Ordering::Relaxed) {
+            self.pass(cx, request, Some(&login)).await
+        } else {
+            first
         }
     }
 
     /// One pass through the pipeline.
-    async fn exchange(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
+    async fn pass(
+        &self,
+        cx: &CallContext,
+        request: &HttpRequest,
+        login: Option<&Login<'_>>,
+    ) -> Result<HttpResponse> {
         let Shared { pipeline, settings, .. } = &*self.shared;
         let body = request.body.length().unwrap_or(UNKNOWN_LENGTH);
         let call = Call::new(request.operation()).with_body(body);
         match request.delivery {
             Delivery::Streamed { .. } => {
-                let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request));
+                let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request, login));
                 let (mut answer, guard) = run.await?;
                 answer.body = guard.around(answer.body, settings.idle_timeout);
                 Ok(answer)
             }
-            _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request)).await,
+            _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request, login)).await,
         }
     }
 
@@ -252,16 +285,43 @@ impl HttpClient {
         &'a self,
         cx: &'a CallContext,
         request: &'a HttpRequest,
+        login: Option<&'a Login<'a>>,
     ) -> BoxFuture<'a, Result<HttpResponse>> {
         let Shared { service, trace, settings, .. } = &*self.shared;
-        match trace.as_ref().filter(|_| settings.traceparent) {
-            None => service.execute(cx, request),
-            Some(trace) => Box::pin(async move {
-                let mut request = request.clone();
-                trace.inject(&mut request.headers);
-                service.execute(cx, &request).await
-            }),
+        let trace = trace.as_ref().filter(|_| settings.traceparent);
+        if trace.is_none() && login.is_none() {
+            return service.execute(cx, request);
         }
+        Box::pin(async move {
+            let mut request = request.clone();
+            if let Some(trace) = trace {
+                trace.inject(&mut request.headers);
+            }
+            let Some(login) = login else {
+                return service.execute(cx, &request).await;
+            };
+            // What signs a request signs where it goes.
+            request.url = self.place(&request.url);
+            login.auth.authorize(cx, &mut request).await?;
+            let answer = service.execute(cx, &request).await;
+            if status(&answer) == Some(401) && login.auth.refused(&request).await {
+                login.is_refused.store(true, Ordering::Relaxed);
+            }
+            answer
+        })
+    }
+}
+
+/// The credentials of one exchange, and whether there are others now.
+struct Login<'a> {
+    auth: &'a dyn HttpAuth,
+    is_refused: AtomicBool,
+}
+
+fn status(answer: &Result<HttpResponse>) -> Option<u16> {
+    match answer {
+        Ok(answer) => Some(answer.status.as_u16()),
+        Err(error) => error.http_status(),
     }
 }
 
@@ -269,7 +329,13 @@ impl From<Arc<dyn HttpTransport>> for HttpClient {
     fn from(service: Arc<dyn HttpTransport>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
         Self {
-            shared: Arc::new(Shared { service, pipeline, settings: HttpSettings::default(), trace: None }),
+            shared: Arc::new(Shared {
+                service,
+                pipeline,
+                settings: HttpSettings::default(),
+                trace: None,
+                auth: None,
+            }),
         }
     }
 }
@@ -299,10 +365,11 @@ impl Domain for HttpClient {
         service: Arc<dyn HttpTransport>,
         pipeline: Pipeline,
         settings: HttpSettings,
-        _: &BuildContext,
+        context: &BuildContext,
     ) -> Result<Self> {
         settings.check()?;
-        Ok(Self { shared: Arc::new(Shared { service, pipeline, settings, trace: None }) })
+        let auth = settings.auth.as_ref().map(|auth| auth.build(&service, context)).transpose()?;
+        Ok(Self { shared: Arc::new(Shared { service, pipeline, settings, trace: None, auth }) })
     }
 
     fn service(&self) -> Arc<dyn HttpTransport> {

@@ -6,6 +6,8 @@ use external_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::auth::AuthSettings;
+
 /// What an HTTP client does beside making exchanges: `[http.default.client]`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +24,8 @@ pub struct HttpSettings {
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,
+    /// How requests are authorised. Default: not at all.
+    pub auth: Option<AuthSettings>,
 }
 
 impl Default for HttpSettings {
@@ -31,6 +35,7 @@ impl Default for HttpSettings {
             redirect_hosts: Vec::new(),
             traceparent: true,
             idle_timeout: Duration::from_secs(30),
+            auth: None,
         }
     }
 }
