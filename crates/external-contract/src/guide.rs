@@ -90,9 +90,9 @@
 //!
 //! # Random programs
 //!
-//! `<domain>.model.1` runs programs of random calls, up to 30 each, against your provider and against a map that keeps the
-//! contract: 100 programs where a call is a function call, 12 where it is an exchange. A difference is shortened and told
-//! as a program that can be read:
+//! `<domain>.model.1` runs programs of random calls, thirty or so each, against your provider and against a map that keeps the
+//! contract: 300 programs where a call is a function call, 60 where it goes to a disk, 12 where it is an exchange. A
+//! difference is shortened and told as a program that can be read:
 //!
 //! ```text
 //! expected: step 3 answers Listing { objects: [], prefixes: [] }

@@ -16,10 +16,10 @@ use crate::{Case, Finding, Verdict};
 
 /// What a clause of this lane may take, the search for a shorter program included.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-/// So many programs are tried where a call is a function call, and so many where it is an exchange.
-const PROGRAMS: (u64, u64) = (100, 12);
-/// The most calls in a program.
-const STEPS: usize = 30;
+/// How many programs are tried: where a call is a function call, where it goes to a disk, where it is an exchange.
+const PROGRAMS: [u64; 3] = [300, 60, 12];
+/// The most draws of a program: a draw is a call, or several that belong together.
+const DRAWS: usize = 30;
 /// A failing program is shortened for at most so long.
 const SHORTENING: Duration = Duration::from_secs(20);
 
@@ -52,10 +52,10 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// Runs random programs, each with this ending, until one fails. The same seed draws the same programs.
+/// Runs random programs, each of such draws and with this ending, until one fails. The same seed draws the same programs.
 pub(crate) async fn explore<S, T>(
     case: &Case<S>,
-    step: impl Strategy<Value = T, Tree: Send> + Send,
+    draw: impl Strategy<Value = Vec<T>, Tree: Send> + Send,
     ending: &[T],
     run: Run<S, T>,
 ) -> Verdict
@@ -63,20 +63,25 @@ where
     S: ?Sized + Provider + 'static,
     T: Clone + Display + Send + Sync,
 {
-    let program = vec(step, 1..=STEPS);
+    let program = vec(draw, 1..=DRAWS);
     let first = case.draws() ^ own(case);
     let mut places = 0..;
     let mut tried = async |steps: &[T]| run(case, places.next().unwrap_or_default(), steps).await;
-    let count = if case.kind() == ProviderKind::Remote { PROGRAMS.1 } else { PROGRAMS.0 };
+    let [computed, written, exchanged] = PROGRAMS;
+    let count = match case.kind() {
+        ProviderKind::Remote => exchanged,
+        _ if case.fact("persistent").is_some() => written,
+        _ => computed,
+    };
     for seed in (0..count).map(|n| first.wrapping_add(n)) {
         let mut tree =
             program.new_tree(&mut runner(seed)).map_err(|why| Finding::not_run(why.to_string()))?;
-        let steps = [&tree.current(), ending].concat();
+        let steps = [&tree.current().concat(), ending].concat();
         let Err(found) = tried(&steps).await else { continue };
         let (mut shortest, began) = ((steps, found), Instant::now());
         let mut shorter = tree.simplify();
         while shorter && began.elapsed() < SHORTENING {
-            let steps = [&tree.current(), ending].concat();
+            let steps = [&tree.current().concat(), ending].concat();
             shorter = match tried(&steps).await {
                 Ok(()) => tree.complicate(),
                 Err(found) => {

@@ -122,7 +122,7 @@ impl Able {
 }
 
 /// Draws one step. What comes first is what a failing program is simplified to.
-fn steps(able: Able) -> impl Strategy<Value = Step, Tree: Send> + Send {
+fn steps(able: Able) -> impl Strategy<Value = Vec<Step>, Tree: Send> + Send {
     let key = || select(&NAMES[..]);
     let keys = || collection::vec(key(), 0..=4);
     let value = || select(&VALUES[..]);
@@ -152,7 +152,7 @@ fn steps(able: Able) -> impl Strategy<Value = Step, Tree: Send> + Send {
         2 => (key(), owner()).prop_map(|(name, owner)| Step::Release { name, owner }),
     ];
     prop_oneof![5 => reading, 8 => writing, 2 => locking]
-        .prop_map(move |step| able.without_what_is_lacking(step))
+        .prop_map(move |step| vec![able.without_what_is_lacking(step)])
 }
 
 impl fmt::Display for Step {

@@ -163,16 +163,16 @@ enum Step {
         extras: Extras,
     },
     Part {
-        upload: usize,
+        back: usize,
         number: u32,
         large: bool,
     },
     Complete {
-        upload: usize,
+        back: usize,
         condition: Condition,
     },
     Abort {
-        upload: usize,
+        back: usize,
     },
     ReadVersion {
         key: &'static str,
@@ -229,14 +229,21 @@ impl Able {
         }
     }
 
-    /// Looks at everything that a program may have left.
+    /// Looks at everything that a program may have left: in pages and by a prefix too, in part and as it was before.
     fn ending(&self) -> Vec<Step> {
-        let all = Step::List { prefix: "", folded: false, after: None, limit: None };
+        let list = |prefix, limit| Step::List { prefix, folded: false, after: None, limit };
         let each = self.names.iter().flat_map(|key| {
-            let get = Step::Get { key, range: None, if_match: None, if_none_match: None };
-            [Some(get), self.has("tags").then_some(Step::GetTags { key })].into_iter().flatten()
+            let get = |range| Step::Get { key, range, if_match: None, if_none_match: None };
+            let part = ByteRange::Within { start: 1, end: 4 };
+            let asked = [
+                Some(get(None)),
+                self.has("range").then(|| get(Some(part))),
+                self.has("tags").then_some(Step::GetTags { key }),
+                self.has("versions").then_some(Step::ReadVersion { key, back: 1 }),
+            ];
+            asked.into_iter().flatten()
         });
-        std::iter::once(all).chain(each).collect()
+        [list("", None), list("", Some(2)), list("a", None)].into_iter().chain(each).collect()
     }
 
     /// The step without what the store lacks; of a step that it lacks altogether a read is left.
@@ -293,21 +300,21 @@ impl Able {
                 replace,
                 condition: self.condition(condition, "copy-create-only", "copy-compare-and-swap"),
             },
-            Step::Part { upload, number, .. } if !self.many_parts => {
-                Step::Part { upload, number: number.min(1), large: false }
+            Step::Part { back, number, .. } if !self.many_parts => {
+                Step::Part { back, number: number.min(1), large: false }
             }
-            Step::Complete { upload, condition } => {
+            Step::Complete { back, condition } => {
                 let condition =
                     self.condition(condition, "multipart-create-only", "multipart-compare-and-swap");
-                Step::Complete { upload, condition }
+                Step::Complete { back, condition }
             }
             step => step,
         }
     }
 }
 
-/// Draws one step. What comes first is what a failing program is simplified to.
-fn steps(able: Able) -> impl Strategy<Value = Step, Tree: Send> + Send {
+/// Draws a step, or a whole upload. What comes first is what a failing program is simplified to.
+fn steps(able: Able) -> impl Strategy<Value = Vec<Step>, Tree: Send> + Send {
     let names = able.names.clone();
     let key = || select(names.clone());
     let keys = collection::vec(key(), 0..=4);
@@ -346,9 +353,9 @@ fn steps(able: Able) -> impl Strategy<Value = Step, Tree: Send> + Send {
     let parts = prop_oneof![
         2 => (key(), extras()).prop_map(|(key, extras)| Step::Begin { key, extras }),
         4 => (0..3_usize, 0..4_u32, any::<bool>())
-            .prop_map(|(upload, number, large)| Step::Part { upload, number, large }),
-        3 => (0..3_usize, condition()).prop_map(|(upload, condition)| Step::Complete { upload, condition }),
-        1 => (0..3_usize).prop_map(|upload| Step::Abort { upload }),
+            .prop_map(|(back, number, large)| Step::Part { back, number, large }),
+        3 => (0..3_usize, condition()).prop_map(|(back, condition)| Step::Complete { back, condition }),
+        1 => (0..3_usize).prop_map(|back| Step::Abort { back }),
     ];
     let versions = prop_oneof![
         (key(), 0..4_usize).prop_map(|(key, back)| Step::ReadVersion { key, back }),
@@ -356,9 +363,17 @@ fn steps(able: Able) -> impl Strategy<Value = Step, Tree: Send> + Send {
         (key(), 0..4_usize).prop_map(|(key, back)| Step::RestoreVersion { key, back }),
         prefix().prop_map(|prefix| Step::ListVersions { prefix }),
     ];
+    // One after the other and by chance, uploads seldom come to an end.
+    let sent = collection::vec((1..3_u32, any::<bool>()), 1..4);
+    let upload = (key(), extras(), sent, condition()).prop_map(|(key, extras, parts, condition)| {
+        let parts = parts.into_iter().map(|(number, large)| Step::Part { back: 0, number, large });
+        let begin = std::iter::once(Step::Begin { key, extras });
+        begin.chain(parts).chain([Step::Complete { back: 0, condition }]).collect::<Vec<_>>()
+    });
     let (parted, versioned) = (u32::from(able.has("multipart")), u32::from(able.has("versions")));
-    prop_oneof![6 => reading, 8 => writing, 4 * parted => parts, 3 * versioned => versions]
-        .prop_map(move |step| able.without_what_is_lacking(step))
+    let one = prop_oneof![6 => reading, 8 => writing, 4 * parted => parts, 3 * versioned => versions];
+    prop_oneof![20 => one.prop_map(|step| vec![step]), parted => upload]
+        .prop_map(move |steps| steps.into_iter().map(|step| able.without_what_is_lacking(step)).collect())
 }
 
 impl fmt::Display for Which {
@@ -442,15 +457,14 @@ impl fmt::Display for Step {
             Self::GetTags { key } => write!(f, "get the tags of {key}"),
             Self::PutTags { key, count } => write!(f, "put {count} tags to {key}"),
             Self::Begin { key, extras } => write!(f, "begin an upload to {key}{extras}"),
-            Self::Part { upload, number, large } => {
-                write!(
-                    f,
-                    "put {} part {number} of upload {upload}",
-                    if *large { "a large" } else { "a small" }
-                )
+            Self::Part { back, number, large } => {
+                let size = if *large { "a large" } else { "a small" };
+                write!(f, "put {size} part {number} of the upload begun {back} uploads ago")
             }
-            Self::Complete { upload, condition } => write!(f, "complete upload {upload}{condition}"),
-            Self::Abort { upload } => write!(f, "abort upload {upload}"),
+            Self::Complete { back, condition } => {
+                write!(f, "complete the upload begun {back} uploads ago{condition}")
+            }
+            Self::Abort { back } => write!(f, "abort the upload begun {back} uploads ago"),
             Self::ReadVersion { key, back } => write!(f, "get {key} as it was {back} writes ago"),
             Self::DeleteVersion { key, back } => write!(f, "delete the version of {key} {back} writes ago"),
             Self::RestoreVersion { key, back } => write!(f, "restore {key} as it was {back} writes ago"),

@@ -159,14 +159,14 @@ impl<'a> Place<'a> {
                     BeginMultipartRequest::new(self.key(key)?).with_attributes(reference.attributes(*extras));
                 Ok(Answer::Begun(multipart.begin_multipart(&cx, &request).await?))
             }
-            Step::Part { upload, number, large } => {
-                let Some((upload, _)) = reference.upload(*upload) else { return Ok(Answer::Nothing) };
+            Step::Part { back, number, large } => {
+                let Some((upload, _)) = reference.upload(*back) else { return Ok(Answer::Nothing) };
                 let request = PutPartRequest::new(upload.clone(), *number, reference.part(at, *large));
                 let receipt = multipart.put_part(&cx, &request).await?;
                 Ok(Answer::Part { size: receipt.size, token: receipt.token })
             }
-            Step::Complete { upload, condition } => {
-                let Some((upload, parts)) = reference.upload(*upload) else { return Ok(Answer::Nothing) };
+            Step::Complete { back, condition } => {
+                let Some((upload, parts)) = reference.upload(*back) else { return Ok(Answer::Nothing) };
                 let parts =
                     parts.into_iter().map(|(number, size, token)| PartReceipt::new(number, size, token));
                 let key = self.bare(upload.key.as_str());
@@ -174,8 +174,8 @@ impl<'a> Place<'a> {
                     .with_precondition(reference.precondition(&key, *condition));
                 Ok(stored(multipart.complete_multipart(&cx, &request).await?))
             }
-            Step::Abort { upload } => {
-                let Some((upload, _)) = reference.upload(*upload) else { return Ok(Answer::Nothing) };
+            Step::Abort { back } => {
+                let Some((upload, _)) = reference.upload(*back) else { return Ok(Answer::Nothing) };
                 multipart.abort_multipart(&cx, &AbortMultipartRequest::new(upload.clone())).await?;
                 Ok(Answer::Done)
             }

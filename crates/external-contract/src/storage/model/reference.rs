@@ -118,12 +118,18 @@ impl Reference {
         }
     }
 
-    pub(super) fn upload(&self, n: usize) -> Option<(&MultipartUpload, Vec<Sent>)> {
-        let upload = self.uploads.get(n.checked_rem(self.uploads.len())?)?;
+    /// The upload begun so many uploads ago, and its parts.
+    pub(super) fn upload(&self, back: usize) -> Option<(&MultipartUpload, Vec<Sent>)> {
+        let upload = self.uploads.get(self.at(back)?)?;
         let parts = upload.parts.iter();
         let parts =
             parts.map(|(number, (bytes, token))| (*number, bytes.len() as u64, token.clone())).collect();
         Some((&upload.upload, parts))
+    }
+
+    fn at(&self, back: usize) -> Option<usize> {
+        let count = self.uploads.len();
+        back.checked_rem(count).map(|back| count - 1 - back)
     }
 
     /// The version that was written so many writes ago, be it there or not.
@@ -213,13 +219,10 @@ impl Reference {
                 self.uploads.push(Upload { key, upload, attributes, parts: BTreeMap::new(), end: None });
                 begun
             }
-            Step::Part { upload, number, large } => {
-                self.put_part(*upload, *number, self.part(at, *large), seen)
-            }
-            Step::Complete { upload, condition } => self.complete(*upload, *condition, seen),
-            Step::Abort { upload } => {
-                let count = self.uploads.len();
-                let Some(upload) = upload.checked_rem(count).and_then(|n| self.uploads.get_mut(n)) else {
+            Step::Part { back, number, large } => self.put_part(*back, *number, self.part(at, *large), seen),
+            Step::Complete { back, condition } => self.complete(*back, *condition, seen),
+            Step::Abort { back } => {
+                let Some(upload) = self.at(*back).and_then(|n| self.uploads.get_mut(n)) else {
                     return Answer::Nothing;
                 };
                 upload.end.get_or_insert(End::Aborted);
@@ -352,9 +355,8 @@ impl Reference {
         (*seen != Answer::Existed(None)).then_some(existed)
     }
 
-    fn put_part(&mut self, upload: usize, number: u32, bytes: Bytes, seen: &Answer) -> Answer {
-        let count = self.uploads.len();
-        let Some(upload) = upload.checked_rem(count).and_then(|n| self.uploads.get_mut(n)) else {
+    fn put_part(&mut self, back: usize, number: u32, bytes: Bytes, seen: &Answer) -> Answer {
+        let Some(upload) = self.at(back).and_then(|n| self.uploads.get_mut(n)) else {
             return Answer::Nothing;
         };
         let mut wrong = Vec::new();
@@ -375,10 +377,8 @@ impl Reference {
         }
     }
 
-    fn complete(&mut self, upload: usize, condition: Condition, seen: &Answer) -> Answer {
-        let count = self.uploads.len();
-        let Some((n, upload)) = upload.checked_rem(count).and_then(|n| Some((n, self.uploads.get(n)?)))
-        else {
+    fn complete(&mut self, back: usize, condition: Condition, seen: &Answer) -> Answer {
+        let Some((n, upload)) = self.at(back).and_then(|n| Some((n, self.uploads.get(n)?))) else {
             return Answer::Nothing;
         };
         match &upload.end {
