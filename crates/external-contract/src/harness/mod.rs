@@ -221,6 +221,16 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
         }
     }
 
+    /// The features of its crate that a build needs to hold this provider and this target.
+    pub(crate) fn features(&self) -> Vec<&str> {
+        let Source::Data(entry, target) = &self.source else { return Vec::new() };
+        [Some(entry.feature), target.feature.as_deref()]
+            .into_iter()
+            .flatten()
+            .filter(|feature| !feature.is_empty())
+            .collect()
+    }
+
     /// The modules of vendor crates that are known to show secrets at TRACE.
     pub(crate) fn known_leaks(&self) -> &[String] {
         self.target().map_or(&[], |target| &target.leaks)

@@ -186,7 +186,8 @@ fn trial<S: ?Sized + Provider + 'static>(task: Task<S>, book: Arc<Book>, order: 
         let failed: Vec<_> = rows.iter().filter(|row| row.status == Status::Failed).collect();
         let outcome = match &rows[..] {
             _ if !failed.is_empty() => {
-                let told: Vec<_> = failed.iter().map(|row| explained(row, &task.name())).collect();
+                let (name, features) = (task.name(), task.harness.features());
+                let told: Vec<_> = failed.iter().map(|row| explained(row, &name, &features)).collect();
                 Err(Failed::from(told.join("\n\n")))
             }
             [Row { status: Status::Unsupported, detail, .. }] => {
@@ -204,15 +205,20 @@ fn trial<S: ?Sized + Provider + 'static>(task: Task<S>, book: Arc<Book>, order: 
 }
 
 /// A failure with all that one needs to understand and repeat it.
-fn explained(row: &Row, name: &str) -> String {
+fn explained(row: &Row, name: &str, features: &[&str]) -> String {
     let package = variable("CARGO_PKG_NAME").map_or_else(String::new, |package| format!(" -p {package}"));
     let binary = std::env::current_exe().ok();
     let binary = binary.as_deref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
     let test = binary
         .and_then(|stem| stem.rsplit_once('-'))
         .map_or_else(String::new, |(test, _)| format!(" --test {test}"));
+    // Without those that hold the provider, the clause would not be there to be run.
+    let features = match features {
+        [] => String::new(),
+        features => format!(" --features {}", features.join(",")),
+    };
     format!(
-        "{}: {}\n{}\nrerun:    cargo test{package}{test} -- --exact '{name}'",
+        "{}: {}\n{}\nrerun:    cargo test{package}{features}{test} -- --exact '{name}'",
         row.clause, row.sentence, row.detail
     )
 }
@@ -270,5 +276,32 @@ fn is_declared<S: ?Sized + Provider + 'static>(suite: &Suite<S>, level: Level, s
             Some(supports) => supports(service, id).is_supported(),
             None => service.info().capabilities().grade(id).is_supported(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_to_rerun_a_clause_builds_the_provider() {
+        let row = Row {
+            domain: "storage",
+            provider: "local".to_owned(),
+            lane: "embedded",
+            target: "serve".to_owned(),
+            clause: "storage.put.1",
+            subject: "provider",
+            level: "must",
+            status: Status::Failed,
+            detail: "seen: nothing".to_owned(),
+            ms: 1,
+            sentence: "It stores.",
+        };
+        let rerun = |features| explained(&row, "local::serve::provider::storage.put.1", features);
+        let whole = rerun(&["local", "serve"]);
+        assert!(whole.contains("cargo test -p external-contract --features local,serve"), "{whole}");
+        assert!(whole.ends_with(" -- --exact 'local::serve::provider::storage.put.1'"), "{whole}");
+        assert!(!rerun(&[]).contains("--features"));
     }
 }
