@@ -1,11 +1,16 @@
 //! Point 11: a server that answers nonsense. What the fault proxy sends comes from the seed of the run.
 
 use external_core::{Effect, ErrorKind, Provider};
-use external_simulator::{Damage, Fault, Garbage, Rule};
+use external_simulator::{Damage, Fault, Garbage, Length, Rule};
 
 use super::breakage::{LONG, UNREADABLE, break_each_call, says};
 use super::{any_call, marker};
 use crate::{Case, Clause, Finding, Proxied, Verdict, clause, ensure, eventually, within};
+
+/// How much of an answer without an end is offered, and how much of it may be taken, what lies in buffers on the way
+/// included.
+const OFFERED: usize = 64 << 20;
+const TAKEN: usize = 48 << 20;
 
 pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     vec![
@@ -35,6 +40,27 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                                 )?;
                             }
                         }
+                    }
+                }
+            }
+        )
+        .with_limit(LONG * 3)
+        .needs_plain_proxy(),
+        clause!(
+            "common.11.3",
+            "Of an answer without an end no more than 48 MiB are taken, and the call ends.",
+            |case: S| {
+                let flood = Fault::Flood { after: Length::Drawn, bytes: OFFERED };
+                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                    let Proxied { service, proxy } = case.proxied().await?;
+                    let marker = marker(case, call.name);
+                    proxy.inject(Rule::on_marker(&marker, flood));
+                    let what = format!("a {} whose answer has no end", call.name);
+                    let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
+                    let taken = proxy.answered_bytes();
+                    ensure(taken <= TAKEN, format!("{what} takes {TAKEN} bytes at most"), format!("{taken}: {result:?}"))?;
+                    if let Err(error) = result {
+                        ensure(error.effect() != Effect::NotSent, format!("{what} was sent"), error.report())?;
                     }
                 }
             }

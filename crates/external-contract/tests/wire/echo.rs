@@ -43,6 +43,7 @@ pub(crate) enum Flaw {
     MarksTooEarly,
     PanicsOnGarbage,
     BelievesHalfAnAnswer,
+    ReadsWithoutEnd,
     BlamesTheCaller,
     TrustsAnybody,
     NeverTrustsAnybody,
@@ -254,6 +255,7 @@ impl Client {
     async fn read(&self, cx: &CallContext, line: &mut Line) -> io::Result<Vec<u8>> {
         let mut heard = Vec::new();
         match self.flaw {
+            Flaw::ReadsWithoutEnd => drop(line.read_until(b'\n', &mut heard).await?),
             Flaw::NeedsAnswersInOnePiece => heard.extend_from_slice(line.fill_buf().await?),
             Flaw::WaitsWhileBytesCome => {
                 let patience = cx.remaining().unwrap_or(Duration::MAX);

@@ -91,6 +91,7 @@ const CAUGHT: &[(Flaw, &[&str])] = &[
     (Flaw::PanicsOnGarbage, &["common.11.1"]),
     (Flaw::BlamesTheCaller, &["common.11.1"]),
     (Flaw::BlamesTheConfiguration, &["common.11.2"]),
+    (Flaw::ReadsWithoutEnd, &["common.11.3"]),
 ];
 
 /// Beginnings of clauses that no flaw in [`CAUGHT`] is made for, and where it is.

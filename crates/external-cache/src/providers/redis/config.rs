@@ -42,6 +42,11 @@ pub struct RedisConfig {
     /// one connection carries all calls, and a large value holds up those behind it.
     #[serde(default = "default_max_value_bytes")]
     pub max_value_bytes: u64,
+    /// The largest answer of the server, in bytes, each value of a batch counted with 64 bytes more: nothing larger is
+    /// kept in memory. The call fails with `PayloadTooLarge` then, and its connection is made anew. More than
+    /// `max_value_bytes`, at most 17179869184 (16 GiB). Default: twice `max_value_bytes`, and at least 33554432 (32 MiB).
+    #[serde(default)]
+    pub max_answer_bytes: Option<u64>,
     /// TLS settings for `rediss://`. Default: those of the container.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -55,6 +60,12 @@ fn default_max_value_bytes() -> u64 {
     16 << 20
 }
 
+/// Room for a batch of middling values, where one value may not be large.
+const LEAST_ANSWER_BYTES: u64 = 32 << 20;
+
+/// What an answer of one value has beside that value: more than any kind of answer.
+const AROUND_A_VALUE: u64 = 1 << 10;
+
 impl RedisConfig {
     /// The server at `url`: `redis://[user[:password]@]host[:port][/database]`, or `rediss://` for TLS.
     #[must_use]
@@ -67,6 +78,7 @@ impl RedisConfig {
             namespace: String::new(),
             connect_timeout: default_connect_timeout(),
             max_value_bytes: default_max_value_bytes(),
+            max_answer_bytes: None,
             tls: None,
         }
     }
@@ -107,6 +119,13 @@ impl RedisConfig {
         self
     }
 
+    /// The largest answer of the server, in bytes.
+    #[must_use]
+    pub fn with_max_answer_bytes(mut self, bytes: u64) -> Self {
+        self.max_answer_bytes = Some(bytes);
+        self
+    }
+
     /// TLS settings for `rediss://`.
     #[must_use]
     pub fn with_tls(mut self, tls: TlsSettings) -> Self {
@@ -142,6 +161,16 @@ impl RedisConfig {
         if self.max_value_bytes == 0 || self.max_value_bytes > 512 << 20 {
             return Err(wrong("max_value_bytes", "the largest value in Redis is 1 byte to 512 MiB"));
         }
+        let max_answer_bytes = match self.max_answer_bytes {
+            None => (2 * self.max_value_bytes).max(LEAST_ANSWER_BYTES),
+            Some(bytes) if bytes > self.max_value_bytes && bytes <= 16 << 30 => bytes,
+            Some(_) => {
+                return Err(wrong(
+                    "max_answer_bytes",
+                    "the largest answer is more than the largest value, and at most 16 GiB",
+                ));
+            }
+        };
         let password = match (self.password, address.password) {
             (Some(password), _) => Some(context.secret(&password)?),
             (None, password) => password,
@@ -158,6 +187,7 @@ impl RedisConfig {
             password,
             database: self.database.or(address.database).unwrap_or(0),
             connect_timeout: self.connect_timeout,
+            max_answer_bytes: max_answer_bytes.saturating_add(AROUND_A_VALUE),
         };
         Ok(RedisCache::new(endpoint, prefix, self.max_value_bytes))
     }
@@ -187,6 +217,8 @@ mod tests {
             ("namespace", config().with_namespace("a:")),
             ("connect_timeout", config().with_connect_timeout(Duration::ZERO)),
             ("max_value_bytes", config().with_max_value_bytes(0)),
+            ("max_answer_bytes", config().with_max_value_bytes(1000).with_max_answer_bytes(1000)),
+            ("max_answer_bytes", config().with_max_answer_bytes((16 << 30) + 1)),
             ("password", RedisConfig::new("redis://user@localhost")),
         ] {
             let error = config.build(&BuildContext::default()).unwrap_err();

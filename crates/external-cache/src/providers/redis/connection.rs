@@ -16,6 +16,7 @@ use external_net::{Coalesced, Connection as Socket, Tls};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bounded::Bounded;
 use super::error::{self, Connection};
 use super::link::{Handle, Idle, Link};
 
@@ -33,6 +34,7 @@ pub(super) struct Endpoint {
     pub(super) password: Option<Secret>,
     pub(super) database: u32,
     pub(super) connect_timeout: Duration,
+    pub(super) max_answer_bytes: u64,
 }
 
 impl Endpoint {
@@ -58,14 +60,15 @@ impl Endpoint {
         }
     }
 
-    pub(super) async fn dial(&self) -> Result<Socket> {
+    pub(super) async fn dial(&self) -> Result<Bounded<Socket>> {
         // The deadline is around the whole of it, login included.
-        Ok(match &self.tls {
+        let socket = match &self.tls {
             None => Socket::Plain(external_net::dial(&self.host, self.port, None).await?),
             Some(tls) => {
                 Socket::Tls(Box::new(external_net::dial_tls(&self.host, self.port, tls, None).await?))
             }
-        })
+        };
+        Ok(Bounded::new(socket, self.max_answer_bytes))
     }
 
     /// Dials, logs in, selects the database.

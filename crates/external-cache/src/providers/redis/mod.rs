@@ -12,6 +12,7 @@
 //!
 //! Cluster and Sentinel are not spoken yet: a node of a cluster answers `MOVED`, which is `Configuration` here.
 mod address;
+mod bounded;
 mod commands;
 mod config;
 mod connection;

@@ -244,3 +244,24 @@ async fn closing_ends_subscriptions() {
     assert!(changes.next().await.is_none());
     assert_eq!(cache.get(&cx, &get()).await.unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_told_so_and_costs_one_connection() {
+    let (url, heard) = server(|connection, _| match connection {
+        0 => Answer::Say("$5000\r\n"),
+        _ => Answer::Say("$1\r\nv\r\n"),
+    })
+    .await;
+    let config = RedisConfig::new(url.as_str()).with_max_value_bytes(1000).with_max_answer_bytes(2000);
+    let cache = config.build(&BuildContext::default()).unwrap();
+    let error = cache.get(&CallContext::default(), &get()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.effect()),
+        (ErrorKind::PayloadTooLarge, Effect::MaybeApplied),
+        "{error:?}"
+    );
+    assert_eq!(error.context_value("setting"), Some("max_answer_bytes"));
+    let found = cache.get(&CallContext::default(), &get()).await.unwrap();
+    assert_eq!(&found.unwrap().value[..], b"v");
+    assert_eq!(heard.lock().unwrap().len(), 2);
+}

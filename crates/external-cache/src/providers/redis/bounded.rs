@@ -1,0 +1,258 @@
+//! A connection on which no answer may be larger than configured: a server that never ends one does not fill our memory.
+//!
+//! The library keeps an answer until it is whole, however large. So its pieces are measured before the library sees
+//! them, and lengths are believed when they are announced: what will not fit is refused before it has come.
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use ::redis::RedisError;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a value costs in memory beside its bytes: a list of ten million numbers is small only on the wire.
+const EACH: u64 = 64;
+
+/// The longest line that may announce a length. A number of 64 bits has 20 digits.
+const HEAD: usize = 32;
+
+/// The connection, which fails once an answer is larger than that.
+#[derive(Debug)]
+pub(super) struct Bounded<S> {
+    inner: S,
+    most: u64,
+    answer: Answer,
+}
+
+impl<S> Bounded<S> {
+    pub(super) fn new(inner: S, most: u64) -> Self {
+        Self { inner, most, answer: Answer::default() }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { inner, most, answer } = &mut *self;
+        let before = buffer.filled().len();
+        ready!(Pin::new(inner).poll_read(cx, buffer))?;
+        let fresh = buffer.filled().get(before..).unwrap_or_default();
+        Poll::Ready(
+            answer.grow(fresh, *most).map_err(|large| io::Error::new(io::ErrorKind::InvalidData, large)),
+        )
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// An answer is larger than this.
+#[derive(Debug)]
+pub(super) struct TooLarge(u64);
+
+impl TooLarge {
+    /// Whether that is what ended a connection.
+    pub(super) fn ended(error: &RedisError) -> bool {
+        error
+            .source()
+            .and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>())
+            .and_then(|shared| shared.downcast_ref::<io::Error>())
+            .and_then(io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an answer is larger than {} bytes", self.0)
+    }
+}
+
+impl StdError for TooLarge {}
+
+/// The answer under way, as far as it has come. Between answers all is zero.
+#[derive(Debug, Default)]
+struct Answer {
+    /// What it costs, what was announced included.
+    cost: u64,
+    /// The values still to come behind the one under way.
+    behind: u64,
+    /// The bytes still to come of a value whose length was announced, its line end included.
+    rest: u64,
+    /// The beginning of the line under way: its kind, and a number.
+    head: Vec<u8>,
+    /// The last byte of the line under way.
+    last: u8,
+    /// Nothing can be told apart any more: the library will say so, and until it does all is one answer.
+    is_lost: bool,
+}
+
+impl Answer {
+    fn grow(&mut self, mut bytes: &[u8], most: u64) -> Result<(), TooLarge> {
+        while !bytes.is_empty() {
+            let taken = match usize::try_from(self.rest) {
+                _ if self.is_lost => self.charge(bytes.len()),
+                Ok(0) => self.line(bytes),
+                rest => {
+                    let taken = rest.map_or(bytes.len(), |rest| rest.min(bytes.len()));
+                    self.rest -= taken as u64;
+                    taken
+                }
+            };
+            if self.cost > most {
+                return Err(TooLarge(most));
+            }
+            if self.rest == 0 && self.behind == 0 && self.head.is_empty() && !self.is_lost {
+                self.cost = 0;
+            }
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// What the line under way takes of these bytes. It ends where the library says that it ends.
+    fn line(&mut self, bytes: &[u8]) -> usize {
+        if self.head.is_empty() {
+            self.behind = self.behind.saturating_sub(1);
+        }
+        let mut before = self.last;
+        let end =
+            bytes.iter().position(|byte| std::mem::replace(&mut before, *byte) == b'\r' && *byte == b'\n');
+        self.last = before;
+        let taken = end.map_or(bytes.len(), |end| end + 1);
+        let room = HEAD.saturating_sub(self.head.len()).min(taken);
+        self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        self.charge(taken);
+        if end.is_some() {
+            self.last = 0;
+            self.value();
+            self.head.clear();
+        }
+        taken
+    }
+
+    /// A line is whole: what is announced by it.
+    fn value(&mut self) {
+        let Some((kind, number)) = self.head.split_first() else { return };
+        let whole = number.strip_suffix(b"\r\n").and_then(|number| std::str::from_utf8(number).ok());
+        let number = whole.and_then(|number| number.trim().parse::<i64>().ok());
+        let count = number.and_then(|number| u64::try_from(number).ok());
+        let (values, bytes) = match (*kind, number, count) {
+            (b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(', ..) => (0, 0),
+            // None, by a negative length.
+            (b'$' | b'*' | b'~' | b'>', Some(..0), _) => (0, 0),
+            (b'$' | b'=' | b'!', _, Some(length)) => (0, length.saturating_add(2)),
+            (b'*' | b'~' | b'>', _, Some(count)) => (count, 0),
+            (b'%', _, Some(pairs)) => (pairs.saturating_mul(2), 0),
+            (b'|', _, Some(pairs)) => (pairs.saturating_mul(2).saturating_add(1), 0),
+            _ => {
+                self.is_lost = true;
+                return;
+            }
+        };
+        self.rest = bytes;
+        self.behind = self.behind.saturating_add(values);
+        self.cost = self.cost.saturating_add(bytes).saturating_add(values.saturating_mul(EACH));
+    }
+
+    fn charge(&mut self, bytes: usize) -> usize {
+        self.cost = self.cost.saturating_add(bytes as u64);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers of every kind, and what each costs.
+    const ANSWERS: &[(&str, u64)] = &[
+        ("+OK\r\n", 5),
+        ("+a\nb\rc\r\n", 8),
+        ("-ERR no\r\n", 9),
+        ("$-1\r\n", 5),
+        ("$0\r\n\r\n", 6),
+        ("$3\r\na\r\n\r\n", 9),
+        ("*-1\r\n", 5),
+        ("*0\r\n", 4),
+        ("*2\r\n$1\r\na\r\n*1\r\n:7\r\n", 4 + 2 * EACH + 7 + 4 + EACH + 4),
+        ("%1\r\n+a\r\n_\r\n", 4 + 2 * EACH + 4 + 3),
+        ("|1\r\n+a\r\n#t\r\n:1\r\n", 4 + 3 * EACH + 4 + 4 + 4),
+        ("~1\r\n,1.5\r\n", 4 + EACH + 6),
+        (">2\r\n+a\r\n=5\r\ntxt:b\r\n", 4 + 2 * EACH + 4 + 11),
+        ("!3\r\nERR\r\n", 9),
+        ("(123456789012345678901234567890123456789012345678\r\n", 51),
+    ];
+
+    /// In pieces of this many bytes.
+    fn fits(text: &[u8], most: u64, piece: usize) -> bool {
+        let mut answer = Answer::default();
+        text.chunks(piece).all(|piece| answer.grow(piece, most).is_ok())
+    }
+
+    #[test]
+    fn each_answer_is_measured_by_itself_however_it_is_cut() {
+        for (text, cost) in ANSWERS {
+            assert!(::redis::parse_redis_value(text.as_bytes()).is_ok(), "{text:?}");
+            let many = text.repeat(3);
+            for piece in [1, 2, 3, 7, many.len()] {
+                assert!(fits(many.as_bytes(), *cost, piece), "{text:?} in pieces of {piece}");
+                assert!(!fits(many.as_bytes(), cost - 1, piece), "{text:?} in pieces of {piece}");
+            }
+        }
+        let all: String = ANSWERS.iter().map(|(text, _)| *text).collect();
+        let largest = ANSWERS.iter().map(|(_, cost)| *cost).max().unwrap();
+        assert!(fits(all.as_bytes(), largest, 5));
+    }
+
+    #[test]
+    fn what_is_announced_is_not_waited_for() {
+        for text in
+            ["$1001\r\n", "*16\r\n", "*1\r\n%8\r\n", "=9223372036854775807\r\n", "*9223372036854775807\r\n"]
+        {
+            assert!(!fits(text.as_bytes(), 1000, 1), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_one_answer() {
+        for text in
+            ["what\r\n", "$5x\r\n", "$00000000000000000000000000000000000000000000000000001\r\n", "%-1\r\n"]
+        {
+            assert!(fits(text.as_bytes(), 100, 1), "{text:?}");
+            assert!(!fits(text.repeat(30).as_bytes(), 100, 1), "{text:?}");
+        }
+        // No line ends with a line feed alone: what follows is no answer of its own.
+        assert!(!fits("+a\n".repeat(40).as_bytes(), 100, 3));
+    }
+}
