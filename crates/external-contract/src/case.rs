@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::chance::{seed, unique};
 use crate::harness::{Place, Source, secrets, section, variable};
 use crate::watch::{self, Watch};
-use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Verdict};
+use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Traffic, Verdict};
 
 /// How long a call of a clause has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -343,6 +343,18 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let optional = self.suite.optional.iter().filter(|(capability, _)| supports(capability));
         self.suite.calls.iter().chain(optional.map(|(_, call)| call)).collect()
+    }
+
+    /// Those whose requests the proxy counts.
+    pub(crate) fn marked_calls(&self) -> Vec<&ProviderCall<S>> {
+        let calls = self.calls().into_iter();
+        calls.filter(|call| call.traffic == Traffic::Marked).collect()
+    }
+
+    /// Those that need the back end.
+    pub(crate) fn sent_calls(&self) -> Vec<&ProviderCall<S>> {
+        let calls = self.calls().into_iter();
+        calls.filter(|call| call.traffic != Traffic::None).collect()
     }
 
     /// The context of a call: 10 seconds, unless the clause is about deadlines.

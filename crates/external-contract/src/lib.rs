@@ -182,5 +182,5 @@ pub use external_core;
 pub use external_simulator;
 pub use harness::{Behind, Harness, Lane, Resilience, harnesses};
 pub use runner::{Status, Tally, run, verify};
-pub use suite::{Afterwards, ProviderCall, Suite, Supports};
+pub use suite::{Afterwards, ProviderCall, Suite, Supports, Traffic};
 pub use verdict::{Finding, Verdict, abandon, ensure, ensure_eq, ensure_error, eventually, within};

@@ -13,8 +13,19 @@ pub struct ProviderCall<S: ?Sized + 'static> {
     pub name: &'static str,
     /// Makes one call. The marker stands in the request so that the counting proxy finds it.
     pub run: for<'a> fn(&'a Case<S>, &'a S, &'a str) -> BoxFuture<'a, Result<()>>,
-    /// Whether the marker crosses the wire, once a request.
-    pub marked: bool,
+    /// What of it the proxy sees.
+    pub traffic: Traffic,
+}
+
+/// What of a call crosses the wire to a back end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    /// A request with the marker in it, once.
+    Marked,
+    /// A request without the marker, or with the marker in it several times.
+    Unmarked,
+    /// Nothing: it is answered where it is called.
+    None,
 }
 
 impl<S: ?Sized + 'static> fmt::Debug for ProviderCall<S> {
@@ -141,5 +152,30 @@ impl<S: ?Sized + 'static> fmt::Debug for Suite<S> {
             .field("domain", &self.domain)
             .field("clauses", &self.clauses)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names<S: ?Sized + Provider>(suite: &Suite<S>) -> Vec<&'static str> {
+        let optional = suite.optional.iter().map(|(_, call)| call.name);
+        let mut names: Vec<_> = suite.calls.iter().map(|call| call.name).chain(optional).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn sorted(operations: &[&'static str]) -> Vec<&'static str> {
+        let mut operations = operations.to_vec();
+        operations.sort_unstable();
+        operations
+    }
+
+    #[test]
+    fn the_common_block_calls_every_operation_of_every_contract() {
+        assert_eq!(names(&crate::storage::suite()), sorted(external_core::storage::OPERATIONS));
+        assert_eq!(names(&crate::cache::suite()), sorted(external_core::cache::OPERATIONS));
+        assert_eq!(names(&crate::email::suite()), sorted(external_core::email::OPERATIONS));
     }
 }

@@ -13,16 +13,23 @@ mod values;
 use std::time::Duration;
 
 use external_core::cache::{
-    AcquireRequest, CAPABILITIES, CacheKey, CacheService, DeleteManyRequest, DeleteRequest, ExpireRequest,
-    GetManyRequest, GetRequest, IncrementRequest, LockAttempt, LockCache, LockOwner, ReleaseRequest,
-    SetEntry, SetManyRequest, SetRequest, Ttl, supports,
+    AcquireRequest, CAPABILITIES, CacheKey, CacheService, CasToken, CompareAndSwapRequest, DeleteManyRequest,
+    DeleteRequest, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, LockAttempt, LockCache,
+    LockOwner, ReleaseRequest, RenewOutcome, RenewRequest, SetEntry, SetManyRequest, SetRequest,
+    SubscribeRequest, SwapOutcome, TimeToLive, Ttl, TtlRequest, supports,
 };
 use external_core::{Error, Result};
 use futures_util::future::BoxFuture;
 
-use crate::{Case, ProviderCall, Suite, Verdict};
+use crate::{Case, ProviderCall, Suite, Traffic, Verdict, ensure, eventually};
 
 type S = dyn CacheService;
+
+/// How long what the common block leaves behind lives.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// The end of the names of its locks.
+const LOCK: &str = "-lock";
 
 /// What the contract demands natively of the providers it knows.
 const NATIVES: &[(&str, &[&str])] = &[("memory", ALL), ("redis", ALL)];
@@ -33,29 +40,30 @@ const ALL: &[&str] =
 /// Every clause of [`CacheService`], with the common block.
 #[must_use]
 pub fn suite() -> Suite<dyn CacheService> {
+    let marked = |name, run| ProviderCall { name, run, traffic: Traffic::Marked };
     let calls = vec![
-        ProviderCall { name: "get", run: call_get, marked: true },
-        ProviderCall { name: "set", run: call_set, marked: true },
-        ProviderCall { name: "get_many", run: call_get_many, marked: true },
-        ProviderCall { name: "increment", run: call_increment, marked: true },
-        ProviderCall { name: "delete", run: call_delete, marked: true },
+        marked("get", call_get),
+        marked("set", call_set),
+        marked("get_many", call_get_many),
+        marked("increment", call_increment),
+        marked("delete", call_delete),
     ];
+    // Each on a connection of its own, which is told nothing about this call.
+    let subscribe = ProviderCall { name: "subscribe", run: call_subscribe, traffic: Traffic::Unmarked };
     Suite::of_contract("cache", CAPABILITIES, supports, calls)
-        .with_calls(
-            "batch",
-            vec![
-                ProviderCall { name: "set_many", run: call_set_many, marked: true },
-                ProviderCall { name: "delete_many", run: call_delete_many, marked: true },
-            ],
-        )
-        .with_calls("expire", vec![ProviderCall { name: "expire", run: call_expire, marked: true }])
+        .with_calls("batch", vec![marked("set_many", call_set_many), marked("delete_many", call_delete_many)])
+        .with_calls("expire", vec![marked("expire", call_expire), marked("ttl", call_ttl)])
+        .with_calls("compare-and-swap", vec![marked("compare_and_swap", call_swap)])
         .with_calls(
             "locks",
             vec![
-                ProviderCall { name: "acquire", run: call_acquire, marked: true },
-                ProviderCall { name: "release", run: call_release, marked: true },
+                marked("acquire", call_acquire),
+                marked("renew", call_renew),
+                marked("release", call_release),
             ],
         )
+        .with_calls("invalidation", vec![subscribe])
+        .with_leftovers(leftovers)
         .with_natives(NATIVES)
         .with_cleanup(cleanup)
         .with_all(values::clauses())
@@ -150,7 +158,8 @@ fn call_delete_many<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> B
 
 fn call_expire<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let request = ExpireRequest::new(key(case, &format!("{marker}-nothing"))?, None);
+        let ttl = Some(Ttl::new(LEASE)?);
+        let request = ExpireRequest::new(key(case, &format!("{marker}-nothing"))?, ttl);
         match service.expire(&case.cx(), &request).await? {
             false => Ok(()),
             true => Err(Error::unexpected("found a value that was never stored")),
@@ -158,14 +167,57 @@ fn call_expire<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFut
     })
 }
 
+fn call_ttl<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let request = TtlRequest::new(key(case, &format!("{marker}-nothing"))?);
+        match service.ttl(&case.cx(), &request).await? {
+            TimeToLive::Missing => Ok(()),
+            _ => Err(Error::unexpected("found a value that was never stored")),
+        }
+    })
+}
+
+/// Of nothing, with a token of the kind that the cache makes: who numbers writes tells the same bytes apart, who compares
+/// bytes does not.
+fn call_swap<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let token = match supports(service, "strict-compare-and-swap").is_supported() {
+            true => CasToken::from_version(1),
+            false => CasToken::from_bytes("old".into()),
+        };
+        let nothing = key(case, &format!("{marker}-nothing"))?;
+        let request = CompareAndSwapRequest::new(nothing, token, case.canary().to_owned());
+        match service.compare_and_swap(&case.cx(), &request).await? {
+            SwapOutcome::Missing => Ok(()),
+            _ => Err(Error::unexpected("found a value that was never stored")),
+        }
+    })
+}
+
 /// Each marker is a lock of its own, and ends by its lease.
 fn call_acquire<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let (name, owner) = (key(case, &format!("{marker}-lock"))?, LockOwner::parse("owner")?);
-        let request = AcquireRequest::new(name, owner, Ttl::new(Duration::from_secs(5))?);
-        match locks(service)?.acquire(&case.cx(), &request).await? {
-            LockAttempt::Acquired(_) => Ok(()),
-            LockAttempt::Held { .. } => Err(Error::unexpected("a new lock is held")),
+        let name = key(case, &format!("{marker}{LOCK}"))?;
+        match acquired(case, service, name).await? {
+            true => Ok(()),
+            false => Err(Error::unexpected("a new lock is held")),
+        }
+    })
+}
+
+async fn acquired(case: &Case<S>, service: &S, name: CacheKey) -> Result<bool> {
+    let request = AcquireRequest::new(name, LockOwner::parse("owner")?, Ttl::new(LEASE)?);
+    let attempt = locks(service)?.acquire(&case.cx(), &request).await?;
+    Ok(matches!(attempt, LockAttempt::Acquired(_)))
+}
+
+fn call_renew<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let (name, owner) = (key(case, &format!("{marker}-free"))?, LockOwner::parse("owner")?);
+        let request = RenewRequest::new(name, owner, Ttl::new(LEASE)?);
+        match locks(service)?.renew(&case.cx(), &request).await? {
+            RenewOutcome::Lost => Ok(()),
+            _ => Err(Error::unexpected("a lock that nobody holds was renewed")),
         }
     })
 }
@@ -177,8 +229,39 @@ fn call_release<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFu
     })
 }
 
+/// Listens, and stops.
+fn call_subscribe<'a>(case: &'a Case<S>, service: &'a S, _: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let facet = service.invalidation();
+        let facet =
+            facet.ok_or_else(|| Error::unexpected("no facet `invalidation`, though it is declared"))?;
+        facet.subscribe(&case.cx(), &SubscribeRequest::new()).await.map(drop)
+    })
+}
+
 fn locks(service: &S) -> Result<&dyn LockCache> {
     service.locks().ok_or_else(|| Error::unexpected("no facet `locks`, though it is declared"))
+}
+
+/// Locks of abandoned calls are free once their leases have ended.
+fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
+    Box::pin(async move {
+        if service.locks().is_none() {
+            return Ok(());
+        }
+        for lock in case.made().iter().filter(|name| name.ends_with(LOCK)) {
+            let lock = CacheKey::parse(lock)?;
+            eventually(LEASE * 3, async || {
+                ensure(
+                    acquired(case, service, lock.clone()).await?,
+                    "a lock whose lease has ended",
+                    "it is held",
+                )
+            })
+            .await?;
+        }
+        Ok(())
+    })
 }
 
 /// Removes what the case named. Locks end by their lease.

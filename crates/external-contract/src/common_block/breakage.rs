@@ -36,7 +36,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Where the host's name does not resolve a call is `Unavailable` with effect `NotSent`, and trying again is of use.",
             |case: S| {
                 let nameless = case.nameless()?;
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     let what = format!("a {} to a name that does not resolve", call.name);
                     let result =
                         within(&what, LONG, (call.run)(case, &nameless, &marker(case, call.name))).await?;
@@ -91,6 +91,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.1.12",
@@ -99,7 +100,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 let Proxied { service, proxy } = case.proxied().await?;
                 let pace = Pace::new().with_latency(Duration::from_millis(5));
                 proxy.set_pace(pace.with_jitter(Duration::from_millis(15)).with_piece(7));
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     for n in 0..3 {
                         let what = format!("a {} over a slow unsteady line", call.name);
                         let slow = marker(case, &format!("slow-{}-{n}", call.name));
@@ -110,13 +111,14 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .with_limit(LONG * 6)
         .needs_proxy(),
         clause!(
             "common.2.2",
             "At whichever turn the line breaks, `NotSent` is said only where the server saw nothing of the request, and \
              `NotApplied` never, since no answer said so.",
             |case: S| {
-                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                for call in case.marked_calls() {
                     for fault in FAULTS {
                         let mut turns = 0;
                         while turns < MOST_TURNS && is_told_truly_at(case, call, turns, fault).await? {
@@ -166,7 +168,7 @@ pub(super) async fn break_each_call<S: ?Sized + Provider + 'static>(
 ) -> Result<Vec<Broken>, Finding> {
     let Proxied { service, proxy } = case.proxied().await?;
     let mut all = Vec::new();
-    for call in case.suite.calls.iter().filter(|call| call.marked) {
+    for call in case.marked_calls() {
         // The connection is warm, so that only the call itself can break.
         eventually(LONG, async || {
             let warm = marker(case, &format!("warm-{}", call.name));

@@ -65,7 +65,7 @@ async fn is_refused<S: ?Sized + Provider + 'static>(
     let good = within("a call", LONG, (call.run)(case, &service, &marker(case, "good"))).await?;
     ensure(proxy.handshakes() > 0, "a certificate as it should be is trusted", format!("{good:?}"))?;
 
-    for call in &case.suite.calls {
+    for call in case.sent_calls() {
         let Proxied { service, proxy } = case.proxied_in(Resilience::Off, trusting).await?;
         proxy.meet_tls_as(identity(&authority).map_err(cannot)?);
         let marker = marker(case, call.name);

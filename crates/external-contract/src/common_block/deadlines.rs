@@ -27,7 +27,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
              `NotSent`.",
             |case: S| {
                 let (service, _nobody) = case.unanswered().await?;
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     let marker = marker(case, call.name);
                     let what = format!("a {} whose connection is never made", call.name);
                     let error = late(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
@@ -35,13 +35,14 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
             "common.2.4",
             "A deadline that strikes after the request has left is `Timeout` with effect `MaybeApplied`.",
             |case: S| {
-                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                for call in case.marked_calls() {
                     let Proxied { service, proxy } = case.proxied().await?;
                     let marker = marker(case, call.name);
                     proxy.inject(Rule::on_marker(&marker, Fault::Stall(Length::Bytes(0))));
@@ -52,6 +53,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -59,7 +61,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Where a connection is made and nothing passes on it, a call is `Timeout` at its deadline, and `NotSent` exactly if \
              its request was not said.",
             |case: S| {
-                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                for call in case.marked_calls() {
                     let Proxied { service, proxy } = case.proxied().await?;
                     proxy.inject(Rule::on_connect(Fault::Blackhole).always());
                     let marker = marker(case, call.name);
@@ -72,6 +74,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
+        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -80,7 +83,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
              work.",
             |case: S| {
                 let Proxied { service, proxy } = case.proxied().await?;
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     let run = async |what: &str| (call.run)(case, &service, &marker(case, what)).await;
                     eventually(LONG, async || run("warm").await.map_err(Finding::from)).await?;
                     proxy.stall(true);
@@ -91,7 +94,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -101,7 +104,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Stall(Length::Drawn)).await?;
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -112,7 +115,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Drip(DEADLINE - Duration::from_millis(100))).await?;
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -123,7 +126,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 for (fault, how) in [(Fault::Blackhole, "swallows everything"), (end, "resets every connection")] {
                     let Proxied { service, proxy } = case.proxied_in(Resilience::On, |world| world).await?;
                     proxy.inject(Rule::on_connect(fault).always());
-                    for call in &case.suite.calls {
+                    for call in case.sent_calls() {
                         let what = format!("a {} on a line that {how}", call.name);
                         let marker = marker(case, call.name);
                         let (result, took) = in_time(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
@@ -132,7 +135,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
     ]
@@ -141,7 +144,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
 /// Every operation meets this on a warm connection, in short time.
 async fn is_late_with<S: ?Sized + Provider + 'static>(case: &Case<S>, fault: Fault) -> Verdict {
     let Proxied { service, proxy } = case.proxied().await?;
-    for call in case.suite.calls.iter().filter(|call| call.marked) {
+    for call in case.marked_calls() {
         eventually(LONG, async || {
             let warm = marker(case, &format!("warm-{}", call.name));
             (call.run)(case, &service, &warm).await.map_err(Finding::from)

@@ -44,14 +44,14 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.11.3",
             "Of an answer without an end no more than 48 MiB are taken, and the call ends.",
             |case: S| {
                 let flood = Fault::Flood { after: Length::Drawn, bytes: OFFERED };
-                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                for call in case.marked_calls() {
                     let Proxied { service, proxy } = case.proxied().await?;
                     let marker = marker(case, call.name);
                     proxy.inject(Rule::on_marker(&marker, flood));
@@ -65,7 +65,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 3)
+        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.11.4",

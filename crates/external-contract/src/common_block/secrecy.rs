@@ -56,7 +56,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             if case.has_proxy() {
                 let Proxied { service, proxy } = case.proxied().await?;
                 for fault in [Fault::LoseRequest(End::Close), Fault::LoseAnswer(End::Close)] {
-                    for call in case.calls().into_iter().filter(|call| call.marked) {
+                    for call in case.marked_calls() {
                         let marker = marker(case, &format!("{}-{}", call.name, case.next_number()));
                         proxy.inject(Rule::on_marker(&marker, fault));
                         told(within(call.name, LONG, (call.run)(case, &service, &marker)).await?);

@@ -20,7 +20,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Where nobody listens a call is `Unavailable` with effect `NotSent`.",
             |case: S| {
                 let nobody = case.missing()?;
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     let what = format!("{} where nobody listens", call.name);
                     let result =
                         within(&what, LONG, (call.run)(case, &nobody, &marker(case, call.name))).await?;
@@ -40,7 +40,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Wrong credentials are `Unauthenticated`, and nothing is applied.",
             |case: S| {
                 let denied = case.denied()?;
-                for call in &case.suite.calls {
+                for call in case.sent_calls() {
                     let what = format!("{} with wrong credentials", call.name);
                     let result =
                         within(&what, LONG, (call.run)(case, &denied, &marker(case, call.name))).await?;
@@ -120,7 +120,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "Without resilience N calls make N requests.",
             |case: S| {
                 let Proxied { service, proxy } = case.proxied().await?;
-                for call in case.suite.calls.iter().filter(|call| call.marked) {
+                for call in case.marked_calls() {
                     let markers: Vec<_> = (0..5)
                         .map(|n| marker(case, &format!("{}-{n}", call.name)))
                         .collect();

@@ -20,11 +20,16 @@ mod post;
 mod raw;
 mod values;
 
-use external_core::email::{BatchRecipient, BatchRequest, CAPABILITIES, EmailService, SendRequest, supports};
-use external_core::{Error, Result};
+use std::time::Duration;
+
+use external_core::email::{
+    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailService, OutboxRequest, ScheduleEmail,
+    ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
+};
+use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
 
-use crate::{Case, ProviderCall, Suite};
+use crate::{Case, ProviderCall, Suite, Traffic};
 use post::Post;
 
 type S = dyn EmailService;
@@ -42,10 +47,15 @@ const NATIVES: &[(&str, &[&str])] = &[
 /// Every clause of [`EmailService`], with the common block.
 #[must_use]
 pub fn suite() -> Suite<dyn EmailService> {
-    let calls = vec![ProviderCall { name: "send", run: call_send, marked: true }];
-    Suite::of_contract("email", CAPABILITIES, supports, calls)
-        .with_calls("raw", vec![ProviderCall { name: "send_raw", run: call_send_raw, marked: true }])
-        .with_calls("batch", vec![ProviderCall { name: "send_batch", run: call_send_batch, marked: true }])
+    let marked = |name, run| ProviderCall { name, run, traffic: Traffic::Marked };
+    // A mail is asked for by its recipient.
+    let outbox = ProviderCall { name: "outbox", run: call_outbox, traffic: Traffic::Unmarked };
+    Suite::of_contract("email", CAPABILITIES, supports, vec![marked("send", call_send)])
+        .with_calls("raw", vec![marked("send_raw", call_send_raw)])
+        .with_calls("batch", vec![marked("send_batch", call_send_batch)])
+        .with_calls("scheduling", vec![marked("schedule", call_schedule), marked("cancel", call_cancel)])
+        .with_calls("vendor-templates", vec![marked("send_template", call_send_template)])
+        .with_calls("outbox", vec![outbox])
         .with_natives(NATIVES)
         .with_all(values::clauses())
         .with_all(envelope::clauses())
@@ -85,6 +95,60 @@ fn call_send_batch<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> Bo
         match facet.send_batch(&case.cx(), &request).await?.is_complete() {
             true => Ok(()),
             false => Err(Error::unexpected("a recipient was refused")),
+        }
+    })
+}
+
+/// In an hour, which no case lives to see, or as late as can be.
+fn call_schedule<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let message = Post::on(case, service).message(marker, "ada")?.with_text(case.canary());
+        let most = service.info().capabilities().get_limit("schedule-seconds").unwrap_or(u64::MAX);
+        let at = case.now() + Duration::from_secs(most.min(3600));
+        scheduler(service)?.schedule(&case.cx(), &ScheduleRequest::new(message, at)).await.map(drop)
+    })
+}
+
+/// Of a mail that never was.
+fn call_cancel<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        match scheduler(service)?.cancel(&case.cx(), &CancelRequest::new(marker)).await?.existed {
+            false => Ok(()),
+            true => Err(Error::unexpected("took back a mail that never was")),
+        }
+    })
+}
+
+fn scheduler(service: &S) -> Result<&dyn ScheduleEmail> {
+    service.scheduler().ok_or_else(|| Error::unexpected("no facet `scheduler`, though it is declared"))
+}
+
+/// From the template that the target names, or from none.
+fn call_send_template<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let facet = service.vendor_templates();
+        let facet =
+            facet.ok_or_else(|| Error::unexpected("no facet `vendor_templates`, though it is declared"))?;
+        let template = case.fact("template").unwrap_or_else(|| "nothing".to_owned());
+        let data = format!("{{\"name\":\"{}\"}}", case.canary());
+        let message = Post::on(case, service).message(marker, "ada")?;
+        let request = VendorTemplateRequest::new(message, template, data);
+        match facet.send_template(&case.cx(), &request).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            sent => sent?.into_complete().map(drop),
+        }
+    })
+}
+
+/// Of somebody who gets no mail.
+fn call_outbox<'a>(case: &'a Case<S>, service: &'a S, _: &'a str) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        let facet =
+            service.outbox().ok_or_else(|| Error::unexpected("no facet `outbox`, though it is declared"))?;
+        let request = OutboxRequest::new().with_recipient(Post::on(case, service).address("nobody")?);
+        match facet.sent(&case.cx(), &request).await?.is_empty() {
+            true => Ok(()),
+            false => Err(Error::unexpected("listed mails that were never sent")),
         }
     })
 }

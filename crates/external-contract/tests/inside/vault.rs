@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use external_contract::ProviderCall;
+use external_contract::{ProviderCall, Traffic};
 use external_core::{
     BuildContext, CallContext, Capabilities, Error, Provider, ProviderEntry, ProviderInfo, ProviderKind,
     Result, Secret, Section, async_trait,
@@ -46,7 +46,7 @@ pub(crate) trait Vault: Provider {
 pub(crate) fn calls() -> Vec<ProviderCall<dyn Vault>> {
     vec![ProviderCall {
         name: "keep",
-        marked: true,
+        traffic: Traffic::Marked,
         run: |case, service, marker| {
             Box::pin(async move { service.keep(&case.cx(), &format!("{marker} {}", case.canary())).await })
         },

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use external_contract::ProviderCall;
+use external_contract::{ProviderCall, Traffic};
 use external_core::{
     BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
     ProviderKind, Result, Retry, Section, async_trait,
@@ -65,7 +65,7 @@ pub(crate) trait Echo: Provider {
 pub(crate) fn calls() -> Vec<ProviderCall<dyn Echo>> {
     vec![ProviderCall {
         name: "say",
-        marked: true,
+        traffic: Traffic::Marked,
         run: |case, service, marker| {
             Box::pin(async move {
                 let heard = service.say(&case.cx(), marker, false).await?;
