@@ -93,7 +93,7 @@ fn a_provider_that_is_not_there() {
     );
     same(
         refused("[echo.default]\nprovider = 'radio'"),
-        "configuration: no echo provider `radio`; compiled in: memory, far (key=echo.default.provider, at=service.toml:2:12)",
+        "configuration: no echo provider has this id; compiled in: memory, far (key=echo.default.provider, at=service.toml:2:12)",
     );
     same(
         refused("[echo.default]\nprovider = 'carrier_pigeon'"),

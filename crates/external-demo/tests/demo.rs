@@ -96,7 +96,11 @@ fn a_broken_configuration_is_named_by_file_key_and_line() {
     let shipped = fs::read_to_string(here("config/embedded.toml")).unwrap();
     for (from, to, named) in [
         ("root =", "rout =", "mine.toml:8:1"),
-        ("provider = \"memory\"", "provider = \"paper\"", "no cache provider `paper`; compiled in: memory"),
+        (
+            "provider = \"memory\"",
+            "provider = \"paper\"",
+            "no cache provider has this id; compiled in: memory",
+        ),
         ("[demo]", "[demos]", "unknown top-level key `demos`"),
         ("mailbox =", "mailbocks =", "key=demo.mailbocks"),
     ] {

@@ -79,11 +79,15 @@ impl<D: Domain> Registry<D> {
             return Ok(entry);
         }
         let compiled: Vec<&str> = self.entries.iter().map(|entry| entry.id).collect();
-        let mut message = format!("no {} provider `{id}`; compiled in: {}", D::NAME, compiled.join(", "));
-        if let Some(known) = self.known.iter().find(|known| known.id == id) {
-            message.push_str(&format!("; add the feature `{}` of {} to have it", known.feature, self.krate));
-        }
-        Err(Error::configuration(message))
+        let (domain, compiled) = (D::NAME, compiled.join(", "));
+        Err(Error::configuration(match self.known.iter().find(|known| known.id == id) {
+            Some(known) => format!(
+                "no {domain} provider `{id}`; compiled in: {compiled}; add the feature `{}` of {} to have it",
+                known.feature, self.krate
+            ),
+            // What nobody knows is not repeated: it may have been meant for another field, a secret's.
+            None => format!("no {domain} provider has this id; compiled in: {compiled}"),
+        }))
     }
 }
 

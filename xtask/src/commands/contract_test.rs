@@ -203,6 +203,7 @@ impl ContractTest {
             println!();
             absent.iter().chain(&not_run).for_each(|line| println!("{line}"));
         }
+        let next = outcome::next(&rows);
         let count = Count::of(&rows);
         let report =
             Report { suite: suites::version(tool), clauses: suites::clauses(tool, built)?, results: rows };
@@ -218,6 +219,7 @@ impl ContractTest {
         if short {
             println!("--require-servers: what was not run counts as a failure");
         }
+        next.iter().for_each(|next| println!("{next}"));
         println!("{count}");
         Ok(if count.failed > 0 || short { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

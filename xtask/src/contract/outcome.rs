@@ -48,9 +48,39 @@ pub fn not_run(rows: &[Row]) -> Vec<String> {
     reasons.into_iter().map(|((provider, why), n)| format!("not run: {n} of {provider}: {why}")).collect()
 }
 
+/// Where to go on with a provider that is being written: the method that most failures wait for, as it says itself.
+pub fn next(rows: &[Row]) -> Option<String> {
+    let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.status == Status::Failed) {
+        let step = row.detail.lines().find_map(|line| line.split_once(NOT_WRITTEN)).map(|(_, step)| step);
+        if let Some(step) = step {
+            *steps.entry(step.trim_end()).or_default() += 1;
+        }
+    }
+    let (step, waiting) = steps.into_iter().max_by_key(|(_, waiting)| *waiting)?;
+    Some(format!("next: {step} ({waiting} failures wait for it)"))
+}
+
+/// How a method that `new-provider` made says so, until it is written.
+const NOT_WRITTEN: &str = "not written yet: ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_provider_is_told_what_most_failures_wait_for() {
+        let waits = |step: &str| {
+            let detail = format!(
+                "expected: success\nseen:     configuration: not written yet: write `{step}` in x.rs: send it"
+            );
+            Row::of_binary("cache", "plain", detail)
+        };
+        let other = Row::of_binary("cache", "plain", "expected: 1\nseen: 2".into());
+        let rows = [waits("get"), waits("set"), other.clone(), waits("set")];
+        assert_eq!(next(&rows).unwrap(), "next: write `set` in x.rs: send it (2 failures wait for it)");
+        assert_eq!(next(&[other]), None);
+    }
 
     #[test]
     fn a_failure_names_its_promise_and_its_rerun() {

@@ -6,7 +6,7 @@ use external_core::Error;
 /// with its last use.
 pub(super) fn not_written(method: &str, next: &str) -> Error {
     let file = "crates/external-{{domain}}/src/providers/{{id}}/mod.rs";
-    // Of this kind, since no breaker counts it and no retry hides it: the step is read in each failure.
+    // `contract-test` counts who waits for it by these words. Of this kind, since no breaker counts it and no retry hides it: the step is read in each failure.
     Error::configuration(format!("not written yet: write `{method}` in {file}: {next}"))
 }
 
