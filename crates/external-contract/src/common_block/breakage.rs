@@ -74,10 +74,11 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         .needs_plain_proxy(),
         clause!(
             "common.1.10",
-            "An answer that breaks off is `Unavailable` or `Corrupt`, and `MaybeApplied`, and trying again is of use.",
+            "An answer that breaks off is `Unavailable` and `MaybeApplied`, and trying again is of use: nothing came that could \
+             be wrong.",
             |case: S| {
                 for _ in 0..3 {
-                    says(case, Fault::Truncate(Length::Drawn), &UNREADABLE, &SENT).await?;
+                    says(case, Fault::Truncate(Length::Drawn), &[ErrorKind::Unavailable], &SENT).await?;
                 }
             }
         )
@@ -141,7 +142,9 @@ const UNANSWERED: [Effect; 2] = [Effect::NotSent, Effect::MaybeApplied];
 /// The effect of a call whose request arrived.
 const SENT: [Effect; 1] = [Effect::MaybeApplied];
 
-/// The kinds of an answer that is none.
+/// The kinds of an answer that is none. `Corrupt` is what came whole and cannot be understood; but who waits for the end of
+/// a line, or for so many bytes, sees of the same nonsense only that the connection ends too early. For reads and writes
+/// alike: what cannot be understood tells neither that nothing happened nor that something did.
 pub(super) const UNREADABLE: [ErrorKind; 2] = [ErrorKind::Unavailable, ErrorKind::Corrupt];
 
 /// What one operation came to when its exchange went wrong.

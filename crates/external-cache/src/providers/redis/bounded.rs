@@ -1,4 +1,5 @@
 //! A connection on which no answer may be larger than configured: a server that never ends one does not fill our memory.
+//! And one that ends in the middle of an answer says so.
 //!
 //! The library keeps an answer until it is whole, however large. So its pieces are measured before the library sees
 //! them, and lengths are believed when they are announced: what will not fit is refused before it has come.
@@ -44,6 +45,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(inner).poll_read(cx, buffer))?;
         let fresh = buffer.filled().get(before..).unwrap_or_default();
+        if fresh.is_empty() && buffer.remaining() > 0 && !answer.is_whole() {
+            // The library would say that it cannot be understood, which is no fault of the server's words.
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
         Poll::Ready(
             answer.grow(fresh, *most).map_err(|large| io::Error::new(io::ErrorKind::InvalidData, large)),
         )
@@ -132,12 +137,17 @@ impl Answer {
             if self.cost > most {
                 return Err(TooLarge(most));
             }
-            if self.rest == 0 && self.behind == 0 && self.head.is_empty() && !self.is_lost {
+            if self.is_whole() {
                 self.cost = 0;
             }
             bytes = bytes.get(taken..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Whether what comes next is another answer.
+    fn is_whole(&self) -> bool {
+        self.rest == 0 && self.behind == 0 && self.head.is_empty() && !self.is_lost
     }
 
     /// What the line under way takes of these bytes. It ends where the library says that it ends.
