@@ -100,7 +100,7 @@ impl Container {
     /// ```
     /// use external_container::Container;
     ///
-    /// #[derive(serde::Deserialize)]
+    /// #[derive(Debug, serde::Deserialize)]
     /// struct App {
     ///     greeting: String,
     /// }

@@ -59,6 +59,8 @@ pub(crate) enum Need {
     Plain,
     /// TLS in front of the back end, so that the proxy can be the server that the provider meets.
     Tls,
+    /// HTTP in clear text, so that any answer of HTTP can be put in the place of the back end's.
+    Http,
     /// A configuration, so a target described by data.
     Configuration,
     /// A back end in another system.

@@ -60,6 +60,7 @@
 //! backend = "redis"                     # optional: its name at the control port
 //! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
 //! opaque = false                        # optional: whether TLS is spoken, so that the proxy sees nothing but ciphertext
+//! http = {}                             # optional: that HTTP is spoken (see the guide)
 //! ca = "${EXTERNAL_TEST_CA}"            # optional: a PEM file of authorities to trust as well
 //! facts = { mailbox = "${TEMP}/mail" }  # optional: what a suite wants to know about the back end
 //! leaks = ["vendor::wire"]              # optional: modules of vendor crates that show secrets at TRACE

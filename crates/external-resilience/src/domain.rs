@@ -1,5 +1,6 @@
 //! How a service becomes a client: what generic code, above all the container, needs to know of a domain.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use external_core::{BuildContext, Capability, Provider, Result};
@@ -13,7 +14,7 @@ pub trait Domain: Clone + Send + Sync + 'static {
     type Service: ?Sized + Send + Sync + 'static;
 
     /// The client's own configuration, the table `client` of an instance: a part size, a sender, a namespace.
-    type Settings: DeserializeOwned + Default;
+    type Settings: DeserializeOwned + Default + Debug;
 
     /// The domain's name, which is also its table in the configuration: `"storage"`.
     const NAME: &'static str;

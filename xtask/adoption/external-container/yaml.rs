@@ -10,7 +10,7 @@
 
 use external_container::{Container, Result};
 
-#[derive(serde::Deserialize)]
+#[derive(Debug, serde::Deserialize)]
 struct App {
     greeting: String,
     workers: u16,

@@ -12,6 +12,7 @@ mod deadlines;
 mod hostile;
 mod load;
 mod secrecy;
+mod statuses;
 mod telemetry;
 mod wire;
 
@@ -27,6 +28,7 @@ pub(crate) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         wire::clauses(),
         breakage::clauses(),
         certificates::clauses(),
+        statuses::clauses(),
         capability::clauses(),
         cancellation::clauses(),
         deadlines::clauses(),

@@ -11,6 +11,7 @@ use external_simulator::{End, Fault, Rule};
 use toml::Value;
 
 use super::marker;
+use crate::harness::{planted, secret_fields};
 use crate::watch::{Channel, Leak, SHORTEST};
 use crate::{Case, Clause, Finding, Proxied, Verdict, clause, ensure, within};
 
@@ -26,7 +27,8 @@ const WRITTEN: &str = "No span, event, log record, metric or panic shows a secre
     included; what those show at TRACE is listed.";
 const ERRORS: &str =
     "No error shows a secret or what a call carries: neither its Display nor its Debug nor its report.";
-const INSTANCES: &str = "No instance shows a secret in its Debug, before or after it was used.";
+const INSTANCES: &str =
+    "No instance shows a secret in its Debug, before or after it was used, and no configuration in its own.";
 
 /// The clauses that these leaks break, with their sentences and what was seen.
 pub(crate) fn broken_by(leaks: &[Leak]) -> Vec<(&'static str, &'static str, Finding)> {
@@ -72,6 +74,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             case.watch().saw_instance("an instance that was used", &service);
             within("close", LONG, service.close()).await??;
             case.watch().saw_instance("an instance that was closed", &service);
+            planted_everywhere(case)?;
         })),
         clause!(
             "common.7.4",
@@ -126,6 +129,23 @@ fn configured_wrongly<S: ?Sized + Provider + 'static>(case: &Case<S>) -> Verdict
             table.insert(field.clone(), wrong);
             // Errors of building are searched by the case.
             let _ = case.build(&table);
+        }
+    }
+    Ok(())
+}
+
+/// A configuration is searched whenever one is read: here with the canary in each field that may hold a secret, although
+/// with most of them no provider can be built.
+fn planted_everywhere<S: ?Sized + Provider + 'static>(case: &Case<S>) -> Verdict {
+    let Ok(table) = case.configuration() else {
+        return Ok(());
+    };
+    // A schema that is none fails a clause of its own.
+    let schema: serde_json::Value = serde_json::from_str(&case.schema()?).unwrap_or_default();
+    for field in secret_fields(&schema) {
+        let built = case.build(&planted(&table, &field, case.canary()));
+        if let Ok(instance) = built {
+            case.watch().saw_instance("an instance with other secrets", &instance);
         }
     }
     Ok(())

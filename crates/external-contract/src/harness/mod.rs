@@ -11,8 +11,8 @@ use std::sync::Arc;
 use external_core::{BuildContext, Provider, ProviderEntry, ProviderKind, Result, Section};
 
 pub use scan::harnesses;
-pub(crate) use secrets::secrets;
-pub(crate) use target::{Place, Target, variable};
+pub(crate) use secrets::{planted, secret_fields, secrets};
+pub(crate) use target::{Http, Place, Target, variable};
 
 /// What a provider is tested against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

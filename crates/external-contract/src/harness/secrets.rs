@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
 /// Fields with such names hold secrets, whether or not the provider asks for one.
@@ -17,6 +18,53 @@ pub(crate) fn secrets(table: &Table, asked: &BTreeSet<String>) -> Vec<(String, S
         walk(key, key, value, asked, &mut secrets);
     }
     secrets
+}
+
+/// The fields that hold secrets according to a JSON Schema, each as the names that lead to it.
+pub(crate) fn secret_fields(schema: &Json) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    described(schema, schema, &mut Vec::new(), &mut found);
+    found
+}
+
+/// What a schema that describes itself is followed to.
+const DEEPEST: usize = 8;
+
+fn described(root: &Json, schema: &Json, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
+    let reference = schema.get("$ref").and_then(Json::as_str).and_then(|name| name.strip_prefix("#/$defs/"));
+    match reference {
+        Some("Secret") => found.push(path.clone()),
+        Some(name) if path.len() < DEEPEST => {
+            if let Some(schema) = root.pointer(&format!("/$defs/{name}")) {
+                described(root, schema, path, found);
+            }
+        }
+        _ => {}
+    }
+    for choice in
+        ["anyOf", "oneOf", "allOf"].iter().filter_map(|choice| schema.get(choice)?.as_array()).flatten()
+    {
+        described(root, choice, path, found);
+    }
+    for (name, schema) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
+        path.push(name.clone());
+        described(root, schema, path, found);
+        path.pop();
+    }
+}
+
+/// The table with this text in the field that the path leads to.
+pub(crate) fn planted(table: &Table, path: &[String], text: &str) -> Table {
+    let mut table = table.clone();
+    match path {
+        [] => {}
+        [field] => drop(table.insert(field.clone(), Value::String(text.to_owned()))),
+        [field, rest @ ..] => {
+            let inner = table.get(field).and_then(Value::as_table).cloned().unwrap_or_default();
+            table.insert(field.clone(), Value::Table(planted(&inner, rest, text)));
+        }
+    }
+    table
 }
 
 fn walk(path: &str, key: &str, value: &Value, asked: &BTreeSet<String>, secrets: &mut Vec<(String, String)>) {
@@ -80,6 +128,24 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plants_a_text_in_every_field_that_is_described_as_a_secret() {
+        let schema: Json = serde_json::from_str(
+            r##"{"properties":{
+                "name":{"type":"string"},
+                "password":{"anyOf":[{"$ref":"#/$defs/Secret"},{"type":"null"}]},
+                "tls":{"$ref":"#/$defs/Tls"}},
+              "$defs":{"Secret":{},"Tls":{"properties":{"key":{"$ref":"#/$defs/Secret"},"again":{"$ref":"#/$defs/Tls"}}}}}"##,
+        )
+        .unwrap();
+        let fields = secret_fields(&schema);
+        assert_eq!(fields.first().unwrap(), &["password"]);
+        assert!(fields.iter().any(|path| path == &["tls", "key"]), "{fields:?}");
+        let table: Table = toml::from_str("name = 'me'\ntls = { ca = 'x' }").unwrap();
+        let planted = planted(&table, &["tls".to_owned(), "key".to_owned()], "canary");
+        assert_eq!(planted, toml::from_str("name = 'me'\ntls = { ca = 'x', key = 'canary' }").unwrap());
+    }
 
     #[test]
     fn finds_what_was_asked_for_named_so_or_in_a_url() {

@@ -45,12 +45,32 @@ pub(crate) struct Target {
     /// Whether TLS is spoken, so that the proxy sees nothing but ciphertext.
     #[serde(default)]
     pub(crate) opaque: bool,
+    /// That HTTP is spoken, and what is answered rightly while a clause answers everything else.
+    pub(crate) http: Option<Http>,
     ca: Option<String>,
     /// What the test target itself knows, before the environment is asked.
     #[serde(skip)]
     pub(crate) variables: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) facts: BTreeMap<String, String>,
+}
+
+/// How a target speaks HTTP.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Exchanges that stand before the call itself: a login.
+    #[serde(default)]
+    pub(crate) before: Vec<Route>,
+}
+
+/// A request, by its path, and what it is answered with status 200.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    pub(crate) path: String,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
 }
 
 #[derive(Deserialize)]

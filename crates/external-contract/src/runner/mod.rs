@@ -258,6 +258,9 @@ fn concerns<S: ?Sized + Provider + 'static>(clause: &Clause<S>, harness: &Harnes
     clause.needs.iter().all(|need| match need {
         Need::Proxy => harness.target().is_some_and(|target| target.proxy.is_some()),
         Need::Plain => harness.target().is_some_and(|target| target.proxy.is_some() && !target.opaque),
+        Need::Http => harness
+            .target()
+            .is_some_and(|target| target.http.is_some() && target.proxy.is_some() && !target.opaque),
         Need::Tls => harness.target().is_some_and(|target| target.proxy.is_some() && target.opaque),
         Need::Configuration => harness.target().is_some(),
         Need::Remote => harness.kind == ProviderKind::Remote,

@@ -108,10 +108,7 @@ fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
 
 /// The unfinished uploads of this case. All are looked at, page by page: some servers understand the prefix of this
 /// listing as a whole key, and a leak must not hide behind that.
-async fn mine(
-    case: &Case<S>,
-    multipart: &dyn MultipartStorage,
-) -> std::result::Result<Vec<MultipartUpload>, Finding> {
+async fn mine(case: &Case<S>, multipart: &dyn MultipartStorage) -> Result<Vec<MultipartUpload>, Finding> {
     let (mut request, namespace) = (ListUploadsRequest::new(""), case.name(""));
     let mut mine = Vec::new();
     for _ in 0..1000 {

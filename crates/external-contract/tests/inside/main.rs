@@ -53,6 +53,7 @@ fn a_provider_that_tells_nothing_passes() {
 fn a_secret_in_debug_is_caught() {
     is_caught(Flaw::PasswordInDebug, "common.7.3", "a list of bytes");
     is_caught(Flaw::PasswordInUsedDebug, "common.7.3", "an instance that was used");
+    is_caught(Flaw::RecoveryInConfiguration, "common.7.3", "of a configuration");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) enum Flaw {
     None,
     PasswordInDebug,
     PasswordInUsedDebug,
+    RecoveryInConfiguration,
     LoginInEvent,
     PasswordInVendorTrace,
     PasswordInVendorDebug,
@@ -53,12 +54,23 @@ pub(crate) fn calls() -> Vec<ProviderCall<dyn Vault>> {
     }]
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     url: Secret,
     password: Secret,
+    /// Nobody configures it.
+    recovery: Option<Secret>,
     flaw: Flaw,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tells = self.flaw == Flaw::RecoveryInConfiguration;
+        let recovery = self.recovery.as_ref().filter(|_| tells);
+        let recovery = recovery.map(|recovery| recovery.expose().unwrap().to_string());
+        f.debug_struct("Config").field("url", &self.url).field("recovery", &recovery).finish_non_exhaustive()
+    }
 }
 
 pub(crate) const ENTRY: ProviderEntry<dyn Vault> = ProviderEntry {
@@ -66,7 +78,10 @@ pub(crate) const ENTRY: ProviderEntry<dyn Vault> = ProviderEntry {
     feature: "",
     kind: ProviderKind::Embedded,
     build,
-    schema: || r#"{"properties":{"url":{},"password":{},"flaw":{}}}"#.to_owned(),
+    schema: || {
+        r##"{"properties":{"url":{},"password":{},"recovery":{"$ref":"#/$defs/Secret"},"flaw":{}}}"##
+            .to_owned()
+    },
 };
 
 fn build(section: &Section, _: &BuildContext) -> Result<Arc<dyn Vault>> {

@@ -98,7 +98,7 @@ pub(crate) fn server() -> String {
     ADDRESS.get_or_init(start).clone()
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     address: String,
@@ -107,7 +107,7 @@ struct Config {
     tls: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct LaxConfig {
     address: String,
 }

@@ -101,6 +101,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("common.1.13", CERTIFICATE),
     ("common.1.14", CERTIFICATE),
     ("common.1.15", CERTIFICATE),
+    ("common.1.16", HTTP),
+    ("common.1.17", HTTP),
+    ("common.1.18", HTTP),
     ("common.4.1", ANYWHERE),
     ("common.4.2", ANYWHERE),
     ("common.4.3", "its client is the provider itself"),
@@ -116,6 +119,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("common.10.6", "another schema, below"),
 ];
 
+const HTTP: &str = "tests/http";
 const CERTIFICATE: &str = "behind TLS, below";
 const ANYWHERE: &str = "a flaw that every domain ships (broken)";
 const INSIDE: &str = "tests/inside";

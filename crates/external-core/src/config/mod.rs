@@ -23,13 +23,17 @@ pub struct Section {
     value: Value,
     path: Arc<str>,
     secrets: Arc<Mutex<BTreeSet<String>>>,
+    reader: Option<Arc<Reader>>,
 }
+
+/// What looks at whatever is parsed.
+type Reader = dyn Fn(&dyn fmt::Debug) + Send + Sync;
 
 impl Section {
     /// A section made of a value. `path` is what errors call it (`storage.avatars`).
     #[must_use]
     pub fn new(path: impl Into<Arc<str>>, value: Value) -> Self {
-        Self { value, path: path.into(), secrets: Arc::default() }
+        Self { value, path: path.into(), secrets: Arc::default(), reader: None }
     }
 
     /// A section without a path: in tests, and for providers built by hand.
@@ -42,6 +46,13 @@ impl Section {
     #[must_use]
     pub fn empty() -> Self {
         Self::from_value(Value::default())
+    }
+
+    /// Shows to `reader` whatever is parsed from this section, before anybody judges it: tests search it for secrets.
+    #[must_use]
+    pub fn shown_to(mut self, reader: impl Fn(&dyn fmt::Debug) + Send + Sync + 'static) -> Self {
+        self.reader = Some(Arc::new(reader));
+        self
     }
 
     /// The dotted path of this section.
@@ -77,11 +88,15 @@ impl Section {
     /// # Errors
     ///
     /// `Configuration` with the dotted key and the place of the value that does not fit.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+    pub fn parse<T: DeserializeOwned + fmt::Debug>(&self) -> Result<T> {
         let notes = de::Notes::default();
         let parsed = T::deserialize(de::ValueDeserializer::new(&self.value, &self.path, &notes));
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(notes.into_secrets());
-        parsed.map_err(|error| error.into_error(&self.path, &self.value))
+        let parsed = parsed.map_err(|error| error.into_error(&self.path, &self.value))?;
+        if let Some(reader) = &self.reader {
+            reader(&parsed);
+        }
+        Ok(parsed)
     }
 
     /// The dotted paths that were asked for as a [`Secret`](crate::Secret) so far: whoever prints the

@@ -1,5 +1,7 @@
 //! One case: one clause on one target, with a namespace, a scratch folder and a provider of its own.
 
+mod places;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,14 +10,15 @@ use std::time::{Duration, SystemTime};
 
 use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind};
-use external_simulator::{Proxy, Unanswered};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::chance::{seed, unique};
-use crate::harness::{Place, Source, secrets, section, variable};
+use crate::harness::{Http, Place, Source, secrets, section, variable};
 use crate::watch::{self, Watch};
 use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Traffic, Verdict};
+
+pub use places::Proxied;
 
 /// How long a call of a clause has.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,20 +36,6 @@ pub struct Case<S: ?Sized + 'static> {
     patience: Mutex<Duration>,
     was_random: AtomicBool,
     numbers: AtomicU64,
-}
-
-/// A service whose back end is reached through a counting proxy.
-pub struct Proxied<S: ?Sized> {
-    /// The service.
-    pub service: Arc<S>,
-    /// What stands between it and its back end.
-    pub proxy: Proxy,
-}
-
-impl<S: ?Sized> fmt::Debug for Proxied<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxied").field("proxy", &self.proxy).finish_non_exhaustive()
-    }
 }
 
 impl<S: ?Sized + Provider + 'static> Case<S> {
@@ -142,46 +131,9 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         }
     }
 
-    /// A fresh service like the one this case is about, without resilience, through a counting proxy.
-    ///
-    /// # Errors
-    ///
-    /// As [`behind`](Self::behind); not run if the target names no field for the proxy.
-    pub async fn proxied(&self) -> Result<Proxied<S>, Finding> {
-        self.proxied_in(Resilience::Off, |world| world).await
-    }
-
-    /// As [`proxied`](Self::proxied), with this resilience and in another world. What the proxy draws comes from the seed of
-    /// this run.
-    pub(crate) async fn proxied_in(
-        &self,
-        resilience: Resilience,
-        world: impl FnOnce(BuildContext) -> BuildContext,
-    ) -> Result<Proxied<S>, Finding> {
-        let Some(target) = self.harness.target() else {
-            return Err(Finding::not_run("no back end for the counting proxy to stand in front of"));
-        };
-        let table = self.configuration()?;
-        let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
-        let proxy = Proxy::start_seeded(upstream, self.draws())
-            .await
-            .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
-        let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;
-        let bare = self.build_with(&table, world).map_err(Finding::cannot_build)?;
-        Ok(Proxied { service: self.dressed(bare, resilience), proxy })
-    }
-
-    /// A fresh service like the one this case is about, without resilience, whose connections are never made.
-    pub(crate) async fn unanswered(&self) -> Result<(Arc<S>, Unanswered), Finding> {
-        let Some(target) = self.harness.target() else {
-            return Err(Finding::not_run("no back end elsewhere"));
-        };
-        let place = Unanswered::start()
-            .await
-            .map_err(|error| Finding::not_run(format!("no port that does not answer: {error}")))?;
-        let (_, table) =
-            target.through(&self.configuration()?, place.address().port()).map_err(Finding::not_run)?;
-        Ok((self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off), place))
+    /// How the target speaks HTTP, if it does.
+    pub(crate) fn http(&self) -> Option<&Http> {
+        self.harness.target().and_then(|target| target.http.as_ref())
     }
 
     /// The seed of this run, for a case that draws from it: a failure tells it.
@@ -193,77 +145,6 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     /// The seed of this run, if anything in this case was drawn from it.
     pub(crate) fn seed(&self) -> Option<u64> {
         self.was_random.load(Ordering::Relaxed).then(seed)
-    }
-
-    /// A fresh service like the one this case is about, without resilience, whose host has a name that does not resolve.
-    pub(crate) fn nameless(&self) -> Result<Arc<S>, Finding> {
-        let Some(target) = self.harness.target() else {
-            return Err(Finding::not_run("no back end elsewhere"));
-        };
-        let table = target.nameless(&self.configuration()?).map_err(Finding::not_run)?;
-        Ok(self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off))
-    }
-
-    /// A fresh service like the one this case is about, without resilience, that points where nobody is.
-    ///
-    /// # Errors
-    ///
-    /// As [`bare`](Self::bare); not run if the target tells no such place.
-    pub fn missing(&self) -> Result<Arc<S>, Finding> {
-        let over = self.harness.target().and_then(|target| target.missing.as_ref());
-        self.overlaid(over, "the target tells no place where nobody is (`missing`)")
-    }
-
-    /// A fresh service like the one this case is about, without resilience, with wrong credentials.
-    ///
-    /// # Errors
-    ///
-    /// As [`bare`](Self::bare); not run if the target tells none.
-    pub fn denied(&self) -> Result<Arc<S>, Finding> {
-        let over = self.harness.target().and_then(|target| target.denied.as_ref());
-        self.overlaid(over, "the target tells no wrong credentials (`denied`)")
-    }
-
-    fn overlaid(&self, over: Option<&toml::Table>, else_: &str) -> Result<Arc<S>, Finding> {
-        let (Some(target), Some(over)) = (self.harness.target(), over) else {
-            return Err(Finding::not_run(else_));
-        };
-        let table = target.table(&self.place, Some(over)).map_err(Finding::not_run)?;
-        Ok(self.dressed(self.build(&table).map_err(Finding::cannot_build)?, Resilience::Off))
-    }
-
-    /// A fresh bare provider on the same back end and in the same namespace, that shares nothing else with the
-    /// first: another process, as it were. `None` where the back end lives inside the provider.
-    ///
-    /// # Errors
-    ///
-    /// As [`bare`](Self::bare).
-    pub fn another(&self) -> Result<Option<Arc<S>>, Finding> {
-        let persistent = self.harness.kind == ProviderKind::Remote || self.fact("persistent").is_some();
-        if persistent { self.bare().map(Some) } else { Ok(None) }
-    }
-
-    /// A fresh bare provider on the same back end in another namespace, as far as the configuration knows
-    /// namespaces.
-    ///
-    /// # Errors
-    ///
-    /// As [`bare`](Self::bare).
-    pub fn elsewhere(&self) -> Result<Arc<S>, Finding> {
-        let Some(target) = self.harness.target() else {
-            return self.bare();
-        };
-        let place = Place { namespace: format!("{}-else", self.place.namespace), ..self.place.clone() };
-        let table = target.table(&place, None).map_err(Finding::not_run)?;
-        self.build(&table).map_err(Finding::cannot_build)
-    }
-
-    /// Puts a bare provider behind its client if this case is about the client.
-    fn dressed(&self, bare: Arc<S>, resilience: Resilience) -> Arc<S> {
-        match (self.subject, self.harness.client) {
-            (Subject::Client, Some(client)) => client(bare, resilience),
-            _ => bare,
-        }
     }
 
     /// The configuration of this case's provider.
@@ -300,7 +181,10 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         let Source::Data(entry, target) = &self.harness.source else {
             return Err(Error::configuration("the provider is made by code, not by configuration"));
         };
-        let section = section(table).map_err(Error::configuration)?;
+        let watch = Arc::clone(&self.watch);
+        let section = section(table)
+            .map_err(Error::configuration)?
+            .shown_to(move |parsed| watch.saw_instance("a configuration", parsed));
         let context = target.context(&self.place).map_err(Error::configuration)?;
         let built = (entry.build)(&section, &world(context));
         for (name, secret) in secrets(table, &target.secret_paths(&section)) {

@@ -1,0 +1,197 @@
+//! Point 1 where HTTP is spoken: what an answer means by its status alone, as anybody on the way may give it.
+//!
+//! What a vendor says beside the status (a code in its own format) is for the provider's own tests.
+
+use std::time::{Duration, SystemTime};
+
+use external_core::{Effect, Error, ErrorKind, Provider, Retry};
+use wiremock::matchers::{any, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::marker;
+use crate::clause::Need;
+use crate::{Case, Clause, Finding, ProviderCall, clause, ensure, ensure_eq, within};
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// A status, the kinds that it can mean, its effect, and whether trying again is of use.
+type Row = (u16, &'static [ErrorKind], Effect, bool);
+
+#[rustfmt::skip]
+const STATUSES: &[Row] = {
+    use Effect::{MaybeApplied, NotApplied};
+    use ErrorKind::{
+        AlreadyExists, Configuration, Conflict, InvalidArgument, NotFound, PayloadTooLarge, PermissionDenied,
+        RateLimited, Timeout, Unauthenticated, Unavailable, Unexpected,
+    };
+    &[
+        (400, &[InvalidArgument],                     NotApplied,   false),
+        (401, &[Unauthenticated],                     NotApplied,   false),
+        (403, &[PermissionDenied],                    NotApplied,   false),
+        // Of whom it is, nobody knows: the thing is missing, or what it should be in, or the service.
+        (404, &[NotFound, Configuration, Unexpected], NotApplied,   false),
+        (408, &[Timeout],                             NotApplied,   true),
+        (409, &[Conflict, AlreadyExists],             NotApplied,   false),
+        (412, &[Conflict, AlreadyExists],             NotApplied,   false),
+        (413, &[PayloadTooLarge],                     NotApplied,   false),
+        (429, &[RateLimited],                         NotApplied,   true),
+        (500, &[Unavailable],                         MaybeApplied, true),
+        (502, &[Unavailable],                         MaybeApplied, true),
+        (503, &[Unavailable],                         MaybeApplied, true),
+        (504, &[Unavailable],                         MaybeApplied, true),
+    ]
+};
+
+/// What a load balancer or a captive portal answers.
+const PAGE: &str =
+    "<!DOCTYPE html><html><head><title>Sorry</title></head><body><p>Not now.</p></body></html>";
+
+/// When clauses about times take place, and so much later.
+const NOW: &str = "Sun, 22 Nov 2026 12:00:00 GMT";
+const THEN: &str = "Sun, 22 Nov 2026 12:00:30 GMT";
+const NOW_SECONDS: u64 = 1_795_348_800;
+
+pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
+    vec![
+        clause!(
+            "common.1.16",
+            "A status of HTTP means the same for every call, with an empty body and with somebody's page in it: kind, effect, \
+             whether trying again is of use. It is told, and the call is not repeated.",
+            |case: S| {
+                let other = Elsewhere::start(case).await?;
+                for (status, kinds, effect, is_of_use) in STATUSES {
+                    for answer in with_bodies(*status) {
+                        other.answers(answer).await;
+                        for call in case.sent_calls() {
+                            let what = format!("a {} that is answered {status}", call.name);
+                            let Err(error) = other.asked(&what, call).await? else {
+                                // Of what is not there some calls ask.
+                                let absent = format!("{what} fails");
+                                ensure(*status == 404, absent, "it succeeded")?;
+                                continue;
+                            };
+                            let told = error.report();
+                            ensure(kinds.contains(&error.kind()), format!("{what} is one of {kinds:?}"), &told)?;
+                            ensure_eq(&format!("the effect of {what}"), &error.effect(), effect)?;
+                            ensure_eq(&format!("the status of {what}"), &error.http_status(), &Some(*status))?;
+                            let useful = error.retry() != Retry::Never;
+                            ensure_eq(&format!("whether trying {what} again is of use"), &useful, is_of_use)?;
+                        }
+                    }
+                }
+            }
+        )
+        .of_provider()
+        .with_limit(LONG * 6)
+        .requiring(Need::Http),
+        clause!(
+            "common.1.17",
+            "How long to wait is passed on from `Retry-After`, be it seconds or a date; what cannot be read there changes \
+             nothing.",
+            |case: S| {
+                let other = Elsewhere::start(case).await?;
+                for status in [429, 503] {
+                    for (told, wait) in [
+                        ("7", Some(7)),
+                        (THEN, Some(30)),
+                        ("soon", None),
+                        ("-1", None),
+                        ("99999999999999999999999", None),
+                    ] {
+                        let answer = ResponseTemplate::new(status).insert_header("date", NOW);
+                        other.answers(answer.insert_header("retry-after", told)).await;
+                        for call in case.sent_calls() {
+                            let what = format!("a {} that is answered {status} with `Retry-After: {told}`", call.name);
+                            let retry = match other.asked(&what, call).await? {
+                                Ok(()) => return Err(Finding::failed(format!("{what} fails"), "it succeeded")),
+                                Err(error) => error.retry(),
+                            };
+                            let expected =
+                                wait.map_or(Retry::Backoff, |seconds| Retry::After(Duration::from_secs(seconds)));
+                            ensure_eq(&format!("when to try {what} again"), &retry, &expected)?;
+                        }
+                    }
+                }
+            }
+        )
+        .of_provider()
+        .with_limit(LONG * 6)
+        .requiring(Need::Http),
+        clause!(
+            "common.1.18",
+            "Somebody's page with status 200, and nothing with status 200, are `Corrupt` and `MaybeApplied` for every call \
+             that needs more of its answer.",
+            |case: S| {
+                let other = Elsewhere::start(case).await?;
+                let mut refused = 0;
+                for answer in with_bodies(200) {
+                    other.answers(answer).await;
+                    for call in case.sent_calls() {
+                        let what = format!("a {} that is answered 200 and nothing of use", call.name);
+                        if let Err(error) = other.asked(&what, call).await? {
+                            refused += 1;
+                            ensure_eq(&format!("the kind of {what}: {}", error.report()), &error.kind(), &ErrorKind::Corrupt)?;
+                            ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::MaybeApplied)?;
+                        }
+                    }
+                }
+                ensure(refused > 0, "a call that needs more of its answer", "all succeeded")?;
+            }
+        )
+        .of_provider()
+        .with_limit(LONG * 6)
+        .requiring(Need::Http),
+    ]
+}
+
+/// This status, with each body that says nothing.
+fn with_bodies(status: u16) -> [ResponseTemplate; 2] {
+    [
+        ResponseTemplate::new(status),
+        ResponseTemplate::new(status).set_body_raw(PAGE, "text/html; charset=utf-8"),
+    ]
+}
+
+/// A service, and in the place of its back end a server that gives any answer.
+struct Elsewhere<'a, S: ?Sized + 'static> {
+    case: &'a Case<S>,
+    service: std::sync::Arc<S>,
+    server: MockServer,
+}
+
+impl<'a, S: ?Sized + Provider + 'static> Elsewhere<'a, S> {
+    async fn start(case: &'a Case<S>) -> Result<Self, Finding> {
+        let server = MockServer::start().await;
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_SECONDS);
+        let service = case.moved_to(server.address().port(), |world| world.with_clock(move || now))?;
+        Ok(Self { case, service, server })
+    }
+
+    /// Whatever is asked from now on, but for what stands before calls.
+    async fn answers(&self, answer: ResponseTemplate) {
+        self.server.reset().await;
+        for route in self.case.http().into_iter().flat_map(|http| &http.before) {
+            let right = ResponseTemplate::new(200).set_body_raw(route.body.clone(), &route.content_type);
+            Mock::given(path(route.path.clone())).respond_with(right).mount(&self.server).await;
+        }
+        Mock::given(any()).respond_with(answer).mount(&self.server).await;
+    }
+
+    /// One call, which is one request.
+    async fn asked(&self, what: &str, call: &ProviderCall<S>) -> Result<Result<(), Error>, Finding> {
+        let before = self.requests().await;
+        let marker = marker(self.case, call.name);
+        let result = within(what, LONG, (call.run)(self.case, &self.service, &marker)).await?;
+        ensure_eq(&format!("the number of requests of {what}"), &(self.requests().await - before), &1)?;
+        Ok(result)
+    }
+
+    /// How many requests came, without those that stand before calls.
+    async fn requests(&self) -> usize {
+        let before = self.case.http().map_or(&[][..], |http| &http.before);
+        let is_call =
+            |request: &&wiremock::Request| !before.iter().any(|route| route.path == request.url.path());
+        let all = self.server.received_requests().await.unwrap_or_default();
+        all.iter().filter(is_call).count()
+    }
+}
