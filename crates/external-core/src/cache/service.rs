@@ -29,7 +29,8 @@ pub trait CacheService: Provider {
     /// # Errors
     ///
     /// As any call: `Unavailable`, `Timeout`, `Unauthenticated`, `PermissionDenied`, `RateLimited`; `Conflict` if
-    /// the vendor keeps something there that is no plain value.
+    /// the vendor keeps something there that is no plain value; `PayloadTooLarge` for a value larger than the provider
+    /// takes in.
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>>;
 
     /// Stores a value.
@@ -73,7 +74,8 @@ pub trait CacheService: Provider {
     ///
     /// # Errors
     ///
-    /// `InvalidArgument` for too many keys, and as any call.
+    /// `InvalidArgument` for too many keys, `PayloadTooLarge` for values that together are larger than the provider takes
+    /// in, and as any call.
     async fn get_many(&self, cx: &CallContext, request: &GetManyRequest) -> Result<Vec<Option<CacheEntry>>>;
 
     /// Stores several values in one exchange. Not atomic: some may be stored and others not.

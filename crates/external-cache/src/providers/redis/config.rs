@@ -44,7 +44,8 @@ pub struct RedisConfig {
     pub max_value_bytes: u64,
     /// The largest answer of the server, in bytes, each value of a batch counted with 64 bytes more: nothing larger is
     /// kept in memory. The call fails with `PayloadTooLarge` then, and its connection is made anew. More than
-    /// `max_value_bytes`, at most 17179869184 (16 GiB). Default: twice `max_value_bytes`, and at least 33554432 (32 MiB).
+    /// `max_value_bytes`, at most 17179869184 (16 GiB). Default: twice `max_value_bytes`, and at least 134217728 (128 MiB).
+    /// A batch of 1000 keys whose values are larger than 128 KiB each needs more.
     #[serde(default)]
     pub max_answer_bytes: Option<u64>,
     /// TLS settings for `rediss://`. Default: those of the container.
@@ -60,8 +61,8 @@ fn default_max_value_bytes() -> u64 {
     16 << 20
 }
 
-/// Room for a batch of middling values, where one value may not be large.
-const LEAST_ANSWER_BYTES: u64 = 32 << 20;
+/// Room for the largest batch of middling values, where one value may not be large.
+const LEAST_ANSWER_BYTES: u64 = 128 << 20;
 
 /// What an answer of one value has beside that value: more than any kind of answer.
 const AROUND_A_VALUE: u64 = 1 << 10;
