@@ -19,7 +19,7 @@ use super::list::Mutation;
 pub struct Copy {
     root: PathBuf,
     packages: Vec<Package>,
-    _lock: File,
+    lock: File,
 }
 
 /// A file of the copy with a mistake in it; put right when this goes.
@@ -32,6 +32,13 @@ impl Drop for Mistake {
     fn drop(&mut self) {
         // What stays wrong here, the next run's copy puts right.
         let _ = fs::write(&self.path, &self.right);
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started at this moment has the file open as well.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -56,7 +63,7 @@ impl Copy {
             put(&root.join(path), &fs::read(workspace.root.join(path))?)?;
         }
         let packages = workspace.packages.iter().map(|package| moved(package, workspace, &root)).collect();
-        Ok(Self { root, packages, _lock: lock })
+        Ok(Self { root, packages, lock })
     }
 
     /// Its folder.
