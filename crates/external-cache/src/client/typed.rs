@@ -88,9 +88,9 @@ impl<C, R: Deref<Target = Core>> Typed<C, R> {
     fn counted<T>(&self, value: Option<T>) -> Option<T> {
         let counters = self.core.counters.here();
         if value.is_some() {
-            counters.hits.add()
+            counters.hits.add();
         } else {
-            counters.misses.add()
+            counters.misses.add();
         }
         value
     }
