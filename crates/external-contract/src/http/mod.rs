@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 pub use origin::{Origin, answer};
 
-use crate::{Case, ProviderCall, Suite};
+use crate::{Case, ProviderCall, Suite, Traffic};
 use web::{Seen, Web};
 
 type S = dyn HttpTransport;
@@ -27,13 +27,11 @@ const NATIVES: &[(&str, &[&str])] = &[("memory", &["streaming-upload"]), ("reqwe
 /// Every clause of [`HttpTransport`], with the common block.
 #[must_use]
 pub fn suite() -> Suite<dyn HttpTransport> {
-    let calls = vec![
-        ProviderCall { name: "get", run: call_get, marked: true },
-        ProviderCall { name: "post", run: call_post, marked: true },
-        ProviderCall { name: "put", run: call_put, marked: true },
-    ];
+    // Every operation is `execute` with another method: these differ in what body they send, and how.
+    let marked = |name, run| ProviderCall { name, run, traffic: Traffic::Marked };
+    let calls = vec![marked("get", call_get), marked("post", call_post), marked("put", call_put)];
     Suite::of_contract("http", CAPABILITIES, supports, calls)
-        .with_calls("streaming-upload", vec![ProviderCall { name: "patch", run: call_patch, marked: true }])
+        .with_calls("streaming-upload", vec![marked("patch", call_patch)])
         .with_natives(NATIVES)
         .with_all(sending::clauses())
         .with_all(answers::clauses())
