@@ -38,11 +38,16 @@ fn a_counted_call_allocates_nothing() {
         for _ in 0..10 {
             call().await.unwrap();
         }
-        let before = MEMORY.current_usage();
-        MEMORY.reset_peak_usage();
-        for _ in 0..1000 {
-            call().await.unwrap();
+        // The test harness has a thread of its own, which allocates too, but not all the time.
+        let mut least = usize::MAX;
+        for _ in 0..10 {
+            let before = MEMORY.current_usage();
+            MEMORY.reset_peak_usage();
+            for _ in 0..1000 {
+                call().await.unwrap();
+            }
+            least = least.min(MEMORY.peak_usage().saturating_sub(before));
         }
-        assert_eq!(MEMORY.peak_usage() - before, 0);
+        assert_eq!(least, 0);
     });
 }
