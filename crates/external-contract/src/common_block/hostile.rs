@@ -7,10 +7,10 @@ use super::breakage::{LONG, UNREADABLE, break_each_call, says};
 use super::{any_call, marker};
 use crate::{Case, Clause, Finding, Proxied, Verdict, clause, ensure, eventually, within};
 
-/// How much of an answer without an end is offered, and how much of it may be taken, what lies in buffers on the way
-/// included.
-const OFFERED: usize = 64 << 20;
-const TAKEN: usize = 48 << 20;
+/// How much of an answer without an end is offered, and how much of it may be taken: what the provider reads, and the 36 MiB
+/// that Linux keeps in its buffers for one connection if nobody reads.
+const OFFERED: usize = 128 << 20;
+const TAKEN: usize = 96 << 20;
 
 pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
     vec![
@@ -51,7 +51,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         .needs_plain_proxy(),
         clause!(
             "common.11.3",
-            "Of an answer without an end no more than 48 MiB are taken, and the call ends.",
+            "Of an answer without an end no more than 96 MiB are taken, buffers on the way included, and the call ends.",
             |case: S| {
                 let flood = Fault::Flood { after: Length::Drawn, bytes: OFFERED };
                 for call in case.marked_calls() {
