@@ -74,10 +74,24 @@ pub struct HttpClient {
 #[derive(Clone)]
 struct Shared {
     service: Arc<dyn HttpTransport>,
+    /// The transport's base: its location tells it.
+    base: Option<HttpUrl>,
     pipeline: Pipeline,
     settings: HttpSettings,
     trace: Option<Arc<dyn TraceContext>>,
     auth: Option<Arc<dyn HttpAuth>>,
+}
+
+impl Shared {
+    fn new(
+        service: Arc<dyn HttpTransport>,
+        pipeline: Pipeline,
+        settings: HttpSettings,
+        auth: Option<Arc<dyn HttpAuth>>,
+    ) -> Self {
+        let base = HttpUrl::parse(service.info().location()).ok();
+        Self { service, base, pipeline, settings, trace: None, auth }
+    }
 }
 
 impl HttpClient {
@@ -217,7 +231,7 @@ impl HttpClient {
         let settings = &self.shared.settings;
         let mut here = self.place(&request.url);
         // Credentials are for the base's origin, or, without one, for the origin that the caller names.
-        let home = self.base().unwrap_or_else(|| here.clone());
+        let home = self.shared.base.as_ref().unwrap_or(&here).clone();
         let mut answer = self.exchange(cx, request, here.has_origin_of(&home)).await?;
         if settings.max_redirects == 0 || !answer.status.is_redirection() {
             return Ok(answer);
@@ -238,12 +252,7 @@ impl HttpClient {
 
     /// Where a URL leads: below the transport's base, where it has no host of its own.
     fn place(&self, url: &HttpUrl) -> HttpUrl {
-        self.base().map_or_else(|| url.clone(), |base| url.below(&base))
-    }
-
-    /// The transport's base: its location tells it.
-    fn base(&self) -> Option<HttpUrl> {
-        HttpUrl::parse(self.info().location()).ok()
+        self.shared.base.as_ref().map_or_else(|| url.clone(), |base| url.below(base))
     }
 
     /// One exchange, and another one where the first was refused with 401 and there are other credentials.
@@ -328,15 +337,7 @@ fn status(answer: &Result<HttpResponse>) -> Option<u16> {
 impl From<Arc<dyn HttpTransport>> for HttpClient {
     fn from(service: Arc<dyn HttpTransport>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
-        Self {
-            shared: Arc::new(Shared {
-                service,
-                pipeline,
-                settings: HttpSettings::default(),
-                trace: None,
-                auth: None,
-            }),
-        }
+        Self { shared: Arc::new(Shared::new(service, pipeline, HttpSettings::default(), None)) }
     }
 }
 
@@ -369,7 +370,7 @@ impl Domain for HttpClient {
     ) -> Result<Self> {
         settings.check()?;
         let auth = settings.auth.as_ref().map(|auth| auth.build(&service, context)).transpose()?;
-        Ok(Self { shared: Arc::new(Shared { service, pipeline, settings, trace: None, auth }) })
+        Ok(Self { shared: Arc::new(Shared::new(service, pipeline, settings, auth)) })
     }
 
     fn service(&self) -> Arc<dyn HttpTransport> {
