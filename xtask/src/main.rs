@@ -47,6 +47,7 @@ struct Cli {
 enum Command {
     Demo(commands::demo::Demo),
     ContractTest(commands::contract_test::ContractTest),
+    VendorTruth(commands::vendor_truth::VendorTruth),
     Mutate(commands::mutate::Mutate),
     Servers(commands::servers::Servers),
     Bench(commands::bench::Bench),
@@ -77,6 +78,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Demo(command) => command.run(&tool),
         Command::ContractTest(command) => command.run(&tool),
+        Command::VendorTruth(command) => command.run(&tool),
         Command::Mutate(command) => command.run(&tool),
         Command::Servers(command) => command.run(&tool),
         Command::Bench(command) => command.run(&tool),

@@ -170,6 +170,7 @@ mod programs;
 mod runner;
 pub mod storage;
 mod suite;
+pub mod truth;
 mod verdict;
 mod watch;
 

@@ -10,3 +10,4 @@ pub mod new_provider;
 pub mod servers;
 pub mod support_matrix;
 pub mod tidy;
+pub mod vendor_truth;
