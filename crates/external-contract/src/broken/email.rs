@@ -222,20 +222,7 @@ fn ascii(text: &str) -> String {
     text.chars().map(|letter| if letter.is_ascii() { letter } else { 'x' }).collect()
 }
 
-#[async_trait]
-impl Provider for Broken {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
-
-    async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.right.probe(cx).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.gate.close(&*self.right).await
-    }
-}
+crate::broken::behind_gate!();
 
 #[async_trait]
 impl EmailService for Broken {

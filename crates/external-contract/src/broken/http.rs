@@ -187,20 +187,7 @@ impl Broken {
     }
 }
 
-#[async_trait]
-impl Provider for Broken {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
-
-    async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.right.probe(cx).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.gate.close(&*self.right).await
-    }
-}
+crate::broken::behind_gate!();
 
 #[async_trait]
 impl HttpTransport for Broken {

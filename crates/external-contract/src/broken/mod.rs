@@ -162,6 +162,26 @@ fn with_common<S: ?Sized + 'static, W: Copy + Send + Sync + 'static>(
     own.chain(common).collect()
 }
 
+/// What a domain's wrapper, `Broken`, says of itself and how it ends: as the flaws of any domain have it.
+macro_rules! behind_gate {
+    () => {
+        #[async_trait]
+        impl Provider for Broken {
+            fn info(&self) -> &ProviderInfo {
+                &self.info
+            }
+
+            async fn probe(&self, cx: &CallContext) -> Result<()> {
+                self.right.probe(cx).await
+            }
+
+            async fn close(&self) -> Result<()> {
+                self.gate.close(&*self.right).await
+            }
+        }
+    };
+}
+
 /// The flaws of a domain as an enum for its wrapper to look at, with what is wrong and which clauses are to catch it.
 macro_rules! flaws {
     ($($name:ident: $sentence:literal [$($clause:literal),+];)+) => {
@@ -176,4 +196,4 @@ macro_rules! flaws {
         }
     };
 }
-use flaws;
+use {behind_gate, flaws};

@@ -2,6 +2,7 @@
 
 use external_core::http::HttpUrl;
 use http::{HeaderMap, Method};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::recording::{RecordedRequest, Recording, unreadable};
@@ -141,7 +142,7 @@ fn same(at: &str, sent: &Value, expected: &Value) -> Verdict {
 fn pairs(text: &str) -> Vec<(String, String)> {
     let decoded = |text: &str| {
         let text = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned()
+        percent_decode_str(&text).decode_utf8_lossy().into_owned()
     };
     text.split('&')
         .filter(|pair| !pair.is_empty())

@@ -200,17 +200,4 @@ fn no_receipt() -> PutReceipt {
     PutReceipt::new(VersionToken::new("nothing"))
 }
 
-#[async_trait]
-impl Provider for Broken {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
-
-    async fn probe(&self, cx: &CallContext) -> Result<()> {
-        self.right.probe(cx).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.gate.close(&*self.right).await
-    }
-}
+crate::broken::behind_gate!();
