@@ -23,6 +23,7 @@
 //! - [`HttpRequest`] is what is asked; its body can be sent again ([`HttpBody`], [`FileBody`]).
 //! - [`Statuses`] says which statuses are answers; all others are errors with kind, effect and retry advice.
 //! - [`auth`] puts credentials on requests, and is the seam for vendors' signing schemes.
+//! - `webhook` (a feature) verifies what vendors send before anybody reads it.
 //! - The client follows redirects within [`HttpSettings`], and drops credentials where they lead to another host.
 //!
 //! What every provider promises is written at the contract, [`HttpTransport`]. Who writes a transport gets the table of
@@ -37,6 +38,8 @@ mod file;
 pub mod providers;
 mod request_id;
 mod retry_after;
+#[cfg(feature = "webhook")]
+pub mod webhook;
 
 pub use answer::{answered, send_headers};
 pub use auth::{ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth, HttpAuth, OAuth2Auth};
