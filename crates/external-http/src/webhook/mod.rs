@@ -32,6 +32,7 @@
 //! | scheme | for |
 //! |---|---|
 //! | [`HeaderScheme`] | signatures in a header field: HMAC-SHA-256, RSA, ECDSA P-256, Ed25519 |
+//! | [`standard_webhooks`] | vendors that keep to Standard Webhooks |
 //! | [`sendgrid`] | SendGrid's signed event webhook |
 //! | [`SnsScheme`] | messages of Amazon SNS |
 //!
@@ -57,6 +58,7 @@ mod replay;
 mod scheme;
 mod sendgrid;
 mod sns;
+mod standard_webhooks;
 
 pub use header_scheme::{HeaderScheme, SignatureEncoding, SignedPart};
 pub use key::WebhookKey;
@@ -65,3 +67,4 @@ pub use replay::{CacheReplays, MemoryReplays, ReplayStore};
 pub use scheme::{Authentic, WebhookScheme};
 pub use sendgrid::sendgrid;
 pub use sns::{SnsKind, SnsMessage, SnsScheme};
+pub use standard_webhooks::standard_webhooks;

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use external_http::webhook::{
-    SnsMessage, SnsScheme, Verified, WebhookKey, WebhookReceiver, answer_status, sendgrid,
+    HeaderScheme, SnsMessage, SnsScheme, Verified, WebhookKey, WebhookReceiver, answer_status, sendgrid,
+    standard_webhooks,
 };
 use external_http::{ErrorKind, MemoryAnswer, MemoryHttp, Method, Result};
 use http::request::Parts;
@@ -66,17 +67,28 @@ fn check(case: &Value, is_accepted: bool, outcome: &Result<Verified>) {
     }
 }
 
-#[tokio::test]
-async fn every_case_of_sendgrid_has_its_verdict() {
-    let cases = cases("sendgrid");
-    assert!(cases.len() >= 11);
+/// Whether each case of a vendor gets its verdict, by a scheme that is made of the case's keys.
+async fn every_case_of(vendor: &str, least: usize, scheme: impl Fn(&Value) -> Result<HeaderScheme>) {
+    let cases = cases(vendor);
+    assert!(cases.len() >= least, "cases of {vendor} are missing");
     for case in cases {
-        let key = WebhookKey::ecdsa_p256(case["keys"]["public_key_base64_der"].as_str().unwrap()).unwrap();
         let now = case["inputs"]["now"].as_u64().unwrap_or(NOW);
-        let receiver = WebhookReceiver::new(sendgrid([key]).unwrap(), &context(now));
+        let receiver = WebhookReceiver::new(scheme(&case["keys"]).unwrap(), &context(now));
         let (parts, body) = request(&case);
         check(&case, case["expected"] == "accept", &receiver.receive(&parts, body).await);
     }
+}
+
+#[tokio::test]
+async fn every_case_of_sendgrid_has_its_verdict() {
+    let key = |keys: &Value| WebhookKey::ecdsa_p256(keys["public_key_base64_der"].as_str().unwrap());
+    every_case_of("sendgrid", 12, |keys| sendgrid([key(keys)?])).await;
+}
+
+#[tokio::test]
+async fn every_case_of_openai_has_its_verdict_by_standard_webhooks() {
+    let key = |keys: &Value| WebhookKey::hmac_sha256_base64(keys["webhook_secret"].as_str().unwrap().into());
+    every_case_of("openai", 5, |keys| standard_webhooks([key(keys)])).await;
 }
 
 #[tokio::test]

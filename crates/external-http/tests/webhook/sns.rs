@@ -96,8 +96,12 @@ async fn a_certificate_that_does_not_come_is_not_waited_for_longer_than_a_vendor
     let answer = MemoryAnswer::new(200).with_delay(Duration::from_secs(3600));
     let receiver = receiver(Arc::new(MemoryHttp::new().with_fallback(move |_| answer.clone())), NOW);
     let began = tokio::time::Instant::now();
-    let error = asked(&receiver, &good()).await.unwrap_err();
-    assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::Timeout, 503));
+    let good = good();
+    let all = (0..5).map(|_| asked(&receiver, &good));
+    for outcome in futures_util::future::join_all(all).await {
+        let error = outcome.unwrap_err();
+        assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::Timeout, 503));
+    }
     assert!(began.elapsed() <= Duration::from_secs(10));
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use external_core::http::{HttpRequest, HttpTransport};
 use external_core::{CallContext, Error, ErrorKind, Result};
 use http::StatusCode;
@@ -57,11 +58,9 @@ impl Certificates {
         let certificate = match self.known(url) {
             Some(certificate) => certificate,
             None => {
-                let _fetching = self.fetching.lock().await;
-                match self.known(url) {
-                    Some(certificate) => certificate,
-                    None => self.fetch(cx, url).await?,
-                }
+                // Whoever waits for another's fetch waits no longer than for one of its own.
+                let late = |_| Error::timeout("the certificate of SNS did not come in time");
+                tokio::time::timeout(PATIENCE, self.fetched(cx, url)).await.map_err(late)??
             }
         };
         match certificate.is_valid_at(now) {
@@ -78,34 +77,32 @@ impl Certificates {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self, cx: &CallContext, url: &str) -> Result<Arc<Certificate>> {
-        let request = HttpRequest::get(url)?.with_body_limit(LARGEST);
-        let fetched = async {
-            let answer = self.transport.execute(cx, &request).await?;
-            match answer.status {
-                StatusCode::OK => answer.bytes().await,
-                _ => Err(refuse("a certificate that cannot be had")),
-            }
-        };
-        let late = |_| Error::timeout("the certificate of SNS did not come in time");
-        let pem = match tokio::time::timeout(PATIENCE, fetched).await.map_err(late).flatten() {
-            Ok(pem) => pem,
+    async fn fetched(&self, cx: &CallContext, url: &str) -> Result<Arc<Certificate>> {
+        let _fetching = self.fetching.lock().await;
+        if let Some(certificate) = self.known(url) {
+            return Ok(certificate);
+        }
+        let pem = self.fetch(cx, url).await.map_err(|error| match error.kind() {
             // It may be had later, and the message with it.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Closed
-                ) =>
-            {
-                return Err(error.with_context("while", "fetching a certificate of SNS"));
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::RateLimited | ErrorKind::Closed => {
+                error.with_context("while", "fetching a certificate of SNS")
             }
-            Err(error) => return Err(refuse("a certificate that cannot be had").with_source(error)),
-        };
+            _ => refuse("a certificate that cannot be had").with_source(error),
+        })?;
         let certificate = Arc::new(Certificate::parse(&pem)?);
         let mut kept = self.kept();
         kept.truncate(MOST_KEPT - 1);
         kept.push_front((url.to_owned(), certificate.clone()));
         Ok(certificate)
+    }
+
+    async fn fetch(&self, cx: &CallContext, url: &str) -> Result<Bytes> {
+        let request = HttpRequest::get(url)?.with_body_limit(LARGEST);
+        let answer = self.transport.execute(cx, &request).await?;
+        match answer.status {
+            StatusCode::OK => answer.bytes().await,
+            _ => Err(refuse("a certificate that lies elsewhere")),
+        }
     }
 }
 
