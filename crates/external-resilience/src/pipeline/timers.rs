@@ -31,13 +31,17 @@ impl Timers {
         deadline: Instant,
         mut future: F,
     ) -> Option<F::Output> {
-        let mut lent = Lent { timers: self, timer: None };
+        // A call that is dropped takes its timer with it: to be kept, the timer would have to be polled, and that panics
+        // once the runtime shuts down, which is when calls are dropped.
+        let mut timer: Option<Timer> = None;
         std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
             Poll::Ready(output) => {
-                lent.give_back();
+                if let Some(timer) = timer.take() {
+                    self.put_back(timer);
+                }
                 Poll::Ready(Some(output))
             }
-            Poll::Pending => lent.poll(deadline, cx).map(|()| None),
+            Poll::Pending => timer.get_or_insert_with(|| self.take(deadline)).poll(cx).map(|()| None),
         })
         .await
     }
@@ -76,37 +80,6 @@ impl Timer {
     /// Outside the task's budget: a future that uses it up must not keep its own timeout from being seen.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(cx)
-    }
-}
-
-/// Gives its timer back, however the attempt ends.
-struct Lent<'a> {
-    timers: &'a Timers,
-    timer: Option<Timer>,
-}
-
-impl Lent<'_> {
-    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.get_or_insert_with(|| self.timers.take(deadline)).poll(cx)
-    }
-}
-
-impl Lent<'_> {
-    /// On the runtime that drives the timer.
-    fn give_back(&mut self) {
-        if let Some(timer) = self.timer.take() {
-            self.timers.put_back(timer);
-        }
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        // A call may be dropped anywhere, even when its runtime is gone: then a timer cannot even be looked at.
-        let here = Handle::try_current().ok().map(|runtime| runtime.id());
-        if self.timer.as_ref().is_some_and(|timer| here == Some(timer.runtime)) {
-            self.give_back();
-        }
     }
 }
 
@@ -162,24 +135,73 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_kept_timer_wakes_nobody() {
+    async fn neither_a_kept_timer_nor_a_dropped_call_wakes_anybody() {
         struct Woken(std::sync::atomic::AtomicBool);
         impl std::task::Wake for Woken {
             fn wake(self: std::sync::Arc<Self>) {
                 self.0.store(true, std::sync::atomic::Ordering::SeqCst);
             }
         }
-        let timers = Timers::default();
-        let woken = std::sync::Arc::new(Woken(false.into()));
-        let waker = Waker::from(woken.clone());
-        {
-            let deadline = Instant::now() + Duration::from_secs(1);
-            let mut call = Box::pin(timers.within(deadline, std::future::pending::<()>()));
-            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        for answers in [true, false] {
+            let timers = Timers::default();
+            let woken = std::sync::Arc::new(Woken(false.into()));
+            let waker = Waker::from(woken.clone());
+            let mut polls = 0;
+            {
+                let deadline = Instant::now() + Duration::from_secs(1);
+                let answer = std::future::poll_fn(|_| {
+                    polls += 1;
+                    if answers && polls == 2 { Poll::Ready(()) } else { Poll::Pending }
+                });
+                let mut call = Box::pin(timers.within(deadline, answer));
+                let mut cx = Context::from_waker(&waker);
+                assert!(call.as_mut().poll(&mut cx).is_pending());
+                assert_eq!(call.as_mut().poll(&mut cx).is_ready(), answers);
+            }
+            let known = (kept(&timers), std::sync::Arc::strong_count(&woken));
+            assert_eq!(known, (usize::from(answers), 2), "nobody but the two here");
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
         }
-        assert_eq!((kept(&timers), std::sync::Arc::strong_count(&woken)), (1, 2), "nobody but the two here");
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
+    }
+
+    #[test]
+    fn a_runtime_that_shuts_down_under_a_call_ends_it_with_one_panic() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let (handle, (runs, running)) = (runtime.handle().clone(), std::sync::mpsc::channel());
+        let call = std::thread::spawn(move || {
+            let timers = Timers::default();
+            let hangs = std::future::poll_fn(|_| {
+                runs.send(()).unwrap_or_default();
+                Poll::<()>::Pending
+            });
+            let deadline = Instant::now() + Duration::from_secs(3600);
+            handle.block_on(timers.within(deadline, hangs))
+        });
+        running.recv().unwrap();
+        runtime.shutdown_background();
+        // A second one, while the first unwinds, would end the process.
+        assert!(call.join().is_err(), "timers panic when their runtime shuts down");
+    }
+
+    #[test]
+    fn a_call_may_be_dropped_when_its_runtime_is_gone() {
+        let timers = Timers::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut call = runtime.block_on(async {
+            let deadline = Instant::now() + Duration::from_secs(3600);
+            Box::pin(timers.within(deadline, std::future::pending::<()>()))
+        });
+        runtime.block_on(std::future::poll_fn(|cx| {
+            assert!(call.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        }));
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _entered = handle.enter();
+        drop(call);
+        assert_eq!(kept(&timers), 0);
     }
 
     #[tokio::test(start_paused = true)]
