@@ -137,16 +137,25 @@ impl Breaker {
         inner.phase.state()
     }
 
-    /// Waits while probes are out, until `end` at most; answers whether they were.
+    /// Waits while all probes are out, until `end` at most; `false` if the circuit is open, so that asking again is of no
+    /// use. Whoever was refused may come here when the probes have just settled: then there is nothing to wait for.
     pub(crate) async fn probed(&self, end: Instant) -> bool {
         let decided = self.decided.notified();
         tokio::pin!(decided);
         // Listens before it looks: a verdict in between is not missed.
         decided.as_mut().enable();
-        if self.state() != BreakerState::HalfOpen {
-            return false;
+        let all_are_out = {
+            let mut inner = self.lock();
+            self.let_time_pass(&mut inner, Instant::now());
+            match &inner.phase {
+                Phase::Open { .. } | Phase::Isolated => return false,
+                Phase::HalfOpen { probes, .. } => probes.taken() >= self.policy.half_open_calls,
+                Phase::Closed => false,
+            }
+        };
+        if all_are_out {
+            drop(tokio::time::timeout_at(end, decided).await);
         }
-        drop(tokio::time::timeout_at(end, decided).await);
         true
     }
 
@@ -531,6 +540,31 @@ mod tests {
         tokio::time::advance(SLOW).await;
         drop(hanging);
         assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_refused_waits_only_while_all_probes_are_out() {
+        let (breaker, start) = (half_open().await, Instant::now());
+        let end = start + Duration::from_secs(3);
+        let (one, two) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
+        assert!(admit(&breaker).is_err());
+        // One gives its place back before the call that was refused has come to wait.
+        drop(one);
+        assert!(breaker.probed(end).await);
+        assert_eq!(start.elapsed(), Duration::ZERO, "a place is free");
+        let one = admit(&breaker).unwrap();
+        assert!(breaker.probed(end).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(3), "nothing was decided in time");
+        // The circuit closes, or opens, before it has come to wait.
+        settle(one, Verdict::Success);
+        settle(two, Verdict::Success);
+        let end = end + Duration::from_secs(3);
+        assert!(breaker.probed(end).await, "the circuit is closed");
+        fail(&breaker, 4);
+        assert!(!breaker.probed(end).await, "the circuit is open");
+        breaker.isolate();
+        assert!(!breaker.probed(end).await);
+        assert_eq!(start.elapsed(), Duration::from_secs(3), "neither waits");
     }
 
     #[tokio::test(start_paused = true)]
