@@ -40,44 +40,21 @@ impl Budget {
     }
 
     /// Pays for one retry after this error, if there is enough.
-    pub(crate) fn pay_for(&self, error: &Error) -> bool {
-        self.pay(self.cost_after(error))
-    }
-
-    /// Takes back what was paid for a retry after this error: no attempt was made.
-    pub(crate) fn give_back(&self, error: &Error) {
-        self.add(self.cost_after(error));
-    }
-
-    fn cost_after(&self, error: &Error) -> u64 {
-        if error.kind() == ErrorKind::RateLimited { self.throttle_cost } else { RETRY }
+    pub(crate) fn pay_for(&self, error: &Error) -> Option<Payment<'_>> {
+        let throttled = error.kind() == ErrorKind::RateLimited;
+        self.pay(if throttled { self.throttle_cost } else { RETRY })
     }
 
     /// Pays for one attempt that nothing has failed for.
-    pub(crate) fn pay_for_hedge(&self) -> bool {
+    pub(crate) fn pay_for_hedge(&self) -> Option<Payment<'_>> {
         self.pay(RETRY)
     }
 
-    /// Takes back what was paid for a hedge: it was not made.
-    pub(crate) fn give_back_hedge(&self) {
-        self.add(RETRY);
-    }
-
-    fn pay(&self, cost: u64) -> bool {
+    fn pay(&self, cost: u64) -> Option<Payment<'_>> {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         *left = self.filled(*left);
-        match left.checked_sub(cost) {
-            Some(rest) => {
-                *left = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn add(&self, paid: u64) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = left.saturating_add(paid).min(self.most);
+        *left = left.checked_sub(cost)?;
+        Some(Payment { budget: self, cost })
     }
 
     /// How many retries are left.
@@ -90,6 +67,29 @@ impl Budget {
     fn filled(&self, left: u64) -> u64 {
         let successes: u64 = self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum();
         left.saturating_add(successes.saturating_mul(self.refill)).min(self.most)
+    }
+}
+
+/// What was paid for an attempt. Dropped before that begins, since it was refused or its caller gave up, it is paid back.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Payment<'a> {
+    budget: &'a Budget,
+    cost: u64,
+}
+
+impl Payment<'_> {
+    /// The attempt begins.
+    pub(crate) fn used(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Payment<'_> {
+    fn drop(&mut self) {
+        let Self { budget, cost } = *self;
+        let mut left = budget.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(cost).min(budget.most);
     }
 }
 
@@ -116,8 +116,26 @@ mod tests {
     fn a_throttle_costs_less_than_a_fault() {
         let (fault, throttle) = (Error::unavailable("down"), Error::rate_limited("slow down"));
         let (one, other) = (budget(4), budget(4));
-        assert_eq!((0..100).filter(|_| one.pay_for(&fault)).count(), 4);
-        assert_eq!((0..100).filter(|_| other.pay_for(&throttle)).count(), 8);
+        assert_eq!((0..100).filter(|_| pays(&one, &fault)).count(), 4);
+        assert_eq!((0..100).filter(|_| pays(&other, &throttle)).count(), 8);
+    }
+
+    /// Pays for a retry after this error, and makes it.
+    fn pays(budget: &Budget, error: &Error) -> bool {
+        budget.pay_for(error).map(Payment::used).is_some()
+    }
+
+    #[test]
+    fn what_is_paid_back_never_makes_the_bucket_more_than_full() {
+        let budget = budget(2);
+        let paid = budget.pay_for(&Error::unavailable("down")).unwrap();
+        assert_eq!(budget.retries_left(), 1);
+        for _ in 0..10 {
+            budget.refill();
+        }
+        assert_eq!(budget.retries_left(), 2);
+        drop(paid);
+        assert_eq!(budget.retries_left(), 2);
     }
 
     proptest! {
@@ -129,7 +147,7 @@ mod tests {
                 if succeeds {
                     budget.refill();
                     successes += 1;
-                } else if budget.pay_for(&Error::unavailable("down")) {
+                } else if pays(&budget, &Error::unavailable("down")) {
                     retries += 1;
                 }
                 let share = f64::from(successes) * BudgetPolicy::default().share;

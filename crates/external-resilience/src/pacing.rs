@@ -92,19 +92,13 @@ impl RateLimit {
         }
     }
 
-    /// Takes the next place for an attempt that cannot start before `earliest`. Takes none, and says when it could have
-    /// been, if that is after `latest`.
-    pub(crate) fn reserve(
-        &self,
-        earliest: Instant,
-        latest: impl Fn() -> Instant,
-    ) -> Result<Place<'_>, Instant> {
-        let at_once = earliest;
-        let earliest = self.epoch.nanos(earliest);
+    /// Takes the next place for an attempt that may start `now`: one in the future is not taken ahead, since nobody could
+    /// start before it then. Takes none, and says when it could have been, if that is after `latest`.
+    pub(crate) fn reserve(&self, now: Instant, latest: impl Fn() -> Instant) -> Result<Place<'_>, Instant> {
+        let earliest = self.epoch.nanos(now);
         let mut next = self.next.load(Ordering::Acquire);
         loop {
-            let due = next.max(earliest);
-            let start = due.saturating_sub(self.tolerance).max(earliest);
+            let (due, start) = self.next_place(next, earliest);
             let waits = start > earliest;
             if waits && start > self.epoch.nanos(latest()) {
                 return Err(self.epoch.at(start));
@@ -112,12 +106,29 @@ impl RateLimit {
             let taken = due.saturating_add(self.interval);
             match self.next.compare_exchange(next, taken, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
-                    let start = if waits { self.epoch.at(start) } else { at_once };
+                    let start = if waits { self.epoch.at(start) } else { now };
                     return Ok(Place { limit: self, start, next, taken });
                 }
                 Err(now) => next = now,
             }
         }
+    }
+
+    /// Whether an attempt that cannot start before `earliest` finds a place by `latest`, if nobody else takes one; says
+    /// when it could have been if not.
+    pub(crate) fn check(&self, earliest: Instant, latest: impl Fn() -> Instant) -> Result<(), Instant> {
+        let earliest = self.epoch.nanos(earliest);
+        let (_, start) = self.next_place(self.next.load(Ordering::Acquire), earliest);
+        if start > earliest && start > self.epoch.nanos(latest()) {
+            return Err(self.epoch.at(start));
+        }
+        Ok(())
+    }
+
+    /// When an attempt is due that cannot start before `earliest`, and when it may.
+    fn next_place(&self, next: u64, earliest: u64) -> (u64, u64) {
+        let due = next.max(earliest);
+        (due, due.saturating_sub(self.tolerance).max(earliest))
     }
 }
 

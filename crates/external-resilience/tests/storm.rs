@@ -1,17 +1,17 @@
 //! A storm: a thousand callers, and a back end that fails half its calls, then all, then throttles, then recovers. Seeded,
 //! so that a run can be repeated; counted at the back end. Beside it the same storm with three attempts a call and nothing
-//! else.
+//! else. Where one layer does the work of another, a storm without that one shows what the other is worth.
 //!
 //! `cargo test -p external-resilience --test storm -- --nocapture` shows the table.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use external_core::{
-    CallContext, Capabilities, Effect, Error, Operation, ProviderInfo, Repeat, Result, Retry,
+    CallContext, Capabilities, Effect, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result, Retry,
 };
 use external_resilience::{BreakerState, BudgetPolicy, Pipeline, Policy};
 use tokio::task::JoinSet;
@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 const CALLERS: u64 = 1000;
 /// How long a caller rests between two calls, on average.
 const REST: Duration = Duration::from_secs(1);
+/// How long a throttled caller is asked to wait.
+const HINT: Duration = Duration::from_millis(500);
 
 const READ: Operation = Operation::new("storage", "get", Repeat::Safe);
 const SEND: Operation = Operation::new("email", "send", Repeat::Once);
@@ -52,6 +54,14 @@ struct Seen {
     /// Attempts in each weather.
     attempts: [u64; FORECAST.len()],
     successes: u64,
+    /// What the last attempt of a call failed with, while that may be repeated.
+    failed: HashMap<u64, ErrorKind>,
+    /// Attempts that repeat one which failed, and one which was throttled.
+    after_faults: u64,
+    after_throttles: u64,
+    /// Until when the service has asked its callers to wait, and attempts that began before that all the same.
+    quiet_until: Option<Instant>,
+    heedless: u64,
     /// Calls that must happen once and may have: none of them may come again.
     unknown: HashSet<u64>,
     repeated_wrongly: u64,
@@ -79,6 +89,12 @@ impl BackEnd {
             let mut seen = self.seen.lock().unwrap();
             seen.attempts[weather] += 1;
             seen.repeated_wrongly += u64::from(seen.unknown.contains(&call));
+            seen.heedless += u64::from(seen.quiet_until.is_some_and(|until| Instant::now() < until));
+            match seen.failed.remove(&call) {
+                Some(ErrorKind::RateLimited) => seen.after_throttles += 1,
+                Some(_) => seen.after_faults += 1,
+                None => {}
+            }
         }
         cx.mark_sent();
         sleep(Duration::from_millis(5) + Duration::from_millis(20).mul_f64(self.random())).await;
@@ -90,11 +106,17 @@ impl BackEnd {
                 Err(Error::unavailable("down").with_effect(effect))
             }
             Weather::Throttles if self.random() < 0.2 => {
-                Err(Error::rate_limited("slow down").with_retry(Retry::After(Duration::from_millis(500))))
+                Err(Error::rate_limited("slow down").with_retry(Retry::After(HINT)))
             }
             Weather::Throttles => Ok(()),
         };
         let mut seen = self.seen.lock().unwrap();
+        if let Err(error) = &outcome {
+            seen.failed.insert(call, error.kind());
+            if error.kind() == ErrorKind::RateLimited {
+                seen.quiet_until = Some(Instant::now() + HINT);
+            }
+        }
         match &outcome {
             Ok(()) => seen.successes += 1,
             Err(error) if operation == SEND && error.effect() == Effect::MaybeApplied => {
@@ -116,16 +138,23 @@ struct Storm {
 }
 
 impl Storm {
-    fn attempts(&self) -> u64 {
-        self.seen.attempts.iter().sum()
+    /// What its retries cost, and what the budget had for them: a full bucket, and a share of each success.
+    fn cost_and_budget(&self) -> (f64, f64) {
+        let (seen, budget) = (&self.seen, BudgetPolicy::default());
+        let cost = seen.after_faults as f64 + seen.after_throttles as f64 * budget.throttle_cost;
+        (cost, f64::from(budget.burst) + seen.successes as f64 * budget.share)
     }
 }
 
-/// Who calls: through a pipeline, or as a loop of three attempts does, which looks at no error.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Who calls: through a pipeline of this policy, or as a loop of three attempts does, which looks at no error.
+#[derive(Clone)]
 enum Callers {
-    Ours,
+    Ours(Policy),
     ThreeAttempts,
+}
+
+fn ours() -> Callers {
+    Callers::Ours(Policy::default())
 }
 
 async fn three_attempts(back_end: &BackEnd, cx: &CallContext, operation: Operation, number: u64) {
@@ -139,7 +168,9 @@ async fn three_attempts(back_end: &BackEnd, cx: &CallContext, operation: Operati
 
 async fn storm(seed: u64, callers_are: Callers) -> Storm {
     let info = ProviderInfo::new("memory", "storage", "memory:", Capabilities::new());
-    let pipeline = Pipeline::new("default", &info, Policy::default()).with_jitter_seed(seed);
+    let plain = matches!(callers_are, Callers::ThreeAttempts);
+    let policy = if let Callers::Ours(policy) = callers_are { policy } else { Policy::off() };
+    let pipeline = Pipeline::new("default", &info, policy).with_jitter_seed(seed);
     let start = Instant::now();
     let back_end = Arc::new(BackEnd {
         start,
@@ -162,13 +193,12 @@ async fn storm(seed: u64, callers_are: Callers) -> Storm {
                 let operation = if random.u8(0..5) == 0 { SEND } else { READ };
                 let cx = CallContext::default();
                 // What became of it is counted at the back end.
-                match callers_are {
-                    Callers::ThreeAttempts => three_attempts(&back_end, &cx, operation, number).await,
-                    Callers::Ours => {
-                        let call = pipeline
-                            .run(operation, &cx, |cx, _| Box::pin(back_end.answer(cx, operation, number)));
-                        drop(call.await);
-                    }
+                if plain {
+                    three_attempts(&back_end, &cx, operation, number).await;
+                } else {
+                    let call = pipeline
+                        .run(operation, &cx, |cx, _| Box::pin(back_end.answer(cx, operation, number)));
+                    drop(call.await);
                 }
                 calls += 1;
             }
@@ -217,11 +247,14 @@ fn table(seed: u64, ours: &Storm, plain: &Storm) -> String {
     }
     let _ = writeln!(
         text,
-        "  calls {} and {}; repeated although they may have happened: {} and {}; opened after {:?}, closed after {:?}",
+        "  calls {} and {}; repeated although they may have happened: {} and {}; begun although the service had asked to \
+         wait: {} and {}; opened after {:?}, closed after {:?}",
         ours.calls,
         plain.calls,
         ours.seen.repeated_wrongly,
         plain.seen.repeated_wrongly,
+        ours.seen.heedless,
+        plain.seen.heedless,
         ours.opened,
         ours.closed,
     );
@@ -231,19 +264,18 @@ fn table(seed: u64, ours: &Storm, plain: &Storm) -> String {
 #[test]
 fn a_storm_is_weathered() {
     for seed in [1, 2] {
-        let (ours, plain) = (run(seed, Callers::Ours), run(seed, Callers::ThreeAttempts));
+        let (ours, plain) = (run(seed, ours()), run(seed, Callers::ThreeAttempts));
         println!("{}", table(seed, &ours, &plain));
 
         assert_eq!(ours.seen.repeated_wrongly, 0);
         assert!(plain.seen.repeated_wrongly > 0, "who looks at no error repeats what may have happened");
-        let budget = BudgetPolicy::default();
-        // A throttle costs half. Calls that the breaker refused never got to the back end.
-        let most =
-            (f64::from(budget.burst) + ours.seen.successes as f64 * budget.share) / budget.throttle_cost;
-        assert!(ours.attempts() as f64 <= ours.calls as f64 + most, "{} attempts", ours.attempts());
+        assert_eq!(ours.seen.heedless, 0, "what the service asks of one, all heed");
+        assert!(plain.seen.heedless > 0);
+        let (cost, budget) = ours.cost_and_budget();
+        assert!(cost <= budget, "retries for {cost} of {budget}");
         let down = FORECAST.iter().position(|(weather, _)| *weather == Weather::AllFails).unwrap();
         assert!(
-            ours.seen.attempts[down] * 10 < plain.seen.attempts[down],
+            ours.seen.attempts[down] * 100 < plain.seen.attempts[down],
             "a service that is down is left alone: {} and {}",
             ours.seen.attempts[down],
             plain.seen.attempts[down]
@@ -259,8 +291,25 @@ fn a_storm_is_weathered() {
     }
 }
 
+/// With a breaker few calls get as far as to fail. Without one, what they retry is what the budget pays for, and all of it.
+#[test]
+fn without_a_breaker_the_budget_bounds_the_storm() {
+    let policy = Policy::default().with_breaker(None);
+    let storm = run(3, Callers::Ours(policy.clone()));
+    let (cost, budget) = storm.cost_and_budget();
+    assert!(cost <= budget, "retries for {cost} of {budget}");
+    let down = FORECAST.iter().position(|(weather, _)| *weather == Weather::AllFails).unwrap();
+    let unpaid = run(3, Callers::Ours(policy.with_retry_budget(None)));
+    let (cost, budget) = unpaid.cost_and_budget();
+    assert!(cost > budget * 2.0, "without a budget there is nothing to prove: {cost} of {budget}");
+    assert!(
+        storm.seen.attempts[down] * 2 < unpaid.seen.attempts[down],
+        "nothing succeeds, so nothing pays for retries"
+    );
+}
+
 #[test]
 fn a_storm_can_be_repeated() {
-    let (one, two) = (run(7, Callers::Ours), run(7, Callers::Ours));
+    let (one, two) = (run(7, ours()), run(7, ours()));
     assert_eq!((one.seen.attempts, one.calls, one.opened), (two.seen.attempts, two.calls, two.opened));
 }

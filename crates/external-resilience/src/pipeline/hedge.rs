@@ -62,24 +62,13 @@ impl Pipeline {
         if gate.as_ref().is_some_and(|gate| gate.closed_until(now).is_some())
             || end.is_some_and(|end| now >= end)
             || breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
-            || budget.as_ref().is_some_and(|budget| !budget.pay_for_hedge())
         {
             return None;
         }
-        let turn = self.turn_at_once(limits, number, now, end);
-        if let (None, Some(budget)) = (&turn, budget) {
-            budget.give_back_hedge();
-        }
-        turn
-    }
-
-    fn turn_at_once(
-        &self,
-        limits: &Limits,
-        number: u32,
-        now: Instant,
-        end: Option<Instant>,
-    ) -> Option<Turn<'_>> {
+        let payment = match budget {
+            Some(budget) => Some(budget.pay_for_hedge()?),
+            None => None,
+        };
         let place = match &self.inner.rate_limit {
             Some(limit) => Some(limit.reserve(now, || now).ok()?),
             None => None,
@@ -87,6 +76,9 @@ impl Pipeline {
         let turn = self.admit(limits, number, now, end).ok()?;
         if let Some(place) = place {
             place.used();
+        }
+        if let Some(payment) = payment {
+            payment.used();
         }
         Some(turn)
     }

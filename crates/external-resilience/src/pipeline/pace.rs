@@ -1,4 +1,4 @@
-//! What comes before an attempt: one wait, the longest of backoff, gate and rate limit, and the breaker's leave.
+//! What comes before an attempt: the longer of backoff and gate, then a place of the rate limit, and the breaker's leave.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Pipeline;
 use super::attempt::Turn;
 use crate::clock::{LONGEST, later};
-use crate::pacing::Place;
+use crate::pacing::{Place, RateLimit};
 use crate::policy::Limits;
 use crate::refusal::Refusal;
 
@@ -29,11 +29,12 @@ impl Pipeline {
         end: Option<Instant>,
     ) -> Result<Turn<'_>> {
         let mut start = self.after_gate(now, earliest, end)?;
-        let place = self.place(now, start, end)?;
-        if let Some(place) = &place {
-            start = place.start();
-        }
+        let mut place = None;
         loop {
+            if let (None, Some(limit)) = (&place, &self.inner.rate_limit) {
+                place = self.place(limit, now, start, end)?;
+                start = place.as_ref().map_or(start, Place::start);
+            }
             if end.is_some_and(|end| start.max(now) >= end) {
                 let message = "the deadline passed before an attempt could begin";
                 return Err(Error::timeout(message).with_effect(Effect::NotSent));
@@ -45,6 +46,10 @@ impl Pipeline {
             now = Instant::now();
             // Others went on meanwhile, and one of them may have been asked to wait.
             start = self.after_gate(now, now, end)?;
+            if start > now {
+                // It will have passed by then; were it used all the same, all who wait would start together.
+                place = None;
+            }
         }
         let turn = self.admit(limits, number, now, end)?;
         if let Some(place) = place {
@@ -66,23 +71,32 @@ impl Pipeline {
         Ok(start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2))))
     }
 
-    /// The rate limit's place for an attempt that cannot start before `earliest`, if there is a limit.
-    fn place(&self, now: Instant, earliest: Instant, end: Option<Instant>) -> Result<Option<Place<'_>>> {
-        let Some(limit) = &self.inner.rate_limit else {
-            return Ok(None);
-        };
+    /// The rate limit's place for an attempt that cannot start before `earliest`. One in the future is left to others; that
+    /// there will be one is all that is asked then.
+    fn place<'a>(
+        &self,
+        limit: &'a RateLimit,
+        now: Instant,
+        earliest: Instant,
+        end: Option<Instant>,
+    ) -> Result<Option<Place<'a>>> {
         // Who is refused anyway neither waits nor makes others wait.
         if let Some(breaker) = &self.inner.breaker {
             breaker.check(earliest, now)?;
         }
         let latest = || end.unwrap_or_else(|| later(now, LONGEST)).min(later(earliest, limit.max_wait));
-        limit.reserve(earliest, latest).map(Some).map_err(|could| {
+        let place = if earliest > now {
+            limit.check(earliest, latest).map(|()| None)
+        } else {
+            limit.reserve(now, latest).map(Some)
+        };
+        place.map_err(|could| {
             let wait = could.saturating_duration_since(now);
             Refusal::RateLimit.error("the rate limit leaves no place in time", Some(wait))
         })
     }
 
-    /// Waits for the verdict of a half-open circuit's probes, as long as a backoff may be; `false` if none are out.
+    /// Waits for the verdict of a half-open circuit's probes, as long as a backoff may be; `false` if the circuit is open.
     pub(super) async fn probed(&self, now: Instant, end: Option<Instant>) -> bool {
         let Some(breaker) = &self.inner.breaker else {
             return false;

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::recorder::Recorder;
 use super::{Exchange, Inner, Pipeline};
+use crate::budget::Payment;
 use crate::clock::later;
 use crate::refusal::Refusal;
 
@@ -49,11 +50,12 @@ impl Pipeline {
         let mut waits = max_attempts - 1;
         let mut earliest = now;
         let mut earlier: Option<Error> = None;
+        let mut payment = None;
         loop {
             let number = recorder.attempts() + 1;
             let mut turn = match self.turn(limits, number, now, earliest, end).await {
                 Ok(turn) => turn,
-                // Probes are out: their verdict is this call's, too. An upload's parts must not fail for each other.
+                // Probes were out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(refusal)
                     if waits > 0
                         && Refusal::of(&refusal) == Some(Refusal::Breaker)
@@ -66,15 +68,13 @@ impl Pipeline {
                 }
                 // A refusal says less than the failure that led to it.
                 Err(refusal) => {
-                    let Some(error) = earlier else {
-                        return Err(refused(refusal));
-                    };
-                    if let Some(budget) = self.inner.budget.as_ref().filter(|_| !Refusal::is(&error)) {
-                        budget.give_back(&error);
-                    }
-                    return Err(error.with_ended_by(refuser(&refusal)));
+                    let by = refuser(&refusal);
+                    return Err(earlier.unwrap_or(refusal).with_ended_by(by));
                 }
             };
+            if let Some(payment) = payment.take() {
+                Payment::used(payment);
+            }
             let attempted = match hedge_after.filter(|_| number < max_attempts) {
                 None => self.attempt(recorder, exchange, &mut turn, answer).await,
                 // Boxed: two attempts at a time are room that others need not have.
@@ -111,10 +111,11 @@ impl Pipeline {
                 return Err(error.with_ended_by(DEADLINE));
             }
             // What another pipeline refused cost the service nothing.
-            if !Refusal::is(&error)
-                && self.inner.budget.as_ref().is_some_and(|budget| !budget.pay_for(&error))
-            {
-                return Err(error.with_ended_by(BUDGET));
+            if let Some(budget) = self.inner.budget.as_ref().filter(|_| !Refusal::is(&error)) {
+                payment = budget.pay_for(&error);
+                if payment.is_none() {
+                    return Err(error.with_ended_by(BUDGET));
+                }
             }
             earliest = later(now, wait);
             earlier = Some(error);
