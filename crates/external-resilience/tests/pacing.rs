@@ -60,7 +60,7 @@ async fn a_retry_that_waits_keeps_nobody_from_starting() {
 async fn retries_take_their_places_when_their_backoff_is_over() {
     let policy = Policy::default().with_breaker(None).with_backoff(seconds(2), seconds(2));
     let pipeline = pipeline(policy.with_rate_limit(ten_a_second())).with_jitter_seed(1);
-    let starts = Starts::new(10, &down_for(NOW));
+    let starts = Starts::new(10, NOW, down_for(NOW));
     let start = Instant::now();
     let calls = (0..10).map(|_| starts.clone().call(pipeline.clone()));
     assert!(calls.collect::<JoinSet<_>>().join_all().await.iter().all(Result::is_ok));
@@ -71,26 +71,41 @@ async fn retries_take_their_places_when_their_backoff_is_over() {
 
 /// Fails the first so many attempts, and notes when each starts.
 #[derive(Clone)]
-struct Starts(Arc<Mutex<(Vec<Instant>, usize)>>, Error);
+struct Starts {
+    error: Error,
+    /// How long an attempt takes that fails.
+    after: Duration,
+    /// When each attempt began, and how many are to fail.
+    seen: Arc<Mutex<(Vec<Instant>, usize)>>,
+}
 
 impl Starts {
-    fn new(failures: usize, error: &Error) -> Self {
-        Self(Arc::new(Mutex::new((Vec::new(), failures))), error.clone())
+    fn new(failures: usize, after: Duration, error: Error) -> Self {
+        Self { error, after, seen: Arc::new(Mutex::new((Vec::new(), failures))) }
     }
 
     async fn call(self, pipeline: Pipeline) -> Result<()> {
         let cx = CallContext::default();
-        pipeline.run(READ, &cx, |_, _| Box::pin(async { self.attempt() })).await
+        pipeline.run(READ, &cx, |_, _| Box::pin(self.attempt())).await
     }
 
-    fn attempt(&self) -> Result<()> {
-        let mut seen = self.0.lock().unwrap();
-        seen.0.push(Instant::now());
-        if seen.0.len() <= seen.1 { Err(self.1.clone()) } else { Ok(()) }
+    async fn attempt(&self) -> Result<()> {
+        let fails = {
+            let (starts, failures) = &mut *self.seen.lock().unwrap();
+            starts.push(Instant::now());
+            starts.len() <= *failures
+        };
+        if !fails {
+            return Ok(());
+        }
+        if !self.after.is_zero() {
+            sleep(self.after).await;
+        }
+        Err(self.error.clone())
     }
 
     fn since(&self, start: Instant) -> Vec<Duration> {
-        self.0.lock().unwrap().0.iter().map(|at| *at - start).collect()
+        self.seen.lock().unwrap().0.iter().map(|at| *at - start).collect()
     }
 }
 
@@ -105,7 +120,8 @@ fn assert_spread(starts: &[Duration], interval: Duration) {
 async fn the_rate_limit_is_kept_behind_the_gate() {
     let (callers, hint) = (40, seconds(6));
     let pipeline = pipeline(Policy::default().with_max_attempts(1).with_rate_limit(ten_a_second()));
-    let starts = Starts::new(1, &throttled(hint));
+    // All others have their places when the first one is throttled.
+    let starts = Starts::new(1, ms(10), throttled(hint));
     let start = Instant::now();
     let calls = (0..callers).map(|_| starts.clone().call(pipeline.clone()));
     let ended = calls.collect::<JoinSet<_>>().join_all().await;
@@ -235,7 +251,7 @@ async fn the_bound_of_a_wait_doubles_up_to_the_cap() {
     let pipeline = pipeline(policy.with_backoff(ms(100), ms(800))).with_jitter_seed(1);
     let mut longest = [NOW; 5];
     for _ in 0..100 {
-        let (starts, start) = (Starts::new(5, &Error::unavailable("down")), Instant::now());
+        let (starts, start) = (Starts::new(5, NOW, Error::unavailable("down")), Instant::now());
         starts.clone().call(pipeline.clone()).await.unwrap();
         for (longest, pair) in longest.iter_mut().zip(starts.since(start).windows(2)) {
             *longest = (*longest).max(pair[1] - pair[0]);
