@@ -44,6 +44,9 @@ enum Event {
     End(usize, How),
     /// Time passes. A call that was out for a second is slow, however it ends.
     Pause(u64),
+    /// The circuit is opened for good, and closed again, by hand.
+    Isolate,
+    Reset,
 }
 
 /// How a call ends.
@@ -66,27 +69,34 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(How::Panic),
     ];
     prop_oneof![
-        8 => Just(Event::Begin),
-        8 => (any::<usize>(), how).prop_map(|(which, how)| Event::End(which, how)),
-        2 => (1_u64..600).prop_map(Event::Pause),
-        1 => (1_u64..8000).prop_map(Event::Pause),
+        40 => Just(Event::Begin),
+        40 => (any::<usize>(), how).prop_map(|(which, how)| Event::End(which, how)),
+        10 => (1_u64..600).prop_map(Event::Pause),
+        5 => (1_u64..8000).prop_map(Event::Pause),
+        1 => Just(Event::Isolate),
+        3 => Just(Event::Reset),
     ]
 }
 
 const SLOW: Duration = ms(1000);
 
-fn policy() -> BreakerPolicy {
+/// What the breaker looks at: the last 8 attempts, or those of the last 3 seconds.
+fn policy(by_time: bool) -> BreakerPolicy {
     let mut policy = BreakerPolicy::default();
     (policy.window, policy.minimum_calls, policy.half_open_calls) = (8, 4, 2);
     (policy.slow_call, policy.slow_call_rate) = (Some(SLOW), 0.5);
     (policy.open_for, policy.half_open_for) = (ms(5000), ms(10_000));
+    policy.window_time = by_time.then_some(ms(3000));
     policy
 }
 
 /// The breaker as its documentation has it.
 struct Model {
     policy: BreakerPolicy,
-    window: VecDeque<(bool, bool)>,
+    /// From when on steps of its window are counted, if that is one of time.
+    start: Instant,
+    /// Of each attempt the step in which it ended, whether it failed, and whether it was slow.
+    window: VecDeque<(u128, bool, bool)>,
     phase: Phase,
     /// Which phase it is, counted: what was let through in an earlier one has no say.
     number: u32,
@@ -97,11 +107,24 @@ enum Phase {
     Closed,
     Open { until: Instant },
     HalfOpen { until: Option<Instant>, out: u32, succeeded: u32 },
+    Isolated,
 }
 
 impl Model {
     fn new(policy: BreakerPolicy) -> Self {
-        Self { policy, window: VecDeque::new(), phase: Phase::Closed, number: 0 }
+        Self { policy, start: Instant::now(), window: VecDeque::new(), phase: Phase::Closed, number: 0 }
+    }
+
+    /// What is in the window once an attempt has ended `now`.
+    fn note(&mut self, failure: bool, slow: bool, now: Instant) {
+        let step =
+            self.policy.window_time.map_or(0, |time| (now - self.start).as_nanos() / (time / 10).as_nanos());
+        self.window.push_back((step, failure, slow));
+        if self.policy.window_time.is_some() {
+            self.window.retain(|(ended, ..)| ended + 10 > step);
+        } else if self.window.len() > self.policy.window as usize {
+            self.window.pop_front();
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -142,7 +165,7 @@ impl Model {
                 *out += 1;
                 Some(self.number)
             }
-            Phase::HalfOpen { .. } | Phase::Open { .. } => None,
+            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Isolated => None,
         }
     }
 
@@ -155,17 +178,14 @@ impl Model {
         match &mut self.phase {
             Phase::Closed => {
                 if failure || slow || how == How::Success {
-                    self.window.push_back((failure, slow));
-                    if self.window.len() > self.policy.window as usize {
-                        self.window.pop_front();
-                    }
+                    self.note(failure, slow, now);
                 }
                 let seen = self.window.len() as f64;
                 let share = |count: usize| count as f64 / seen.max(1.0);
                 let trips = seen >= f64::from(self.policy.minimum_calls)
-                    && (share(self.window.iter().filter(|(failure, _)| *failure).count())
+                    && (share(self.window.iter().filter(|(_, failure, _)| *failure).count())
                         >= self.policy.failure_rate
-                        || share(self.window.iter().filter(|(_, slow)| *slow).count())
+                        || share(self.window.iter().filter(|(_, _, slow)| *slow).count())
                             >= self.policy.slow_call_rate);
                 if (failure || slow) && trips {
                     self.open(now);
@@ -181,7 +201,7 @@ impl Model {
                     }
                 }
             }
-            Phase::Open { .. } => {}
+            Phase::Open { .. } | Phase::Isolated => {}
         }
     }
 
@@ -190,6 +210,7 @@ impl Model {
             Phase::Closed => BreakerState::Closed,
             Phase::Open { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::Isolated => BreakerState::Isolated,
         }
     }
 }
@@ -267,11 +288,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn the_breaker_follows_its_model(events in prop::collection::vec(event(), 1..200)) {
+    fn the_breaker_follows_its_model(by_time in any::<bool>(), events in prop::collection::vec(event(), 1..200)) {
         paused(async {
             silence_panics_on_purpose();
-            let pipeline = pipeline(Policy::off().with_breaker(policy()));
-            let mut model = Model::new(policy());
+            let pipeline = pipeline(Policy::off().with_breaker(policy(by_time)));
+            let mut model = Model::new(policy(by_time));
             let mut out: Vec<Flight> = Vec::new();
             for (at, event) in events.iter().enumerate() {
                 match *event {
@@ -285,6 +306,14 @@ proptest! {
                         let begun = Flight::begin(&pipeline, expected.unwrap_or_default());
                         prop_assert_eq!(begun.is_some(), expected.is_some(), "event {}: {:?}", at, event);
                         out.extend(begun);
+                    }
+                    Event::Isolate => {
+                        pipeline.isolate();
+                        model.enter(Phase::Isolated);
+                    }
+                    Event::Reset => {
+                        pipeline.reset_breaker();
+                        model.enter(Phase::Closed);
                     }
                     Event::End(_, _) if out.is_empty() => {}
                     Event::End(which, how) => {

@@ -1,0 +1,101 @@
+//! What holds for one operation and for a managed call, what speaks against a service, and what a close waits for, under a
+//! paused clock.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod back_end;
+
+use std::time::Duration;
+
+use back_end::{BackEnd, READ, call, call_with, ended_by, ms, opens_after_two, pipeline, throttled};
+use external_core::{
+    CallContext, Capabilities, Error, ErrorKind, Operation, Provider, ProviderInfo, Repeat, Result, Retry,
+    async_trait,
+};
+use external_resilience::{BreakerState, OperationPolicy, Policy};
+use tokio::time::{Instant, sleep};
+
+const OTHER: Operation = Operation::new("cache", "exists", Repeat::Safe);
+const NOW: Duration = Duration::ZERO;
+
+#[tokio::test(start_paused = true)]
+async fn four_kinds_of_errors_speak_against_a_service() {
+    for kind in ErrorKind::ALL {
+        let policy = Policy::off().with_breaker(opens_after_two());
+        let (pipeline, back_end) = (pipeline(policy), BackEnd::always(&Error::new(*kind, "no")));
+        for _ in 0..2 {
+            call(&pipeline, READ, &back_end).await.unwrap_err();
+        }
+        let state = match kind {
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
+                BreakerState::Open
+            }
+            _ => BreakerState::Closed,
+        };
+        assert_eq!(pipeline.breaker_state(), Some(state), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_has_a_deadline_and_a_hedge_of_its_own() {
+    let differs = OperationPolicy::new().with_total_deadline(ms(2000)).with_hedge_after(ms(50));
+    let policy = Policy::off().with_max_attempts(2).with_total_deadline(ms(5000));
+    let pipeline = pipeline(policy.with_operation(READ.name, differs));
+    for (operation, ends, attempts) in [(READ, ms(2000), 2), (OTHER, ms(5000), 1)] {
+        let back_end = BackEnd::new((0..2).map(|_| (Duration::from_secs(3600), Ok(()))));
+        let start = Instant::now();
+        let error = call(&pipeline, operation, &back_end).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Timeout, ends));
+        assert_eq!(back_end.calls(), attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_managed_call_has_no_total_deadline_of_its_own() {
+    let (outer, inner) = (pipeline(Policy::off()), pipeline(Policy::off().with_total_deadline(ms(1000))));
+    let slow = || BackEnd::new([(ms(3000), Ok(()))]);
+    let (start, back_end, cx) = (Instant::now(), slow(), CallContext::default());
+    outer.run(READ, &cx, |cx, _| Box::pin(call_with(&inner, READ, &back_end, cx))).await.unwrap();
+    assert_eq!(start.elapsed(), ms(3000));
+    assert_eq!(call(&inner, READ, &slow()).await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(start.elapsed(), ms(4000));
+}
+
+#[derive(Debug)]
+struct Nothing(ProviderInfo);
+
+#[async_trait]
+impl Provider for Nothing {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn probe(&self, _: &CallContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_waits_for_calls_that_wait() {
+    let hint = Duration::from_secs(2);
+    let nothing = Nothing(ProviderInfo::new("memory", "cache", "memory:", Capabilities::new()));
+    // For its retry, and at the gate.
+    for error in [Error::unavailable("down").with_retry(Retry::After(hint)), throttled(hint)] {
+        for within in [hint * 2, hint / 2] {
+            let (pipeline, start) = (pipeline(Policy::default()), Instant::now());
+            let back_end = BackEnd::new([(NOW, Err(error.clone()))]);
+            let (ended, ()) = tokio::join!(call(&pipeline, READ, &back_end), async {
+                sleep(ms(10)).await;
+                let report = pipeline.close(&nothing, within).await;
+                assert_eq!(
+                    (report.is_clean(), report.calls_left),
+                    if within > hint { (true, 0) } else { (false, 1) }
+                );
+                let refused = call(&pipeline, READ, &back_end).await.unwrap_err();
+                assert_eq!((refused.kind(), ended_by(&refused)), (ErrorKind::Closed, "closed"));
+            });
+            ended.unwrap();
+            assert!(start.elapsed() >= hint);
+            assert_eq!(back_end.calls(), 2);
+        }
+    }
+}
