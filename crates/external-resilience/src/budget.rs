@@ -64,6 +64,7 @@ impl Budget {
         *left / RETRY
     }
 
+    /// Whoever looks finds what successes have put in, and never more than a full bucket.
     fn filled(&self, left: u64) -> u64 {
         let successes: u64 = self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum();
         left.saturating_add(successes.saturating_mul(self.refill)).min(self.most)
@@ -89,7 +90,7 @@ impl Drop for Payment<'_> {
     fn drop(&mut self) {
         let Self { budget, cost } = *self;
         let mut left = budget.left.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = left.saturating_add(cost).min(budget.most);
+        *left = left.saturating_add(cost);
     }
 }
 
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_paid_back_never_makes_the_bucket_more_than_full() {
+    fn neither_successes_nor_what_is_paid_back_make_the_bucket_more_than_full() {
         let budget = budget(2);
         let paid = budget.pay_for(&Error::unavailable("down")).unwrap();
         assert_eq!(budget.retries_left(), 1);

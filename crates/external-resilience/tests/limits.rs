@@ -1,5 +1,5 @@
-//! What holds for one operation and for a managed call, what speaks against a service, and what a close waits for, under a
-//! paused clock.
+//! What holds for one operation and for a managed call, what speaks against a service, what a close waits for, and what the
+//! end of a runtime leaves.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod back_end;
@@ -11,7 +11,7 @@ use external_core::{
     CallContext, Capabilities, Error, ErrorKind, Operation, Provider, ProviderInfo, Repeat, Result, Retry,
     async_trait,
 };
-use external_resilience::{BreakerState, OperationPolicy, Policy};
+use external_resilience::{BreakerState, BulkheadPolicy, OperationPolicy, Policy};
 use tokio::time::{Instant, sleep};
 
 const OTHER: Operation = Operation::new("cache", "exists", Repeat::Safe);
@@ -98,4 +98,27 @@ async fn a_close_waits_for_calls_that_wait() {
             assert_eq!(back_end.calls(), 2);
         }
     }
+}
+
+#[test]
+fn a_runtime_that_shuts_down_under_a_call_leaves_nothing_behind() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let pipeline = pipeline(Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let (runs, running) = std::sync::mpsc::channel();
+    let call = std::thread::spawn({
+        let (pipeline, handle) = (pipeline.clone(), runtime.handle().clone());
+        move || {
+            let cx = CallContext::default();
+            let call = pipeline.run(READ, &cx, |_, _| {
+                runs.send(()).unwrap();
+                Box::pin(std::future::pending::<Result<()>>())
+            });
+            handle.block_on(call)
+        }
+    });
+    running.recv().unwrap();
+    runtime.shutdown_background();
+    assert!(call.join().is_err(), "one panic: a second would end the process");
+    assert_eq!((pipeline.running(), pipeline.pressure().bulkhead_running), (0, 0));
 }
