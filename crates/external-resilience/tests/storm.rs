@@ -146,16 +146,8 @@ impl Storm {
     }
 }
 
-/// Who calls: through a pipeline of this policy, or as a loop of three attempts does, which looks at no error.
-#[derive(Clone)]
-enum Callers {
-    Ours(Policy),
-    ThreeAttempts,
-}
-
-fn ours() -> Callers {
-    Callers::Ours(Policy::default())
-}
+/// Callers have no pipeline, but a loop of three attempts, which looks at no error.
+const THREE_ATTEMPTS: Option<Policy> = None;
 
 async fn three_attempts(back_end: &BackEnd, cx: &CallContext, operation: Operation, number: u64) {
     for attempt in 1..=3_u32 {
@@ -166,11 +158,10 @@ async fn three_attempts(back_end: &BackEnd, cx: &CallContext, operation: Operati
     }
 }
 
-async fn storm(seed: u64, callers_are: Callers) -> Storm {
+async fn storm(seed: u64, policy: Option<Policy>) -> Storm {
     let info = ProviderInfo::new("memory", "storage", "memory:", Capabilities::new());
-    let plain = matches!(callers_are, Callers::ThreeAttempts);
-    let policy = if let Callers::Ours(policy) = callers_are { policy } else { Policy::off() };
-    let pipeline = Pipeline::new("default", &info, policy).with_jitter_seed(seed);
+    let plain = policy.is_none();
+    let pipeline = Pipeline::new("default", &info, policy.unwrap_or_default()).with_jitter_seed(seed);
     let start = Instant::now();
     let back_end = Arc::new(BackEnd {
         start,
@@ -229,9 +220,9 @@ async fn storm(seed: u64, callers_are: Callers) -> Storm {
     Storm { seen, calls, opened, closed }
 }
 
-fn run(seed: u64, callers: Callers) -> Storm {
+fn run(seed: u64, policy: Option<Policy>) -> Storm {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap().block_on(storm(seed, callers))
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(storm(seed, policy))
 }
 
 fn table(seed: u64, ours: &Storm, plain: &Storm) -> String {
@@ -264,7 +255,7 @@ fn table(seed: u64, ours: &Storm, plain: &Storm) -> String {
 #[test]
 fn a_storm_is_weathered() {
     for seed in [1, 2] {
-        let (ours, plain) = (run(seed, ours()), run(seed, Callers::ThreeAttempts));
+        let (ours, plain) = (run(seed, Some(Policy::default())), run(seed, THREE_ATTEMPTS));
         println!("{}", table(seed, &ours, &plain));
 
         assert_eq!(ours.seen.repeated_wrongly, 0);
@@ -295,11 +286,11 @@ fn a_storm_is_weathered() {
 #[test]
 fn without_a_breaker_the_budget_bounds_the_storm() {
     let policy = Policy::default().with_breaker(None);
-    let storm = run(3, Callers::Ours(policy.clone()));
+    let storm = run(3, Some(policy.clone()));
     let (cost, budget) = storm.cost_and_budget();
     assert!(cost <= budget, "retries for {cost} of {budget}");
     let down = FORECAST.iter().position(|(weather, _)| *weather == Weather::AllFails).unwrap();
-    let unpaid = run(3, Callers::Ours(policy.with_retry_budget(None)));
+    let unpaid = run(3, Some(policy.with_retry_budget(None)));
     let (cost, budget) = unpaid.cost_and_budget();
     assert!(cost > budget * 2.0, "without a budget there is nothing to prove: {cost} of {budget}");
     assert!(
@@ -310,6 +301,6 @@ fn without_a_breaker_the_budget_bounds_the_storm() {
 
 #[test]
 fn a_storm_can_be_repeated() {
-    let (one, two) = (run(7, ours()), run(7, ours()));
+    let (one, two) = (run(7, Some(Policy::default())), run(7, Some(Policy::default())));
     assert_eq!((one.seen.attempts, one.calls, one.opened), (two.seen.attempts, two.calls, two.opened));
 }

@@ -189,10 +189,8 @@ mod tests {
     fn a_call_may_be_dropped_when_its_runtime_is_gone() {
         let timers = Timers::default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let mut call = runtime.block_on(async {
-            let deadline = Instant::now() + Duration::from_secs(3600);
-            Box::pin(timers.within(deadline, std::future::pending::<()>()))
-        });
+        let deadline = Instant::now() + Duration::from_secs(3600);
+        let mut call = Box::pin(timers.within(deadline, std::future::pending::<()>()));
         runtime.block_on(std::future::poll_fn(|cx| {
             assert!(call.as_mut().poll(cx).is_pending());
             Poll::Ready(())
