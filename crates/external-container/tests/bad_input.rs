@@ -152,7 +152,7 @@ fn a_policy_that_does_not_fit() {
             "[echo.default]\nprovider = 'far'\nprefix = 'a'\n[echo.default.resilience.operations.echo]\nretries = 0",
         ),
         "configuration: unknown field `retries`, expected one of `total_deadline`, `attempt_timeout`, `max_attempts`, \
-         `hedge_after` (key=echo.default.resilience.operations.echo.retries, at=service.toml:5:1)",
+         `hedge_after`, `hedging` (key=echo.default.resilience.operations.echo.retries, at=service.toml:5:1)",
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\nresilience.total_deadline = 5"),

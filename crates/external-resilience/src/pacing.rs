@@ -32,18 +32,26 @@ fn nanos(duration: Duration) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Gate {
     epoch: Epoch,
+    /// How long it is closed at most, whatever the service asks for.
+    cap: Duration,
     /// Until when it is closed; 0 if it is open.
     until: AtomicU64,
 }
 
 impl Gate {
-    pub(crate) fn new() -> Self {
-        Self { epoch: Epoch(Instant::now()), until: AtomicU64::new(0) }
+    pub(crate) fn new(cap: Duration) -> Self {
+        Self { epoch: Epoch(Instant::now()), cap, until: AtomicU64::new(0) }
     }
 
     /// The service asked to be left alone for so long from now.
     pub(crate) fn close_for(&self, hint: Duration, now: Instant) {
+        let hint = hint.min(self.cap);
         self.until.fetch_max(self.epoch.nanos(later(now, hint)), Ordering::AcqRel);
+    }
+
+    /// Opens it, whatever the service asked for.
+    pub(crate) fn open(&self) {
+        self.until.store(0, Ordering::Release);
     }
 
     /// Whether it is open, without a look at the clock: one that has just opened may not be known as such.
@@ -169,7 +177,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_gate_closes_for_the_longest_hint_and_opens_by_itself() {
-        let gate = Gate::new();
+        let gate = Gate::new(LONGEST);
         let now = Instant::now();
         assert_eq!(gate.closed_until(now), None);
         gate.close_for(Duration::from_secs(2), now);
@@ -180,6 +188,11 @@ mod tests {
         assert!(gate.is_surely_open(), "somebody has looked");
         gate.close_for(Duration::MAX, now);
         assert_eq!(gate.closed_until(now), Some(now + LONGEST));
+        gate.open();
+        assert_eq!(gate.closed_until(now), None);
+        let capped = Gate::new(Duration::from_secs(60));
+        capped.close_for(Duration::MAX, now);
+        assert_eq!(capped.closed_until(now), Some(now + Duration::from_secs(60)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,24 +29,24 @@ const FILE: &str = r#"
     max_attempts = 4
     backoff_base = "50ms"
     backoff_cap = "1s"
-    operations.put = { attempt_timeout = "2s", total_deadline = "20s" }
+    operations.put.attempt_timeout = "2s"
     breaker = { window = 20, minimum_calls = 10, open_for = "3s", half_open_calls = 1 }
 "#;
 
-/// The same by code, over the defaults of storage.
-fn policy() -> Policy {
+/// The same by code, over the defaults of storage, and checked as the file is.
+fn policy() -> Result<Policy> {
     let mut breaker = BreakerPolicy::default();
     (breaker.window, breaker.minimum_calls) = (20, 10);
     (breaker.open_for, breaker.half_open_calls) = (Duration::from_secs(3), 1);
-    let put = OperationPolicy::new()
-        .with_attempt_timeout(Duration::from_secs(2))
-        .with_total_deadline(Duration::from_secs(20));
+    // What storage says of `put` besides stays: a larger total deadline than other calls have.
+    let put = OperationPolicy::new().with_attempt_timeout(Duration::from_secs(2));
     StorageClient::policy()
         .with_total_deadline(Duration::from_secs(20))
         .with_max_attempts(4)
         .with_backoff(Duration::from_millis(50), Duration::from_secs(1))
         .with_operation("put", put)
         .with_breaker(breaker)
+        .checked::<StorageClient>()
 }
 
 /// What became of an invoice.
@@ -97,7 +97,9 @@ async fn main() -> Result<()> {
 }
 
 fn file_and_code_say_the_same() -> Result<()> {
-    assert_eq!(Domain::pipeline(&store(&FaultPlan::new())?).policy(), &policy());
+    assert_eq!(Domain::pipeline(&store(&FaultPlan::new())?).policy(), &policy()?);
+    let misspelt = policy()?.with_operation("putt", OperationPolicy::new().with_max_attempts(1));
+    assert!(misspelt.checked::<StorageClient>().is_err(), "as it would be in the file");
     println!("the policy in the file is the one in the code");
     Ok(())
 }
@@ -163,7 +165,7 @@ async fn a_store_that_is_down_is_left_alone() -> Result<()> {
 async fn every_invoice_is_filed_once_whatever_happens() -> Result<()> {
     // A seed of its own for each run; `FaultPlan::seeded` with the one that is printed repeats it.
     let plan = FaultPlan::new();
-    let store = store(&plan)?.with_policy(policy().with_breaker(None));
+    let store = store(&plan)?.with_policy(policy()?.with_breaker(None));
     plan.chance(Calls::Any, 0.1, Fault::fail(ErrorKind::Unavailable, Effect::NotSent));
     plan.chance(Calls::Changes, 0.1, Fault::lost(ErrorKind::Unavailable));
     plan.chance(Calls::Changes, 0.05, Fault::hang_sent());

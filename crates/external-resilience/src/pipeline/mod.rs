@@ -26,6 +26,7 @@ pub use recorder::CallGuard;
 use self::attempt::Turn;
 use self::close::Running;
 use self::recorder::Recorder;
+use self::retry::ATTEMPTS;
 use self::timers::Timers;
 use crate::breaker::Breaker;
 use crate::budget::Budget;
@@ -135,7 +136,8 @@ struct Inner {
 }
 
 impl Pipeline {
-    /// The pipeline of an instance: `instance` is its name in the configuration, `info` that of its provider.
+    /// The pipeline of an instance: `instance` is its name in the configuration, `info` that of its provider. Values of the
+    /// policy that are out of range are held to the nearest within; [`Policy::checked`] tells of them.
     #[must_use]
     pub fn new(instance: impl Into<Arc<str>>, info: &ProviderInfo, policy: Policy) -> Self {
         Self::assemble(instance.into(), info.id(), info.domain(), policy, Vec::new())
@@ -169,9 +171,10 @@ impl Pipeline {
         instance: Arc<str>,
         provider: &'static str,
         domain: &'static str,
-        policy: Policy,
+        mut policy: Policy,
         observers: Vec<Arc<dyn CallObserver>>,
     ) -> Self {
+        policy.put_in_range();
         let inner = Inner {
             instance,
             provider,
@@ -179,7 +182,7 @@ impl Pipeline {
             limits: LimitsByOperation::new(&policy),
             breaker: policy.breaker.map(Breaker::new),
             bulkhead: policy.bulkhead.map(Bulkhead::new),
-            gate: policy.retry_after_gate.then(Gate::new),
+            gate: policy.retry_after_gate.then(|| Gate::new(policy.retry_after_cap)),
             rate_limit: policy.rate_limit.map(RateLimit::new),
             budget: policy.retry.budget.map(Budget::new),
             policy,
@@ -267,7 +270,8 @@ impl Pipeline {
                 let (started, end) = (recorder.started(), recorder.end_of(cx, limits));
                 let mut turn = Turn { number: 1, started, end, permit: None, sent: false };
                 let exchange = Exchange { call: &call, cx, limits, attempt: &|cx, _| provider.probe(cx) };
-                recorder.attempted(self.attempt(&recorder, &exchange, &mut turn, &mut None).await)
+                let attempted = self.attempt(&recorder, &exchange, &mut turn, &mut None).await;
+                recorder.attempted(attempted).map_err(|error| error.with_ended_by(ATTEMPTS))
             }
             Err(closed) => Err(closed),
         };
@@ -297,7 +301,7 @@ impl Pipeline {
         &self.inner.cleanup
     }
 
-    /// The policy its calls follow.
+    /// The policy its calls follow, with every value in its range.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.inner.policy
@@ -346,17 +350,24 @@ impl Pipeline {
         }
     }
 
-    /// Refuses all calls until [`reset_breaker`](Self::reset_breaker).
-    pub fn isolate(&self) {
-        if let Some(breaker) = &self.inner.breaker {
-            breaker.isolate();
-        }
+    /// Opens the circuit for good: all calls are refused until [`reset_breaker`](Self::reset_breaker). Answers whether there
+    /// is a breaker; without one nothing is refused.
+    pub fn isolate(&self) -> bool {
+        self.inner.breaker.as_ref().inspect(|breaker| breaker.isolate()).is_some()
     }
 
     /// Closes the circuit and forgets what was seen.
     pub fn reset_breaker(&self) {
         if let Some(breaker) = &self.inner.breaker {
             breaker.reset();
+        }
+    }
+
+    /// Opens the Retry-After gate, whatever the service asked for: for a hint that was wrong. Calls that begin from now on do
+    /// not wait for it; those that wait already go on waiting.
+    pub fn open_gate(&self) {
+        if let Some(gate) = &self.inner.gate {
+            gate.open();
         }
     }
 }

@@ -17,6 +17,9 @@ use super::retry::CLOSED;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
+/// Why no further attempt is made: a part of the answer has been read.
+const BODY: &str = "body";
+
 /// The open record of a call. Dropped before it is finished, it says that the call was.
 ///
 /// It borrows its pipeline; only what travels with a body owns it, for a count of owners is written by all callers.
@@ -305,9 +308,10 @@ impl CallGuard {
         self.recorder.emit(Outcome::Ok, None);
     }
 
-    /// The body ended with an error, which is given back with provider, operation and attempts.
+    /// The body ended with an error, which is given back with provider, operation and attempts. There is no other attempt:
+    /// whoever reads has seen a part of this one's answer.
     #[must_use]
     pub fn fail(mut self, error: Error) -> Error {
-        self.recorder.fail(error)
+        self.recorder.fail(error.with_ended_by(BODY))
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::later;
 use crate::refusal::Refusal;
 
 /// Why no further attempt is made, besides the layers that refuse one: every number there may be was made.
-const ATTEMPTS: &str = "attempts";
+pub(super) const ATTEMPTS: &str = "attempts";
 /// There is no retry budget left.
 const BUDGET: &str = "budget";
 /// There is no time left.

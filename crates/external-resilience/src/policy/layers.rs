@@ -7,20 +7,20 @@ use std::time::Duration;
 /// | value | default | range |
 /// |---|---|---|
 /// | failure rate | 0.5 of the window | above 0, up to 1 |
-/// | slow call | half of the attempt's timeout or longer; 5 s where it has none | 1 ms to 1 day |
+/// | slow call | half of what the attempt may take by its timeout and by the total deadline; 5 s where it has neither | 1 ms to 1 day |
 /// | slow call rate | 0.9 of the window | above 0, up to 1 |
 /// | window | the last 100 attempts | 1 to 100,000 |
 /// | window by time | none: by attempts | 1 s to 1 h |
 /// | minimum calls | 20 in the window | 1 to the window |
 /// | open | 5 s | 1 ms to 1 day |
-/// | half open | 3 probes, at most 30 s from the first on | 1 to 1,000; 1 ms to 1 day |
+/// | half open | 3 probes, at most 30 s from the first on, or as long as a probe may take | 1 to 1,000; 1 ms to 1 day |
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
     /// The share of failed attempts at which it opens.
     pub failure_rate: f64,
-    /// From which duration on an attempt is slow, the time to move its body apart. `None`: half of its timeout, which each
-    /// domain and operation has of its own.
+    /// From which duration on an attempt is slow, the time to move its body apart. `None`: half of what it may take, which
+    /// each domain and operation says for itself.
     pub slow_call: Option<Duration>,
     /// The share of slow attempts at which it opens.
     pub slow_call_rate: f64,
@@ -35,8 +35,9 @@ pub struct BreakerPolicy {
     pub open_for: Duration,
     /// How many probes have to succeed.
     pub half_open_calls: u32,
-    /// How long probing may take, from the first probe on: then the circuit closes if one succeeded and none is out, and
-    /// opens again else. It never closes without a probe that succeeded.
+    /// How long probing may take, from the first probe on, and at least as long as an attempt may, its body included: the
+    /// verdict does not come before that of a probe which is within its time. Then the circuit closes if one succeeded and
+    /// none is out, and opens again else. It never closes without a probe that succeeded.
     pub half_open_for: Duration,
 }
 

@@ -1,14 +1,24 @@
 //! How an instance's calls are treated: values with defaults, ranges and reasons.
 
 mod layers;
+mod ranges;
 mod settings;
 
 use std::time::Duration;
 
+use external_core::{Error, Result};
+
 pub use layers::{BreakerPolicy, BudgetPolicy, BulkheadPolicy, RateLimitPolicy};
 pub use settings::PolicySettings;
 
+use crate::Domain;
+use ranges::Misfit;
+
 /// How calls of one instance are treated.
+///
+/// A value that is out of its range is held to the nearest within it by the pipeline, which takes every policy: a client
+/// under another policy is still that client, and making one cannot fail. [`checked`](Self::checked) says what is wrong, as
+/// reading a file does.
 ///
 /// | value | default | range | why |
 /// |---|---|---|---|
@@ -19,20 +29,24 @@ pub use settings::PolicySettings;
 /// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
 /// | Retry-After gate | on | | what a service asks of one caller (429, `Retry-After`) all callers of the instance heed |
-/// | hedging | off | 1 ms to 1 day | it makes more load, within attempts and budget; only who measures knows from which delay on it is of use |
+/// | Retry-After cap | 5 min | 1 ms to 1 day | a wrong date shuts nobody out for long, and a service that means it says it again |
+/// | hedging | off | 1 ms to 1 day, below the attempt timeout | it makes more load, within attempts and budget; only who measures knows from which delay on it is of use |
 /// | bulkhead | off | see [`BulkheadPolicy`] | only the service's owner knows how much it takes |
 /// | rate limit | off | see [`RateLimitPolicy`] | only the service's contract knows |
 /// | breaker | see [`BreakerPolicy`] | | |
+///
+/// What holds for an operation by name comes before what holds for the instance, also where a domain says it: a `put` of
+/// storage has its 600 s whatever the instance's total deadline is, until `operations.put` says otherwise.
 ///
 /// What the domains change, and why:
 ///
 /// | domain | value | why |
 /// |---|---|---|
 /// | cache | 5 s in all, 1 s an attempt, waits of 20 ms to 500 ms | a cache that is slow is of no use |
-/// | storage | 600 s in all for `put` and `put_part` | a large body takes the time it takes; its attempt grows with it |
+/// | storage | 600 s in all for `put`, `put_part` | a large body takes the time it takes; its attempt grows with it |
 /// | storage | 180 s in all, 60 s an attempt for `complete_multipart`, `copy`, `restore_version` | the store puts objects together before it answers |
 /// | email | 240 s in all, 180 s an attempt | a mail server may take minutes to accept a mail (RFC 5321 section 4.5.3.2), and giving up too early sends it twice |
-/// | each | slow from half of an attempt's timeout on: a cache from 500 ms, storage from 5 s and 30 s where it puts together, email from 90 s | where nine of ten attempts take that long, the service is about to run into the timeouts; no one number is right for a cache and for a mail server |
+/// | each | slow from half of what an attempt may take on: a cache from 500 ms, storage from 5 s and 30 s where it puts together, email from 90 s | where nine of ten attempts take that long, the service is about to run into the timeouts; no one number is right for a cache and for a mail server |
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
@@ -49,6 +63,8 @@ pub struct Policy {
     pub hedge_after: Option<Duration>,
     /// Whether all callers wait when the service has asked one of them to; the one waits anyway before it tries again.
     pub retry_after_gate: bool,
+    /// How long the gate is closed at most, whatever the service asks for.
+    pub retry_after_cap: Duration,
     /// How many calls run at a time; `None`: any number.
     pub bulkhead: Option<BulkheadPolicy>,
     /// How often attempts start; `None`: any number.
@@ -73,7 +89,7 @@ pub struct RetryPolicy {
     pub budget: Option<BudgetPolicy>,
 }
 
-/// What differs for one operation. `None` leaves the instance's value.
+/// What differs for one operation. `None` leaves what holds without it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationPolicy {
@@ -83,8 +99,8 @@ pub struct OperationPolicy {
     pub attempt_timeout: Option<Duration>,
     /// How many attempts a call may have.
     pub max_attempts: Option<u32>,
-    /// When a `Safe` call is attempted a second time beside the first.
-    pub hedge_after: Option<Duration>,
+    /// When a `Safe` call is attempted a second time beside the first; `Some(None)`: never, whatever the instance says.
+    pub hedge_after: Option<Option<Duration>>,
 }
 
 impl Default for Policy {
@@ -96,6 +112,7 @@ impl Default for Policy {
             retry: RetryPolicy::default(),
             hedge_after: None,
             retry_after_gate: true,
+            retry_after_cap: Duration::from_secs(300),
             bulkhead: None,
             rate_limit: None,
             breaker: Some(BreakerPolicy::default()),
@@ -185,6 +202,13 @@ impl Policy {
         self
     }
 
+    /// Replaces how long the gate is closed at most.
+    #[must_use]
+    pub fn with_retry_after_cap(mut self, cap: Duration) -> Self {
+        self.retry_after_cap = cap;
+        self
+    }
+
     /// Replaces the bulkhead.
     #[must_use]
     pub fn with_bulkhead(mut self, bulkhead: impl Into<Option<BulkheadPolicy>>) -> Self {
@@ -199,29 +223,60 @@ impl Policy {
         self
     }
 
-    /// Sets what differs for one operation.
+    /// Sets what differs for one operation. What was said of it before, by the domain's default, stays where `policy` leaves
+    /// it open.
     #[must_use]
     pub fn with_operation(mut self, name: impl Into<String>, policy: OperationPolicy) -> Self {
         let name = name.into();
-        self.operations.retain(|(known, _)| *known != name);
-        self.operations.push((name, policy));
+        match self.operations.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, differs)) => *differs = policy.over(*differs),
+            None => self.operations.push((name, policy)),
+        }
         self
     }
 
-    fn limits(&self, differs: OperationPolicy) -> Limits {
-        Limits {
-            total_deadline: differs.total_deadline.or(self.total_deadline),
-            attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
-            max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
-            hedge_after: differs.hedge_after.or(self.hedge_after),
-            slow_call: self.slow_call(differs.attempt_timeout.or(self.attempt_timeout)),
+    /// The same policy, if every value is in its range and makes sense beside the others, and every name is one of the
+    /// domain's operations. A file is held to the same as it is read.
+    ///
+    /// # Errors
+    ///
+    /// `Configuration` naming the value by its key in a file.
+    pub fn checked<D: Domain>(self) -> Result<Self> {
+        match self.misfit(D::operations()) {
+            None => Ok(self),
+            Some(Misfit { key, reason }) => {
+                let message = format!("the policy for {} makes no sense: {key}: {reason}", D::NAME);
+                Err(Error::configuration(message))
+            }
         }
     }
 
-    /// From which duration on an attempt with this timeout is slow.
-    fn slow_call(&self, attempt_timeout: Option<Duration>) -> Duration {
-        let stated = self.breaker.and_then(|breaker| breaker.slow_call);
-        stated.unwrap_or_else(|| attempt_timeout.map_or(SLOW_WITHOUT_TIMEOUT, |timeout| timeout / 2))
+    fn misfit(&self, operations: &[&str]) -> Option<Misfit> {
+        let unknown = self.operations.iter().find(|(name, _)| !operations.contains(&name.as_str()));
+        match unknown {
+            Some((name, _)) => Some(Misfit {
+                key: format!("operations.{name}"),
+                reason: format!("no operation `{name}`; there are: {}", operations.join(", ")),
+            }),
+            None => self.clone().put_in_range(),
+        }
+    }
+
+    fn limits(&self, differs: Option<OperationPolicy>) -> Limits {
+        let differs = differs.unwrap_or_default();
+        let mut limits = Limits {
+            total_deadline: differs.total_deadline.or(self.total_deadline),
+            attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
+            max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
+            hedge_after: differs.hedge_after.unwrap_or(self.hedge_after),
+            slow_call: SLOW_WITHOUT_TIMEOUT,
+        };
+        if let Some(stated) = self.breaker.and_then(|breaker| breaker.slow_call) {
+            limits.slow_call = stated;
+        } else if let Some(longest) = limits.longest_attempt() {
+            limits.slow_call = longest / 2;
+        }
+        limits
     }
 
     /// How long a body of so many bytes may take: at the floor rate. An attempt has this besides its timeout.
@@ -262,10 +317,21 @@ impl OperationPolicy {
     }
 
     /// When a `Safe` call is attempted a second time beside the first.
+    /// `None`: never, whatever the instance says.
     #[must_use]
-    pub fn with_hedge_after(mut self, delay: Duration) -> Self {
-        self.hedge_after = Some(delay);
+    pub fn with_hedge_after(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.hedge_after = Some(delay.into());
         self
+    }
+
+    /// What this says, and where it says nothing, what `below` does.
+    fn over(self, below: Self) -> Self {
+        Self {
+            total_deadline: self.total_deadline.or(below.total_deadline),
+            attempt_timeout: self.attempt_timeout.or(below.attempt_timeout),
+            max_attempts: self.max_attempts.or(below.max_attempts),
+            hedge_after: self.hedge_after.or(below.hedge_after),
+        }
     }
 }
 
@@ -281,8 +347,9 @@ pub(crate) struct LimitsByOperation {
 
 impl LimitsByOperation {
     pub(crate) fn new(policy: &Policy) -> Self {
-        let named = policy.operations.iter().map(|(name, differs)| (name.clone(), policy.limits(*differs)));
-        Self { others: policy.limits(OperationPolicy::default()), named: named.collect() }
+        let named =
+            policy.operations.iter().map(|(name, differs)| (name.clone(), policy.limits(Some(*differs))));
+        Self { others: policy.limits(None), named: named.collect() }
     }
 
     pub(crate) fn of(&self, name: &str) -> &Limits {
@@ -299,6 +366,13 @@ pub(crate) struct Limits {
     pub(crate) hedge_after: Option<Duration>,
     /// From which duration on an attempt is slow.
     pub(crate) slow_call: Duration,
+}
+
+impl Limits {
+    /// How long an attempt without a body may take, at most.
+    fn longest_attempt(&self) -> Option<Duration> {
+        [self.attempt_timeout, self.total_deadline].into_iter().flatten().min()
+    }
 }
 
 #[cfg(test)]
@@ -323,16 +397,45 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_of_an_operation_before_stays_unless_it_is_said_again() {
+        let secs = Duration::from_secs;
+        let first = OperationPolicy::new().with_total_deadline(secs(600)).with_hedge_after(secs(1));
+        let second = OperationPolicy::new().with_attempt_timeout(secs(20)).with_hedge_after(None);
+        let policy = Policy::default()
+            .with_hedge_after(secs(2))
+            .with_operation("put", first)
+            .with_operation("put", second)
+            .with_operation("get", OperationPolicy::new().with_max_attempts(1));
+        assert_eq!(policy.operations.len(), 2);
+        let limits = LimitsByOperation::new(&policy);
+        let put = limits.of("put");
+        assert_eq!((put.total_deadline, put.attempt_timeout), (Some(secs(600)), Some(secs(20))));
+        assert_eq!(put.hedge_after, None, "of this operation hedging is off");
+        assert_eq!(limits.of("get").hedge_after, Some(secs(2)));
+    }
+
+    #[test]
+    fn a_name_that_no_operation_has_is_noticed() {
+        let policy = Policy::default().with_operation("gett", OperationPolicy::new().with_max_attempts(1));
+        let misfit = policy.misfit(&["get", "put"]).unwrap();
+        assert_eq!(misfit.key, "operations.gett");
+        assert!(misfit.reason.contains("get, put"), "{misfit:?}");
+        assert_eq!(policy.misfit(&["gett"]), None);
+    }
+
+    #[test]
     fn what_is_slow_follows_from_the_timeout_unless_it_is_stated() {
         let secs = Duration::from_secs;
-        let policy =
-            Policy::default().with_operation("copy", OperationPolicy::new().with_attempt_timeout(secs(60)));
+        let copy = OperationPolicy::new().with_attempt_timeout(secs(60)).with_total_deadline(secs(180));
+        let policy = Policy::default().with_operation("copy", copy);
         let slow =
             |policy: &Policy| ["get", "copy"].map(|name| LimitsByOperation::new(policy).of(name).slow_call);
         assert_eq!(slow(&policy), [secs(5), secs(30)]);
         let breaker = BreakerPolicy { slow_call: Some(secs(2)), ..BreakerPolicy::default() };
         assert_eq!(slow(&policy.clone().with_breaker(breaker)), [secs(2); 2]);
-        assert_eq!(slow(&policy.with_attempt_timeout(None)), [secs(5), secs(30)]);
+        assert_eq!(slow(&policy.clone().with_attempt_timeout(None)), [secs(15), secs(30)]);
+        let hasty = policy.with_total_deadline(secs(4));
+        assert_eq!(slow(&hasty), [secs(2), secs(30)], "no attempt takes longer than its call");
         assert_eq!(slow(&Policy::off()), [secs(5); 2]);
     }
 }

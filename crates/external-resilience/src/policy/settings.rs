@@ -8,7 +8,7 @@ use external_core::{Result, Section};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BudgetPolicy, BulkheadPolicy, OperationPolicy, Policy, RateLimitPolicy};
+use super::{BreakerPolicy, BudgetPolicy, BulkheadPolicy, OperationPolicy, Policy, RateLimitPolicy};
 
 /// The `resilience` table of an instance. Every value is optional; durations are text such as `"250ms"`.
 ///
@@ -54,13 +54,17 @@ pub struct PolicySettings {
     pub backoff_cap: Option<Duration>,
     /// How many retries there may be in all.
     pub retry_budget: Option<BudgetSettings>,
-    /// A call that only reads and has no answer after this is attempted a second time beside the first. 1 ms to 1 day.
-    /// Default: never.
+    /// A call that only reads and has no answer after this is attempted a second time beside the first. 1 ms to 1 day,
+    /// below the attempt timeout. Default: never.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub hedge_after: Option<Duration>,
     /// Whether all callers wait when the service has asked one of them to (429 with `Retry-After`). Default: true.
     pub retry_after_gate: Option<bool>,
+    /// How long they wait for that at most. 1 ms to 1 day.
+    #[serde(with = "duration::option")]
+    #[schemars(with = "Option<String>")]
+    pub retry_after_cap: Option<Duration>,
     /// How many calls run at a time. Default: any number.
     pub bulkhead: Option<BulkheadSettings>,
     /// How often attempts may start. Default: any number.
@@ -80,7 +84,7 @@ pub struct BreakerSettings {
     pub enabled: Option<bool>,
     /// The share of failed attempts at which it opens. Above 0, up to 1.
     pub failure_rate: Option<f64>,
-    /// From which duration on an attempt is slow. 1 ms to 1 day. Default: half of its timeout.
+    /// From which duration on an attempt is slow. 1 ms to 1 day. Default: half of what it may take.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub slow_call: Option<Duration>,
@@ -100,7 +104,7 @@ pub struct BreakerSettings {
     pub open_for: Option<Duration>,
     /// How many probes have to succeed. 1 to 1,000.
     pub half_open_calls: Option<u32>,
-    /// How long probing may take, from the first probe on. 1 ms to 1 day.
+    /// How long probing may take, from the first probe on, and at least as long as an attempt may. 1 ms to 1 day.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub half_open_for: Option<Duration>,
@@ -126,7 +130,9 @@ pub struct BudgetSettings {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct BulkheadSettings {
-    /// How many calls run at a time. 1 to 1,000,000. Required.
+    /// `false` takes the bulkhead out. Default: true.
+    pub enabled: Option<bool>,
+    /// How many calls run at a time. 1 to 1,000,000. Required, unless the domain's default has one.
     pub max_concurrent: Option<u32>,
     /// How many more may wait. 0 to 1,000,000. Default: 0.
     pub max_queue: Option<u32>,
@@ -141,7 +147,9 @@ pub struct BulkheadSettings {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RateLimitSettings {
-    /// How many attempts start in a period. 1 to 1,000,000. Required.
+    /// `false` takes the rate limit out. Default: true.
+    pub enabled: Option<bool>,
+    /// How many attempts start in a period. 1 to 1,000,000. Required, unless the domain's default has a limit.
     pub attempts: Option<u32>,
     /// The period. 1 ms to 1 day. Default: 1 s.
     #[serde(with = "duration::option")]
@@ -174,15 +182,15 @@ pub struct OperationSettings {
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub hedge_after: Option<Duration>,
+    /// `false`: no call is attempted a second time beside the first, whatever the instance says. Default: true.
+    pub hedging: Option<bool>,
 }
-
-const MOMENT: Duration = Duration::from_millis(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-const MILLION: u32 = 1_000_000;
 
 impl PolicySettings {
     /// Reads a `resilience` table over a domain's default policy; `operations` are the names it may speak of.
+    ///
+    /// What holds for an operation by name comes before what holds for the instance, also where it is the domain's default
+    /// that says it.
     ///
     /// # Errors
     ///
@@ -190,51 +198,35 @@ impl PolicySettings {
     pub fn policy(section: &Section, default: Policy, operations: &[&str]) -> Result<Policy> {
         let settings: Self = section.parse()?;
         let mut policy = if settings.enabled == Some(false) { Policy::off() } else { default };
-        let check = Check(section);
-        if let Some(deadline) = check.duration("total_deadline", settings.total_deadline, DAY)? {
-            policy.total_deadline = Some(deadline);
-        }
-        if let Some(timeout) = check.duration("attempt_timeout", settings.attempt_timeout, DAY)? {
-            policy.attempt_timeout = Some(timeout);
-        }
-        set(&mut policy.floor_rate, check.range("floor_rate", settings.floor_rate, 1, u64::MAX)?);
-        set(&mut policy.retry.max_attempts, check.range("max_attempts", settings.max_attempts, 1, 20)?);
-        set(&mut policy.retry.base, check.duration("backoff_base", settings.backoff_base, HOUR)?);
-        set(&mut policy.retry.cap, check.duration("backoff_cap", settings.backoff_cap, HOUR)?);
-        if policy.retry.cap < policy.retry.base {
-            return Err(section.invalid("backoff_cap", "backoff_cap is below backoff_base"));
-        }
+        set_some(&mut policy.total_deadline, settings.total_deadline);
+        set_some(&mut policy.attempt_timeout, settings.attempt_timeout);
+        set(&mut policy.floor_rate, settings.floor_rate);
+        set(&mut policy.retry.max_attempts, settings.max_attempts);
+        set(&mut policy.retry.base, settings.backoff_base);
+        set(&mut policy.retry.cap, settings.backoff_cap);
         if let Some(budget) = settings.retry_budget {
-            policy.retry.budget = budget.policy(&check, policy.retry.budget)?;
+            budget.apply(&mut policy.retry.budget);
         }
-        if let Some(delay) = check.duration("hedge_after", settings.hedge_after, DAY)? {
-            policy.hedge_after = Some(delay);
-        }
+        set_some(&mut policy.hedge_after, settings.hedge_after);
         set(&mut policy.retry_after_gate, settings.retry_after_gate);
+        set(&mut policy.retry_after_cap, settings.retry_after_cap);
         if let Some(bulkhead) = settings.bulkhead {
-            policy.bulkhead = Some(bulkhead.policy(&check)?);
+            policy.bulkhead = bulkhead.over(policy.bulkhead, section)?;
         }
         if let Some(limit) = settings.rate_limit {
-            policy.rate_limit = Some(limit.policy(&check)?);
+            policy.rate_limit = limit.over(policy.rate_limit, section)?;
         }
         if let Some(breaker) = settings.breaker {
-            breaker.apply(&check, &mut policy)?;
+            breaker.apply(&mut policy.breaker, section)?;
         }
         for (name, operation) in settings.operations {
-            if !operations.contains(&name.as_str()) {
-                let reason = format_args!("no operation `{name}`; there are: {}", operations.join(", "));
-                return Err(section.invalid(&format!("operations.{name}"), reason));
-            }
-            let key = |field: &str| format!("operations.{name}.{field}");
-            let differs = OperationPolicy {
-                total_deadline: check.duration(&key("total_deadline"), operation.total_deadline, DAY)?,
-                attempt_timeout: check.duration(&key("attempt_timeout"), operation.attempt_timeout, DAY)?,
-                max_attempts: check.range(&key("max_attempts"), operation.max_attempts, 1, 20)?,
-                hedge_after: check.duration(&key("hedge_after"), operation.hedge_after, DAY)?,
-            };
+            let differs = operation.policy(&name, section)?;
             policy = policy.with_operation(name, differs);
         }
-        Ok(policy)
+        match policy.misfit(operations) {
+            None => Ok(policy),
+            Some(misfit) => Err(section.invalid(&misfit.key, misfit.reason)),
+        }
     }
 
     /// The JSON Schema of the table.
@@ -245,81 +237,99 @@ impl PolicySettings {
 }
 
 impl BudgetSettings {
-    fn policy(self, check: &Check<'_>, default: Option<BudgetPolicy>) -> Result<Option<BudgetPolicy>> {
+    fn apply(self, budget: &mut Option<BudgetPolicy>) {
         if self.enabled == Some(false) {
-            return Ok(None);
+            *budget = None;
+            return;
         }
-        let mut budget = default.unwrap_or_default();
-        set(&mut budget.burst, check.range("retry_budget.burst", self.burst, 0, 100_000)?);
-        set(&mut budget.share, check.range("retry_budget.share", self.share, 0.0, 1.0)?);
-        set(
-            &mut budget.throttle_cost,
-            check.range("retry_budget.throttle_cost", self.throttle_cost, 0.0, 1.0)?,
-        );
-        Ok(Some(budget))
+        let budget = budget.get_or_insert_default();
+        set(&mut budget.burst, self.burst);
+        set(&mut budget.share, self.share);
+        set(&mut budget.throttle_cost, self.throttle_cost);
     }
 }
 
 impl BulkheadSettings {
-    fn policy(self, check: &Check<'_>) -> Result<BulkheadPolicy> {
-        let key = "bulkhead.max_concurrent";
-        let mut bulkhead =
-            BulkheadPolicy::new(check.required(key, check.range(key, self.max_concurrent, 1, MILLION)?)?);
-        set(&mut bulkhead.max_queue, check.range("bulkhead.max_queue", self.max_queue, 0, MILLION)?);
-        set(&mut bulkhead.max_wait, check.duration("bulkhead.max_wait", self.max_wait, DAY)?);
-        Ok(bulkhead)
+    fn over(self, default: Option<BulkheadPolicy>, section: &Section) -> Result<Option<BulkheadPolicy>> {
+        if self.enabled == Some(false) {
+            return Ok(None);
+        }
+        let mut bulkhead = match (default, self.max_concurrent) {
+            (Some(default), _) => default,
+            (None, Some(most)) => BulkheadPolicy::new(most),
+            (None, None) => return Err(section.invalid("bulkhead.max_concurrent", REQUIRED)),
+        };
+        set(&mut bulkhead.max_concurrent, self.max_concurrent);
+        set(&mut bulkhead.max_queue, self.max_queue);
+        set(&mut bulkhead.max_wait, self.max_wait);
+        Ok(Some(bulkhead))
     }
 }
 
 impl RateLimitSettings {
-    fn policy(self, check: &Check<'_>) -> Result<RateLimitPolicy> {
-        let key = "rate_limit.attempts";
-        let attempts = check.required(key, check.range(key, self.attempts, 1, MILLION)?)?;
-        let mut limit = RateLimitPolicy::new(attempts, Duration::from_secs(1));
-        set(&mut limit.per, check.duration("rate_limit.per", self.per, DAY)?);
-        set(&mut limit.burst, check.range("rate_limit.burst", self.burst, 1, MILLION)?);
-        set(&mut limit.max_wait, check.duration("rate_limit.max_wait", self.max_wait, DAY)?);
-        Ok(limit)
+    fn over(self, default: Option<RateLimitPolicy>, section: &Section) -> Result<Option<RateLimitPolicy>> {
+        if self.enabled == Some(false) {
+            return Ok(None);
+        }
+        let mut limit = match (default, self.attempts) {
+            (Some(default), _) => default,
+            (None, Some(attempts)) => RateLimitPolicy::new(attempts, Duration::from_secs(1)),
+            (None, None) => return Err(section.invalid("rate_limit.attempts", REQUIRED)),
+        };
+        set(&mut limit.attempts, self.attempts);
+        set(&mut limit.per, self.per);
+        set(&mut limit.burst, self.burst);
+        set(&mut limit.max_wait, self.max_wait);
+        Ok(Some(limit))
     }
 }
 
 impl BreakerSettings {
-    fn apply(self, check: &Check<'_>, policy: &mut Policy) -> Result<()> {
+    fn apply(self, breaker: &mut Option<BreakerPolicy>, section: &Section) -> Result<()> {
         if self.enabled == Some(false) {
-            policy.breaker = None;
+            *breaker = None;
             return Ok(());
         }
+        if self.window.is_some() && self.window_time.is_some() {
+            let reason = "a window is by attempts or by time, not both";
+            return Err(section.invalid("breaker.window_time", reason));
+        }
         // Who configures a breaker wants one, also where everything else is off.
-        let breaker = policy.breaker.get_or_insert_default();
-        set(&mut breaker.failure_rate, check.share("breaker.failure_rate", self.failure_rate)?);
-        if let Some(slow) = check.duration("breaker.slow_call", self.slow_call, DAY)? {
-            breaker.slow_call = Some(slow);
+        let breaker = breaker.get_or_insert_default();
+        set(&mut breaker.failure_rate, self.failure_rate);
+        set_some(&mut breaker.slow_call, self.slow_call);
+        set(&mut breaker.slow_call_rate, self.slow_call_rate);
+        set_some(&mut breaker.window_time, self.window_time);
+        if let Some(window) = self.window {
+            // The default's minimum may be more than a small window holds.
+            (breaker.window, breaker.window_time) = (window, None);
+            breaker.minimum_calls = breaker.minimum_calls.min(window.max(1));
         }
-        set(&mut breaker.slow_call_rate, check.share("breaker.slow_call_rate", self.slow_call_rate)?);
-        set(&mut breaker.window, check.range("breaker.window", self.window, 1, 100_000)?);
-        if let Some(time) = check.duration("breaker.window_time", self.window_time, HOUR)? {
-            if self.window.is_some() {
-                return Err(check
-                    .0
-                    .invalid("breaker.window_time", "a window is by attempts or by time, not both"));
-            }
-            if time < Duration::from_secs(1) {
-                return Err(check.0.invalid("breaker.window_time", "a window of time is at least 1s long"));
-            }
-            breaker.window_time = Some(time);
-        }
-        let most = if breaker.window_time.is_some() { 100_000 } else { breaker.window };
-        let minimum = check.range("breaker.minimum_calls", self.minimum_calls, 1, most)?;
-        breaker.minimum_calls = minimum.unwrap_or_else(|| breaker.minimum_calls.min(most));
-        set(&mut breaker.open_for, check.duration("breaker.open_for", self.open_for, DAY)?);
-        set(
-            &mut breaker.half_open_calls,
-            check.range("breaker.half_open_calls", self.half_open_calls, 1, 1000)?,
-        );
-        set(&mut breaker.half_open_for, check.duration("breaker.half_open_for", self.half_open_for, DAY)?);
+        set(&mut breaker.minimum_calls, self.minimum_calls);
+        set(&mut breaker.open_for, self.open_for);
+        set(&mut breaker.half_open_calls, self.half_open_calls);
+        set(&mut breaker.half_open_for, self.half_open_for);
         Ok(())
     }
 }
+
+impl OperationSettings {
+    fn policy(self, name: &str, section: &Section) -> Result<OperationPolicy> {
+        let off = self.hedging == Some(false);
+        if off && self.hedge_after.is_some() {
+            let key = format!("operations.{name}.hedging");
+            return Err(section.invalid(&key, "hedging is off, and hedge_after says when it begins"));
+        }
+        Ok(OperationPolicy {
+            total_deadline: self.total_deadline,
+            attempt_timeout: self.attempt_timeout,
+            max_attempts: self.max_attempts,
+            hedge_after: if off { Some(None) } else { self.hedge_after.map(Some) },
+        })
+    }
+}
+
+const REQUIRED: &str = "this value is required";
 
 fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
@@ -327,44 +337,9 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-struct Check<'a>(&'a Section);
-
-impl Check<'_> {
-    fn range<T: PartialOrd + std::fmt::Display + Copy>(
-        &self,
-        key: &str,
-        value: Option<T>,
-        least: T,
-        most: T,
-    ) -> Result<Option<T>> {
-        match value {
-            Some(value) if !(value >= least && value <= most) => {
-                Err(self.0.invalid(key, format_args!("{value} is out of range: {least} to {most}")))
-            }
-            value => Ok(value),
-        }
-    }
-
-    fn required<T>(&self, key: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| self.0.invalid(key, "this value is required"))
-    }
-
-    fn share(&self, key: &str, value: Option<f64>) -> Result<Option<f64>> {
-        match value {
-            Some(value) if !(value > 0.0 && value <= 1.0) => {
-                Err(self.0.invalid(key, format_args!("{value} is not a share: above 0, up to 1")))
-            }
-            value => Ok(value),
-        }
-    }
-
-    fn duration(&self, key: &str, value: Option<Duration>, most: Duration) -> Result<Option<Duration>> {
-        match value {
-            Some(value) if value < MOMENT || value > most => {
-                Err(self.0.invalid(key, format_args!("{value:?} is out of range: {MOMENT:?} to {most:?}")))
-            }
-            value => Ok(value),
-        }
+fn set_some<T>(place: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *place = value;
     }
 }
 
@@ -390,6 +365,41 @@ mod tests {
         assert!(policy("enabled = false\nbreaker = {}").unwrap().breaker.is_some());
         assert!(policy("enabled = false\nretry_after_gate = true").unwrap().retry_after_gate);
         assert!(!policy("retry_after_gate = false").unwrap().retry_after_gate);
+        let small = policy("breaker.window = 10").unwrap().breaker.unwrap();
+        assert_eq!((small.window, small.minimum_calls), (10, 10));
+    }
+
+    #[test]
+    fn what_a_default_says_of_an_operation_or_a_layer_stays_where_the_file_leaves_it_open() {
+        let secs = Duration::from_secs;
+        let copy = OperationPolicy::new().with_total_deadline(secs(180)).with_attempt_timeout(secs(60));
+        let default = Policy::default()
+            .with_operation("put", OperationPolicy::new().with_total_deadline(secs(600)))
+            .with_operation("copy", copy)
+            .with_hedge_after(secs(1))
+            .with_bulkhead(BulkheadPolicy::new(7).with_queue(8, secs(9)))
+            .with_rate_limit(RateLimitPolicy::new(7, secs(8)).with_burst(9));
+        let over = |text: &str| {
+            let section = Section::new("storage.a.resilience", toml::from_str(text).unwrap());
+            PolicySettings::policy(&section, default.clone(), &["get", "put", "copy"]).unwrap()
+        };
+        let text = "operations.put.attempt_timeout = '20s'\noperations.copy.max_attempts = 2";
+        let expected = default
+            .clone()
+            .with_operation("put", OperationPolicy::new().with_attempt_timeout(secs(20)))
+            .with_operation("copy", OperationPolicy::new().with_max_attempts(2));
+        assert_eq!(over(text), expected);
+        let by_name = |name| expected.operations.iter().find(|(known, _)| known == name).unwrap().1;
+        assert_eq!(by_name("put").total_deadline, Some(secs(600)));
+        assert_eq!(by_name("copy").attempt_timeout, Some(secs(60)));
+
+        let limits = over("bulkhead.max_queue = 1\nrate_limit.burst = 1\noperations.get.hedging = false");
+        assert_eq!(limits.bulkhead, Some(BulkheadPolicy::new(7).with_queue(1, secs(9))));
+        assert_eq!(limits.rate_limit, Some(RateLimitPolicy::new(7, secs(8))));
+        assert_eq!(limits.hedge_after, Some(secs(1)));
+        assert_eq!(limits.operations.last().unwrap().1.hedge_after, Some(None));
+        let off = over("bulkhead.enabled = false\nrate_limit.enabled = false");
+        assert_eq!((off.bulkhead, off.rate_limit), (None, None));
     }
 
     /// Every key with a range: what it needs beside it, the least and the most, and what lies just outside.
@@ -403,7 +413,8 @@ mod tests {
         ("retry_budget.burst", "", ["0", "100000"], &["-1", "100001"]),
         ("retry_budget.share", "", ["0.0", "1.0"], &["-0.001", "1.001", "nan"]),
         ("retry_budget.throttle_cost", "", ["0.0", "1.0"], &["-0.001", "1.001", "nan"]),
-        ("hedge_after", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("hedge_after", "enabled = false", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("retry_after_cap", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
         ("bulkhead.max_concurrent", "", ["1", "1000000"], &["0", "1000001"]),
         ("bulkhead.max_queue", "bulkhead.max_concurrent = 1", ["0", "1000000"], &["-1", "1000001"]),
         ("bulkhead.max_wait", "bulkhead.max_concurrent = 1", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
@@ -423,7 +434,7 @@ mod tests {
         ("operations.get.total_deadline", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
         ("operations.get.attempt_timeout", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
         ("operations.get.max_attempts", "", ["1", "20"], &["0", "21"]),
-        ("operations.get.hedge_after", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
+        ("operations.get.hedge_after", "enabled = false", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
     ];
 
     #[track_caller]
@@ -482,6 +493,8 @@ mod tests {
             ("rate_limit = { per = '1s' }", "rate_limit.attempts"),
             ("operations.gett.max_attempts = 2", "operations.gett"),
             ("backoff_base = '1m'", "backoff_cap"),
+            ("hedge_after = '10s'", "hedge_after"),
+            ("operations.get = { hedging = false, hedge_after = '1s' }", "operations.get.hedging"),
         ] {
             is_refused(text, key);
         }
