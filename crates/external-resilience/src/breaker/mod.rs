@@ -64,8 +64,10 @@ enum Phase {
     },
     /// Probes hold their permits, those that succeeded for good.
     HalfOpen {
-        /// When it is decided without those that are missing; nobody waits for a verdict before the first probe is made.
-        until: Option<Instant>,
+        /// When the first probe was made: nobody waits for a verdict before.
+        since: Option<Instant>,
+        /// How long after that it is decided without those that are missing.
+        patience: Duration,
         probes: Arc<Permits>,
         succeeded: u32,
     },
@@ -190,8 +192,8 @@ impl Breaker {
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {
             Phase::Closed => None,
-            Phase::HalfOpen { until, probes, .. } if probes.try_take() => {
-                until.get_or_insert_with(|| later(now, self.policy.half_open_for));
+            Phase::HalfOpen { since, probes, .. } if probes.try_take() => {
+                since.get_or_insert(now);
                 Some(probes.clone())
             }
             phase => return Err(phase.refusal(now)),
@@ -241,20 +243,33 @@ impl Breaker {
             match &inner.phase {
                 Phase::Open { until } if now >= *until => {
                     let probes = Arc::new(Permits::new(self.policy.half_open_calls));
-                    self.enter(inner, Phase::HalfOpen { until: None, probes, succeeded: 0 });
+                    let patience = self.policy.half_open_for;
+                    self.enter(inner, Phase::HalfOpen { since: None, patience, probes, succeeded: 0 });
                 }
-                Phase::HalfOpen { until: Some(until), probes, succeeded } if now >= *until => {
+                Phase::HalfOpen { since: Some(since), patience, probes, succeeded }
+                    if now >= later(*since, *patience) =>
+                {
                     // Only what succeeded closes it: neither a probe that hangs nor an answer that says nothing
                     // about the service (`NotFound`) does.
                     if *succeeded > 0 && probes.taken() == *succeeded {
                         self.enter(inner, Phase::Closed);
                     } else {
-                        let until = *until;
-                        self.open(inner, until);
+                        let decided = later(*since, *patience);
+                        self.open(inner, decided);
                     }
                 }
                 _ => return,
             }
+        }
+    }
+
+    /// A probe may last so long: the verdict waits for it, as if it were the first.
+    fn wait_for(&self, generation: u64, probe: Duration) {
+        let mut inner = self.lock();
+        if inner.generation == generation
+            && let Phase::HalfOpen { patience, .. } = &mut inner.phase
+        {
+            *patience = probe.max(*patience);
         }
     }
 
@@ -333,9 +348,12 @@ impl Permit<'_> {
         }
     }
 
-    /// So much of the attempt's time is its body's, and says nothing about how slow the service is.
-    pub(crate) fn allow(&mut self, body: Duration) {
+    /// The attempt may last so `long` in all. So much of that is its body's, and says nothing about how slow the service is.
+    pub(crate) fn allow(&mut self, body: Duration, long: Option<Duration>) {
         self.slow_from = later(self.slow_from, body);
+        if let (Some(_), Some(long)) = (&self.probe, long) {
+            self.breaker.wait_for(self.generation, long);
+        }
     }
 }
 
@@ -506,6 +524,31 @@ mod tests {
             drop(probe);
             assert!(admit(&breaker).is_ok());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_verdict_waits_for_what_may_take_longer() {
+        let (second, long) = (Duration::from_secs(1), Duration::from_secs(180));
+        // Opened again after 30 s, it is half open for the second time at the end.
+        for (allowed, state) in [(long, BreakerState::Closed), (second, BreakerState::HalfOpen)] {
+            let breaker = half_open().await;
+            let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
+            probe.allow(Duration::ZERO, Some(allowed));
+            tokio::time::advance(Duration::from_secs(40)).await;
+            settle(probe, Verdict::Success);
+            tokio::time::advance(long - Duration::from_secs(40)).await;
+            assert_eq!(breaker.state(), state, "may last {allowed:?}");
+        }
+        // One after the other, none of them a verdict: the limit still counts from the first on.
+        let breaker = half_open().await;
+        for _ in 0..4 {
+            let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
+            probe.allow(Duration::ZERO, Some(long));
+            settle(probe, Verdict::Nothing);
+            assert_eq!(breaker.state(), BreakerState::HalfOpen);
+            tokio::time::advance(long / 4).await;
+        }
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[tokio::test(start_paused = true)]

@@ -61,10 +61,11 @@ impl Pipeline {
     ) -> Attempted {
         let Turn { number, started, end, .. } = *turn;
         let moving = self.inner.policy.time_to_move(call.body);
-        if let Some(permit) = &mut turn.permit {
-            permit.allow(moving);
-        }
         let timeout = limits.attempt_timeout.map(|timeout| timeout.saturating_add(moving));
+        let longest = earlier(timeout, limits.total_deadline);
+        if let Some(permit) = &mut turn.permit {
+            permit.allow(moving, longest);
+        }
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
         let attempt_cx = cx.for_attempt_at(started, number, earlier(own_end, end));
         recorder.began(number);
@@ -87,11 +88,13 @@ impl Pipeline {
             match &result {
                 Ok(()) => permit.settle(Verdict::Success, ended),
                 // Cut short by the caller's own deadline: no verdict, unless it had run for long. In a managed call the
-                // deadline is the outer attempt's, so a timeout is ours.
+                // deadline is the outer attempt's, so a timeout is ours; and so is one at the policy's own total deadline,
+                // unless earlier attempts had used up most of that.
                 Err(error)
                     if error.kind() == ErrorKind::Timeout
                         && !cx.is_managed()
-                        && end.is_some_and(|end| ended >= end) =>
+                        && end.is_some_and(|end| ended >= end)
+                        && (cx.deadline().is_some() || longest.is_some_and(|longest| took < longest / 2)) =>
                 {
                     permit.settle(Verdict::Nothing, ended);
                 }
@@ -130,7 +133,8 @@ impl<T> Future for Entered<'_, '_, T> {
     }
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+/// The earlier of two moments, or the shorter of two times; what is absent has no end.
+fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
