@@ -14,6 +14,7 @@ use tokio::time::sleep;
 /// | [`fail`](Self::fail), [`error`](Self::error) | no | the error, with the effect it states |
 /// | [`hang`](Self::hang), [`hang_sent`](Self::hang_sent) | no | nothing, ever |
 /// | [`lost`](Self::lost) | yes | an error whose effect is `MaybeApplied` |
+/// | [`lost_with`](Self::lost_with) | yes | the error, with the effect it states |
 /// | [`drop_answer`](Self::drop_answer) | yes | nothing, ever |
 ///
 /// A call that never gets an answer ends by its attempt timeout; without one it hangs for good.
@@ -88,7 +89,14 @@ impl Fault {
     #[must_use]
     pub fn lost(kind: ErrorKind) -> Self {
         let error = Error::new(kind, "the answer was lost by an injected fault");
-        What::Lose(error.with_effect(Effect::MaybeApplied)).into()
+        Self::lost_with(error.with_effect(Effect::MaybeApplied))
+    }
+
+    /// As [`lost`](Self::lost) with an error of your own. Its effect is what it claims, also where that is not so: a service
+    /// that took a call and says that it did not.
+    #[must_use]
+    pub fn lost_with(error: Error) -> Self {
+        What::Lose(error).into()
     }
 
     /// The call takes effect; its answer never comes, and neither does an error.

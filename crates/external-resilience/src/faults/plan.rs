@@ -156,8 +156,10 @@ impl FaultPlan {
     }
 
     /// Each of these calls meets a fault with a probability, 0 to 1. Chances are drawn in the order of their writing, and
-    /// the first that hits holds.
+    /// the first that hits holds. Below 0 none does, above 1 each, and so it is with what is no number: a test that divides
+    /// by zero must not pass because nothing ever went wrong.
     pub fn chance(&self, calls: impl Into<Calls>, probability: f64, fault: Fault) {
+        let probability = if probability.is_nan() { 1.0 } else { probability.clamp(0.0, 1.0) };
         self.state().chances.push((calls.into(), probability, fault));
     }
 

@@ -177,6 +177,27 @@ async fn a_lost_answer_leaves_the_effect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn behind_the_call_an_error_claims_what_it_is_told_to() {
+    for (claim, value) in [(Effect::MaybeApplied, 1), (Effect::NotApplied, 3), (Effect::NotSent, 3)] {
+        let setup = ready();
+        let error = Error::unavailable("no").with_effect(claim).with_vendor_code("503");
+        setup.plan.script("add", vec![Fault::lost_with(error); 3]);
+        let error = setup.add().await.unwrap_err();
+        assert_eq!((error.effect(), error.vendor_code()), (claim, Some("503")));
+        assert_eq!(setup.value(), value, "a lie about the effect makes the call be repeated");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probability_that_is_none_is_the_nearest_or_certain() {
+    for (probability, hits) in [(f64::NAN, true), (2.0, true), (-1.0, false), (0.0, false)] {
+        let setup = ready();
+        setup.plan.chance("add", probability, Fault::fail(ErrorKind::NotFound, Effect::NotApplied));
+        assert_eq!(setup.add().await.is_err(), hits, "{probability}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_was_answered_is_lost() {
     for (refusal, seen) in [
         (Error::conflict("no").with_effect(Effect::NotApplied), ErrorKind::Unexpected),
