@@ -14,7 +14,7 @@
 //!
 //! [storage.avatars.resilience]          # how calls are treated; what is absent keeps the domain's default
 //! total_deadline = "20s"
-//! operations.put.attempt_timeout = "5s"
+//! operations.put.total_deadline = "60s" # storage gives a `put` 600 s: what is said of an operation comes first
 //!
 //! [cache.default]
 //! provider = "redis"

@@ -18,7 +18,8 @@
 //! | `external.breaker.status` | gauge | 1 for the present state, else 0 | `external.breaker.state` |
 //!
 //! The gauges are those of [`PipelineGauges`]; a layer that the policy leaves out has none. Retries are all attempts
-//! beyond a call's first, hedges included. A refusal is an error too: no attempt was made for it.
+//! beyond a call's first, hedges included. A refusal is an error too, and says which layer the call ended at: one of this
+//! pipeline's, then no attempt was made, or one further in, which the last attempt met.
 //!
 //! | label | values |
 //! |---|---|
