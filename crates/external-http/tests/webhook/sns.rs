@@ -24,9 +24,11 @@ async fn asked(receiver: &WebhookReceiver, case: &Value) -> Result<()> {
     receiver.receive(&parts, body).await.map(drop)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_certificate_is_fetched_once_for_any_number_of_messages() {
-    let origin = origin(&good());
+    let pem = good()["keys"]["signing_cert_pem"].as_str().unwrap().to_owned();
+    let answer = MemoryAnswer::new(200).with_body(pem).with_delay(Duration::from_millis(20));
+    let origin = Arc::new(MemoryHttp::new().with_fallback(move |_| answer.clone()));
     let receiver = receiver(origin.clone(), NOW);
     let good = good();
     let all = (0..20).map(|_| asked(&receiver, &good));
@@ -69,7 +71,7 @@ async fn a_certificate_that_is_none_or_cannot_be_had_proves_nothing() {
         (MemoryAnswer::new(404), ErrorKind::Unauthenticated),
         (MemoryAnswer::new(403), ErrorKind::Unauthenticated),
         (
-            MemoryAnswer::new(302).with_header("location", "https://evil.example.com/a.pem"),
+            MemoryAnswer::new(302).with_header("location", "https://evil.example.com/a.pem").with_body(pem),
             ErrorKind::Unauthenticated,
         ),
         (MemoryAnswer::new(200), ErrorKind::Unauthenticated),
