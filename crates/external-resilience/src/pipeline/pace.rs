@@ -18,8 +18,8 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// With nothing sent, and no place of the rate limit or of a probe used up: `RateLimited`, at once, if the wait is too
-    /// long; `Timeout` if the attempt could only start when the call must be over; `Unavailable` from the breaker.
+    /// With nothing sent, and no place of the rate limit or of a probe used up: `RateLimited`, as soon as it is known, if the
+    /// wait is too long; `Timeout` if the attempt could only start when the call must be over; `Unavailable` from the breaker.
     pub(super) async fn turn(
         &self,
         limits: &Limits,
