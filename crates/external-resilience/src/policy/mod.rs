@@ -26,7 +26,7 @@ use ranges::Misfit;
 /// | attempt timeout | 10 s | 1 ms to 1 day | leaves room for two more attempts within the deadline |
 /// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout grows by body / floor rate |
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
-/// | backoff | 100 ms doubling to 5 s, full jitter | 1 ms to 1 h | callers that failed together do not return together |
+/// | backoff | 100 ms doubling to 5 s, full jitter | 0 to 1 h; 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
 /// | Retry-After gate | on | | what a service asks of one caller (429, `Retry-After`) all callers of the instance heed |
 /// | Retry-After cap | 5 min | 1 ms to 1 day | a wrong date shuts nobody out for long, and a service that means it says it again |

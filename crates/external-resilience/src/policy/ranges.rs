@@ -30,7 +30,7 @@ impl Policy {
         keep.time("attempt_timeout", &mut self.attempt_timeout);
         keep.range("floor_rate", &mut self.floor_rate, 1, u64::MAX);
         keep.range("max_attempts", &mut self.retry.max_attempts, 1, 20);
-        keep.times("backoff_base", &mut self.retry.base, MOMENT, HOUR);
+        keep.times("backoff_base", &mut self.retry.base, Duration::ZERO, HOUR);
         keep.times("backoff_cap", &mut self.retry.cap, MOMENT, HOUR);
         if self.retry.cap < self.retry.base {
             keep.note("backoff_cap", "backoff_cap is below backoff_base");
@@ -183,7 +183,7 @@ mod tests {
         let mut policy = Policy::default()
             .with_total_deadline(none)
             .with_attempt_timeout(Duration::MAX)
-            .with_backoff(none, Duration::MAX)
+            .with_backoff(Duration::MAX, none)
             .with_retry_budget(BudgetPolicy { burst: u32::MAX, share: -1.0, throttle_cost: f64::INFINITY })
             .with_bulkhead(BulkheadPolicy::new(0).with_queue(u32::MAX, none))
             .with_rate_limit(RateLimitPolicy::new(0, none).with_burst(0).with_max_wait(none))
@@ -198,10 +198,14 @@ mod tests {
     fn what_is_out_of_range_is_moved_to_the_nearest_within() {
         let mut policy = senseless();
         assert_eq!(policy.put_in_range().unwrap().key, "total_deadline");
-        assert_eq!(policy.put_in_range(), None);
+        assert_eq!(
+            policy.put_in_range().unwrap().key,
+            "backoff_cap",
+            "below the base; what is the least is what holds"
+        );
         assert_eq!((policy.total_deadline, policy.attempt_timeout), (Some(MOMENT), Some(DAY)));
         assert_eq!((policy.floor_rate, policy.retry.max_attempts), (1, 20));
-        assert_eq!((policy.retry.base, policy.retry.cap, policy.retry_after_cap), (MOMENT, HOUR, MOMENT));
+        assert_eq!((policy.retry.base, policy.retry.cap, policy.retry_after_cap), (HOUR, MOMENT, MOMENT));
         let budget = BudgetPolicy { burst: 100_000, share: 0.0, throttle_cost: 1.0 };
         assert_eq!(policy.retry.budget, Some(budget));
         assert_eq!(policy.bulkhead, Some(BulkheadPolicy::new(1).with_queue(MILLION, MOMENT)));

@@ -44,7 +44,7 @@ pub struct PolicySettings {
     pub floor_rate: Option<u64>,
     /// How many attempts a call may have, the first included. 1 to 20.
     pub max_attempts: Option<u32>,
-    /// The bound of the first wait; each further one doubles it. 1 ms to 1 h.
+    /// The bound of the first wait; each further one doubles it; 0: at once. 0 to 1 h.
     #[serde(with = "duration::option")]
     #[schemars(with = "Option<String>")]
     pub backoff_base: Option<Duration>,
@@ -408,7 +408,7 @@ mod tests {
         ("attempt_timeout", "", ["'1ms'", "'1d'"], &["'0ms'", "'86401s'"]),
         ("floor_rate", "", ["1", "9223372036854775807"], &["0", "-1"]),
         ("max_attempts", "", ["1", "20"], &["0", "21"]),
-        ("backoff_base", "backoff_cap = '1h'", ["'1ms'", "'1h'"], &["'0ms'", "'3601s'"]),
+        ("backoff_base", "backoff_cap = '1h'", ["'0ms'", "'1h'"], &["'3601s'"]),
         ("backoff_cap", "backoff_base = '1ms'", ["'1ms'", "'1h'"], &["'0ms'", "'3601s'"]),
         ("retry_budget.burst", "", ["0", "100000"], &["-1", "100001"]),
         ("retry_budget.share", "", ["0.0", "1.0"], &["-0.001", "1.001", "nan"]),
