@@ -28,7 +28,7 @@ fn sns(recording: &Recording) -> BoxFuture<'_, Verdict> {
         let text = recording.payload_utf8.clone().unwrap_or_default();
         let message: Value = serde_json::from_str(&text).unwrap_or_default();
         // A receiver has its topics pinned; a recording that names none is about the signature alone.
-        let pinned = recording.inputs.get("topic").unwrap_or(&message["TopicArn"]);
+        let pinned = recording.inputs.get("topic").unwrap_or_else(|| &message["TopicArn"]);
         let topic = pinned.as_str().unwrap_or("arn:aws:sns:us-east-1:123456789012:none");
         let now = recording.inputs.get("now").and_then(Value::as_u64);
         let context = BuildContext::default().with_clock(move || at(now.unwrap_or(NOW)));
