@@ -180,14 +180,22 @@ impl Breaker {
         self.enter(&mut self.lock(), Phase::Closed);
     }
 
+    /// As [`admit`](Self::admit), while calls pass and are watched.
+    #[inline]
+    pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_>> {
+        let generation = self.closed.load(Ordering::Acquire);
+        let is_closed = generation & OTHERWISE == 0;
+        let slow_from = later(now, slow_call);
+        is_closed.then(|| Permit { breaker: self, generation, slow_from, probe: None, settled: false })
+    }
+
     /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
     /// as cut short unless it is settled.
     pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_>, Error> {
-        let slow_from = later(now, slow_call);
-        let generation = self.closed.load(Ordering::Acquire);
-        if generation & OTHERWISE == 0 {
-            return Ok(Permit { breaker: self, generation, slow_from, probe: None, settled: false });
+        if let Some(permit) = self.admit_if_closed(now, slow_call) {
+            return Ok(permit);
         }
+        let slow_from = later(now, slow_call);
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {

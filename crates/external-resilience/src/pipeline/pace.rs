@@ -6,7 +6,7 @@ use std::time::Duration;
 use external_core::{Effect, Error, Result, Retry};
 use tokio::time::Instant;
 
-use super::Pipeline;
+use super::{Inner, Pipeline};
 use super::attempt::Turn;
 use crate::clock::{LONGEST, later};
 use crate::pacing::{Place, RateLimit};
@@ -14,6 +14,34 @@ use crate::policy::Limits;
 use crate::refusal::Refusal;
 
 impl Pipeline {
+    /// The turn of an attempt that nothing stands in the way of, as nearly always. `None` says no more than that there may
+    /// be something: [`turn`](Self::turn) finds out what.
+    #[inline]
+    pub(super) fn turn_at_once(
+        &self,
+        limits: &Limits,
+        number: u32,
+        now: Instant,
+        earliest: Instant,
+        end: Option<Instant>,
+    ) -> Option<Turn<'_>> {
+        let Inner { gate, rate_limit, breaker, .. } = &*self.inner;
+        if earliest > now
+            || end.is_some_and(|end| now >= end)
+            || gate.as_ref().is_some_and(|gate| !gate.is_surely_open())
+        {
+            return None;
+        }
+        let permit = match breaker {
+            Some(breaker) => Some(breaker.admit_if_closed(now, limits.slow_call)?),
+            None => None,
+        };
+        match rate_limit {
+            Some(limit) if !limit.take(now) => None,
+            _ => Some(Turn { number, started: now, end, permit, sent: false }),
+        }
+    }
+
     /// Waits until attempt `number` may start that could at `earliest`, and lets it begin. The call must be over at `end`.
     ///
     /// # Errors

@@ -53,7 +53,11 @@ impl Pipeline {
         let mut payment = None;
         loop {
             let number = recorder.attempts() + 1;
-            let mut turn = match self.turn(limits, number, now, earliest, end).await {
+            let turn = match self.turn_at_once(limits, number, now, earliest, end) {
+                Some(turn) => Ok(turn),
+                None => self.turn(limits, number, now, earliest, end).await,
+            };
+            let mut turn = match turn {
                 Ok(turn) => turn,
                 // Probes were out: their verdict is this call's, too. An upload's parts must not fail for each other.
                 Err(refusal)
