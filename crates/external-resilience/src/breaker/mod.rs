@@ -4,15 +4,20 @@
 //! other callers write too: successes are counted by thread, and gathered when a call fails or was slow. So it is a
 //! failing or a slow call that opens the circuit, never one that succeeded in time.
 
+mod permit;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use external_core::{Error, ErrorKind};
+use external_core::Error;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
+
+pub(crate) use permit::{Permit, Verdict};
 
 use crate::BreakerPolicy;
 use crate::clock::later;
@@ -99,28 +104,6 @@ impl Phase {
     }
 }
 
-/// What an attempt said about the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Success,
-    Failure,
-    /// It was cut short, or the error says nothing about the service.
-    Nothing,
-}
-
-impl Verdict {
-    /// Only these kinds speak against a service; all others are its answers, or a refusal of our own.
-    pub(crate) fn of(error: &Error) -> Self {
-        match error.kind() {
-            _ if Refusal::is(error) => Self::Nothing,
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
-                Self::Failure
-            }
-            _ => Self::Nothing,
-        }
-    }
-}
-
 impl Breaker {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
@@ -186,7 +169,7 @@ impl Breaker {
         let generation = self.closed.load(Ordering::Acquire);
         let is_closed = generation & OTHERWISE == 0;
         let slow_from = later(now, slow_call);
-        is_closed.then(|| Permit { breaker: self, generation, slow_from, probe: None, settled: false })
+        is_closed.then(|| Permit::new(self, generation, slow_from, None))
     }
 
     /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
@@ -206,7 +189,7 @@ impl Breaker {
             }
             phase => return Err(phase.refusal(now)),
         };
-        Ok(Permit { breaker: self, generation: inner.generation, slow_from, probe, settled: false })
+        Ok(Permit::new(self, inner.generation, slow_from, probe))
     }
 
     /// Refuses an attempt that could begin `at` the earliest, if that is known `now`; takes no probe's place.
@@ -329,302 +312,5 @@ impl BreakerChanges {
     pub async fn next(&mut self) -> Option<BreakerState> {
         self.0.changed().await.ok()?;
         Some(*self.0.borrow_and_update())
-    }
-}
-
-/// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
-/// slow call if it ran that long.
-#[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    breaker: &'a Breaker,
-    generation: u64,
-    slow_from: Instant,
-    /// Where a probe has its place.
-    probe: Option<Arc<Permits>>,
-    settled: bool,
-}
-
-impl Permit<'_> {
-    /// The attempt ended `now`.
-    pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant) {
-        self.settled = true;
-        let stays = self.breaker.settle(self, verdict, now);
-        if let Some(probes) = self.probe.take().filter(|_| !stays) {
-            probes.give_back();
-            // Whoever waits for a verdict may make the next probe.
-            self.breaker.decided.notify_waiters();
-        }
-    }
-
-    /// The attempt may last so `long` in all. So much of that is its body's, and says nothing about how slow the service is.
-    pub(crate) fn allow(&mut self, body: Duration, long: Option<Duration>) {
-        self.slow_from = later(self.slow_from, body);
-        if let (Some(_), Some(long)) = (&self.probe, long) {
-            self.breaker.wait_for(self.generation, long);
-        }
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.settle(Verdict::Nothing, Instant::now());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use external_core::Effect;
-
-    use super::*;
-
-    fn breaker() -> Breaker {
-        Breaker::new(BreakerPolicy {
-            window: 10,
-            minimum_calls: 4,
-            half_open_calls: 2,
-            ..BreakerPolicy::default()
-        })
-    }
-
-    const SLOW: Duration = Duration::from_secs(5);
-
-    fn admit(breaker: &Breaker) -> Result<Permit<'_>, Error> {
-        breaker.admit(Instant::now(), SLOW)
-    }
-
-    fn settle(mut permit: Permit<'_>, verdict: Verdict) {
-        permit.settle(verdict, Instant::now());
-    }
-
-    fn fail(breaker: &Breaker, times: u32) {
-        for _ in 0..times {
-            settle(admit(breaker).unwrap(), Verdict::Failure);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn opens_at_the_rate_and_closes_after_its_probes() {
-        let breaker = breaker();
-        fail(&breaker, 3);
-        assert_eq!(breaker.state(), BreakerState::Closed);
-        fail(&breaker, 1);
-        assert_eq!(breaker.state(), BreakerState::Open);
-        let error = admit(&breaker).unwrap_err();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let (one, two) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
-        assert!(admit(&breaker).is_err());
-        settle(one, Verdict::Success);
-        settle(two, Verdict::Success);
-        assert_eq!(breaker.state(), BreakerState::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn successes_of_all_threads_weigh_against_failures() {
-        let breaker = breaker();
-        std::thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    let now = Instant::now();
-                    admit(&breaker).unwrap().settle(Verdict::Success, now);
-                });
-            }
-        });
-        fail(&breaker, 2);
-        assert_eq!(breaker.state(), BreakerState::Closed, "2 of 5");
-        fail(&breaker, 1);
-        assert_eq!(breaker.state(), BreakerState::Open, "3 of 6");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn successes_push_failures_out_of_the_window() {
-        let breaker = breaker();
-        fail(&breaker, 3);
-        for _ in 0..10 {
-            settle(admit(&breaker).unwrap(), Verdict::Success);
-        }
-        fail(&breaker, 4);
-        assert_eq!(breaker.state(), BreakerState::Closed, "4 of the last 10");
-        fail(&breaker, 1);
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dropped_probe_gives_its_place_back() {
-        let breaker = breaker();
-        fail(&breaker, 4);
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
-        drop((admit(&breaker).unwrap(), admit(&breaker).unwrap()));
-        assert!(admit(&breaker).is_ok() && admit(&breaker).is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failing_probe_opens_again_and_late_answers_do_not_count() {
-        let breaker = breaker();
-        let late = admit(&breaker).unwrap();
-        fail(&breaker, 4);
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
-        settle(admit(&breaker).unwrap(), Verdict::Failure);
-        assert_eq!(breaker.state(), BreakerState::Open);
-        settle(late, Verdict::Success);
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn late_answers_decide_nothing_while_probes_are_out() {
-        let breaker = breaker();
-        let (good, bad) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
-        fail(&breaker, 4);
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
-        let probe = admit(&breaker).unwrap();
-        settle(good, Verdict::Success);
-        settle(bad, Verdict::Failure);
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        // Nor do they take or free the place of a probe.
-        let other = admit(&breaker).unwrap();
-        assert!(admit(&breaker).is_err());
-        settle(probe, Verdict::Success);
-        settle(other, Verdict::Success);
-        assert_eq!(breaker.state(), BreakerState::Closed);
-    }
-
-    /// A breaker that has just become half open.
-    async fn half_open() -> Breaker {
-        let breaker = breaker();
-        fail(&breaker, 4);
-        tokio::time::advance(BreakerPolicy::default().open_for).await;
-        assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        breaker
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn time_alone_decides_nothing_before_a_probe_was_made() {
-        let (breaker, limit) = (half_open().await, BreakerPolicy::default().half_open_for);
-        for wait in [limit, limit / 2, limit * 10] {
-            tokio::time::advance(wait).await;
-            assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        }
-        let probe = admit(&breaker).unwrap();
-        tokio::time::advance(limit - Duration::from_millis(1)).await;
-        assert_eq!(breaker.state(), BreakerState::HalfOpen, "the limit counts from the first probe on");
-        drop(probe);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_a_success_in_time_it_opens_again() {
-        let policy = BreakerPolicy::default();
-        for hangs in [true, false] {
-            let breaker = half_open().await;
-            let mut probe = Some(admit(&breaker).unwrap());
-            if !hangs {
-                // `NotFound` is no verdict.
-                settle(probe.take().unwrap(), Verdict::Nothing);
-            }
-            tokio::time::advance(policy.half_open_for - Duration::from_millis(1)).await;
-            assert_eq!(breaker.state(), BreakerState::HalfOpen);
-            tokio::time::advance(Duration::from_millis(1)).await;
-            assert_eq!(breaker.state(), BreakerState::Open, "hangs: {hangs}");
-            // Who looks later finds the same, and what hung has no say any more.
-            tokio::time::advance(policy.open_for).await;
-            assert_eq!(breaker.state(), BreakerState::HalfOpen);
-            drop(probe);
-            assert!(admit(&breaker).is_ok());
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_verdict_waits_for_what_may_take_longer() {
-        let (second, long) = (Duration::from_secs(1), Duration::from_secs(180));
-        // Opened again after 30 s, it is half open for the second time at the end.
-        for (allowed, state) in [(long, BreakerState::Closed), (second, BreakerState::HalfOpen)] {
-            let breaker = half_open().await;
-            let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
-            probe.allow(Duration::ZERO, Some(allowed));
-            tokio::time::advance(Duration::from_secs(40)).await;
-            settle(probe, Verdict::Success);
-            tokio::time::advance(long - Duration::from_secs(40)).await;
-            assert_eq!(breaker.state(), state, "may last {allowed:?}");
-        }
-        // One after the other, none of them a verdict: the limit still counts from the first on.
-        let breaker = half_open().await;
-        for _ in 0..4 {
-            let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
-            probe.allow(Duration::ZERO, Some(long));
-            settle(probe, Verdict::Nothing);
-            assert_eq!(breaker.state(), BreakerState::HalfOpen);
-            tokio::time::advance(long / 4).await;
-        }
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_after_the_limit_is_no_verdict() {
-        let (breaker, limit) = (half_open().await, BreakerPolicy::default().half_open_for);
-        let late = breaker.admit(Instant::now(), limit * 10).unwrap();
-        tokio::time::advance(limit).await;
-        settle(late, Verdict::Success);
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_pays_for_a_limit_that_passed_unseen() {
-        let breaker = half_open().await;
-        settle(admit(&breaker).unwrap(), Verdict::Nothing);
-        tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(admit(&breaker).is_ok(), "it opened again, and that is long ago");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_succeeded_decides_when_fewer_call_than_there_are_probes() {
-        let breaker = half_open().await;
-        settle(admit(&breaker).unwrap(), Verdict::Success);
-        tokio::time::advance(BreakerPolicy::default().half_open_for).await;
-        assert_eq!(breaker.state(), BreakerState::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn callers_that_give_up_on_hanging_calls_open_it() {
-        let breaker = breaker();
-        let hanging: Vec<_> = (0..4).map(|_| admit(&breaker).unwrap()).collect();
-        tokio::time::advance(SLOW).await;
-        drop(hanging);
-        assert_eq!(breaker.state(), BreakerState::Open);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_was_refused_waits_only_while_all_probes_are_out() {
-        let (breaker, start) = (half_open().await, Instant::now());
-        let end = start + Duration::from_secs(3);
-        let (one, two) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
-        assert!(admit(&breaker).is_err());
-        // One gives its place back before the call that was refused has come to wait.
-        drop(one);
-        assert!(breaker.probed(end).await);
-        assert_eq!(start.elapsed(), Duration::ZERO, "a place is free");
-        let one = admit(&breaker).unwrap();
-        assert!(breaker.probed(end).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(3), "nothing was decided in time");
-        // The circuit closes, or opens, before it has come to wait.
-        settle(one, Verdict::Success);
-        settle(two, Verdict::Success);
-        let end = end + Duration::from_secs(3);
-        assert!(breaker.probed(end).await, "the circuit is closed");
-        fail(&breaker, 4);
-        assert!(!breaker.probed(end).await, "the circuit is open");
-        breaker.isolate();
-        assert!(!breaker.probed(end).await);
-        assert_eq!(start.elapsed(), Duration::from_secs(3), "neither waits");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn isolation_lasts_until_the_reset() {
-        let breaker = breaker();
-        breaker.isolate();
-        tokio::time::advance(Duration::from_secs(3600)).await;
-        assert!(admit(&breaker).is_err());
-        breaker.reset();
-        assert!(admit(&breaker).is_ok());
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use external_core::{CallContext, Capabilities, Error, Operation, ProviderInfo, Repeat, Result, Retry};
-use external_resilience::{BreakerPolicy, Pipeline, Policy};
+use external_resilience::{BreakerPolicy, Pipeline, Policy, RateLimitPolicy};
 use tokio::time::sleep;
 
 pub(crate) const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
@@ -22,6 +22,11 @@ pub(crate) fn opens_after_two() -> BreakerPolicy {
     let mut breaker = BreakerPolicy::default();
     (breaker.window, breaker.minimum_calls) = (4, 2);
     breaker
+}
+
+/// One place each hundred seconds, so many at once.
+pub(crate) const fn seldom(burst: u32) -> RateLimitPolicy {
+    RateLimitPolicy::new(1, Duration::from_secs(100)).with_burst(burst)
 }
 
 pub(crate) const fn ms(millis: u64) -> Duration {

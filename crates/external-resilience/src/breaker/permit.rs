@@ -1,0 +1,84 @@
+//! One attempt at the breaker: what lets it pass, and what its end says about the service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use external_core::{Error, ErrorKind};
+use tokio::time::Instant;
+
+use super::Breaker;
+use crate::clock::later;
+use crate::permits::Permits;
+use crate::refusal::Refusal;
+
+/// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
+/// slow call if it ran that long.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    breaker: &'a Breaker,
+    pub(super) generation: u64,
+    pub(super) slow_from: Instant,
+    /// Where a probe has its place.
+    probe: Option<Arc<Permits>>,
+    settled: bool,
+}
+
+impl<'a> Permit<'a> {
+    pub(super) fn new(
+        breaker: &'a Breaker,
+        generation: u64,
+        slow_from: Instant,
+        probe: Option<Arc<Permits>>,
+    ) -> Self {
+        Self { breaker, generation, slow_from, probe, settled: false }
+    }
+
+    /// The attempt ended `now`.
+    pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant) {
+        self.settled = true;
+        let stays = self.breaker.settle(self, verdict, now);
+        if let Some(probes) = self.probe.take().filter(|_| !stays) {
+            probes.give_back();
+            // Whoever waits for a verdict may make the next probe.
+            self.breaker.decided.notify_waiters();
+        }
+    }
+
+    /// The attempt may last so `long` in all. So much of that is its body's, and says nothing about how slow the service is.
+    pub(crate) fn allow(&mut self, body: Duration, long: Option<Duration>) {
+        self.slow_from = later(self.slow_from, body);
+        if let (Some(_), Some(long)) = (&self.probe, long) {
+            self.breaker.wait_for(self.generation, long);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle(Verdict::Nothing, Instant::now());
+        }
+    }
+}
+
+/// What an attempt said about the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    Failure,
+    /// It was cut short, or the error says nothing about the service.
+    Nothing,
+}
+
+impl Verdict {
+    /// Only these kinds speak against a service; all others are its answers, or a refusal of our own.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            _ if Refusal::is(error) => Self::Nothing,
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
+                Self::Failure
+            }
+            _ => Self::Nothing,
+        }
+    }
+}
