@@ -33,7 +33,8 @@ fn down_for(hint: Duration) -> Error {
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_waits_keeps_nobody_from_starting() {
     for hint in [seconds(2), seconds(20)] {
-        let pipeline = pipeline(Policy::default().with_rate_limit(ten_a_second().with_burst(5)));
+        let policy = Policy::default().with_backoff(NOW, ms(1));
+        let pipeline = pipeline(policy.with_rate_limit(ten_a_second().with_burst(5)));
         let back_end = BackEnd::new([(NOW, Err(down_for(hint)))]);
         let start = Instant::now();
         let (repeated, others) = tokio::join!(
@@ -232,17 +233,46 @@ async fn who_waits_at_the_gate_always_comes_back_within_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_is_the_least_of_a_wait_not_the_most() {
-    let policy = Policy::default().with_breaker(None).with_retry_budget(None).with_max_attempts(2);
-    let pipeline = pipeline(policy.with_backoff(seconds(1), seconds(1))).with_jitter_seed(1);
+async fn callers_with_the_same_hint_do_not_come_back_together() {
+    let (callers, hint) = (40, seconds(2));
+    let policy = Policy::default().with_breaker(None).with_backoff(ms(100), seconds(5));
+    let pipeline = pipeline(policy).with_jitter_seed(1);
+    let starts = Starts::new(callers, NOW, down_for(hint));
+    let start = Instant::now();
+    let calls = (0..callers).map(|_| starts.clone().call(pipeline.clone()));
+    assert!(calls.collect::<JoinSet<_>>().join_all().await.iter().all(Result::is_ok));
+    let mut repeated = starts.since(start).split_off(callers);
+    assert_eq!(repeated.len(), callers);
+    assert!(repeated[0] >= hint && repeated[callers - 1] <= hint + ms(101), "{repeated:?}");
+    repeated.dedup();
+    assert!(repeated.len() > callers / 2, "spread over the backoff of a first attempt: {repeated:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_within_the_deadline_is_never_spread_beyond_it() {
+    for seed in 0..20 {
+        let policy = Policy::default().with_backoff(ms(100), ms(100));
+        let pipeline = pipeline(policy).with_jitter_seed(seed);
+        let back_end = BackEnd::new([(NOW, Err(down_for(seconds(2))))]);
+        let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(2010)));
+        call_with(&pipeline, READ, &back_end, &hurried).await.unwrap();
+        assert_eq!(back_end.calls(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_hint_does_not_shorten_a_backoff() {
+    let policy = Policy::default().with_breaker(None).with_retry_budget(None).with_max_attempts(6);
+    let pipeline = pipeline(policy.with_backoff(ms(100), ms(1600))).with_jitter_seed(1);
     let mut longest = NOW;
     for _ in 0..20 {
-        let start = Instant::now();
-        call(&pipeline, READ, &BackEnd::new([(NOW, Err(down_for(ms(10))))])).await.unwrap();
-        assert!(start.elapsed() >= ms(10));
-        longest = longest.max(start.elapsed());
+        let (starts, start) = (Starts::new(5, NOW, down_for(ms(10))), Instant::now());
+        starts.clone().call(pipeline.clone()).await.unwrap();
+        let starts = starts.since(start);
+        assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= ms(10)), "{starts:?}");
+        longest = longest.max(starts[5] - starts[4]);
     }
-    assert!(longest > ms(500), "callers with the same hint do not come back together: {longest:?}");
+    assert!(longest > ms(800), "the fifth backoff is up to 1.6 s: {longest:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, Once};
 use std::time::Duration;
 
 use external_core::{
-    CallContext, CallOptions, Capabilities, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result,
+    CallContext, CallOptions, Capabilities, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result, Retry,
 };
 use external_resilience::{BoxFuture, BreakerPolicy, BreakerState, BudgetPolicy, Pipeline, Policy};
 use futures_util::FutureExt as _;
@@ -340,9 +340,15 @@ proptest! {
         doublings in 0_u32..6,
         attempts in 1_u32..10,
         deadline in 1_u64..20_000,
+        hint in prop::option::of(0_u64..2000),
     ) {
         paused(async {
             let cap = ms(base << doublings);
+            let down = || match hint {
+                None => Error::unavailable("down"),
+                Some(hint) => Error::unavailable("down").with_retry(Retry::After(ms(hint))),
+            };
+            let hint = ms(hint.unwrap_or_default());
             let policy = Policy::default()
                 .with_breaker(None)
                 .with_retry_budget(None)
@@ -355,7 +361,7 @@ proptest! {
             let ended = pipeline
                 .run(READ, &cx, |_, _| {
                     starts.lock().unwrap().push(Instant::now());
-                    Box::pin(async { Err::<(), _>(Error::unavailable("down")) })
+                    Box::pin(async { Err::<(), _>(down()) })
                 })
                 .await
                 .unwrap_err();
@@ -364,9 +370,17 @@ proptest! {
             prop_assert!(starts.len() <= attempts as usize);
             prop_assert_eq!(ended.attempts() as usize, starts.len());
             for (number, pair) in starts.windows(2).enumerate() {
-                let bound = cap.min(ms(base << number.min(20)));
+                // What is added to a hint is the backoff of a first attempt.
+                let bound = cap.min(ms(base << number.min(20))).max(hint + cap.min(ms(base)));
+                let wait = pair[1] - pair[0];
                 // The clock counts in milliseconds, rounded up.
-                prop_assert!(pair[1] - pair[0] <= bound + ms(1), "wait {}: {:?}", number, pair[1] - pair[0]);
+                prop_assert!(hint <= wait && wait <= bound + ms(1), "wait {}: {:?}", number, wait);
+            }
+            // It gave up for a reason: the next attempt might have been too late.
+            if ended.ended_by() == Some("deadline") {
+                let last = *starts.last().unwrap_or(&start) - start;
+                let longest = cap.min(ms(base << starts.len().saturating_sub(1).min(20))).max(hint);
+                prop_assert!(last + longest + ms(1) >= ms(deadline), "{:?} of {} ms", last, deadline);
             }
             Ok(())
         })?;

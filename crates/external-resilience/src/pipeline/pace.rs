@@ -95,8 +95,14 @@ impl Pipeline {
             let message = "the service asked to wait for longer than the deadline leaves";
             return Err(Refusal::Gate.error(message, Some(until.saturating_duration_since(now))));
         }
-        // Those who waited together do not come back together.
-        Ok(start.max(until + self.backoff(1).min(end.map_or(LONGEST, |end| (end - until) / 2))))
+        Ok(start.max(self.spread(until, end)))
+    }
+
+    /// A little later than the moment that many wait for, so that they do not come back together: by a first backoff at most,
+    /// and within the deadline.
+    fn spread(&self, moment: Instant, end: Option<Instant>) -> Instant {
+        let most = end.map_or(LONGEST, |end| end.saturating_duration_since(moment) / 2);
+        moment + self.backoff(1).min(most)
     }
 
     /// The rate limit's place for an attempt that cannot start before `earliest`. One in the future is left to others; that
@@ -133,12 +139,20 @@ impl Pipeline {
         breaker.probed(end.map_or(patience, |end| end.min(patience))).await
     }
 
-    /// How long to wait after attempt `number`; `None` if trying again is of no use.
-    pub(super) fn wait(&self, error: &Error, number: u32) -> Option<Duration> {
+    /// When the attempt after attempt `number` may start, which ended `now`: at the end of its backoff, and later than the
+    /// service asked for. `None` if trying again is of no use.
+    pub(super) fn wait(
+        &self,
+        error: &Error,
+        number: u32,
+        now: Instant,
+        end: Option<Instant>,
+    ) -> Option<Instant> {
+        let backoff = later(now, self.backoff(number));
         match error.retry() {
             Retry::Never => None,
-            Retry::Backoff => Some(self.backoff(number)),
-            Retry::After(hint) => Some(hint.max(self.backoff(number))),
+            Retry::Backoff => Some(backoff),
+            Retry::After(hint) => Some(backoff.max(self.spread(later(now, hint), end))),
         }
     }
 

@@ -105,13 +105,13 @@ impl Pipeline {
             if !error.may_repeat(&call.operation) {
                 return Err(error.with_ended_by(NOT_SAFE));
             }
-            let Some(wait) = self.wait(&error, recorder.attempts()) else {
+            let Some(next) = self.wait(&error, recorder.attempts(), now, end) else {
                 return Err(error.with_ended_by(NOT_RETRYABLE));
             };
             if recorder.attempts() >= max_attempts {
                 return Err(error.with_ended_by(ATTEMPTS));
             }
-            if end.is_some_and(|end| end.saturating_duration_since(now) <= wait) {
+            if end.is_some_and(|end| next >= end) {
                 return Err(error.with_ended_by(DEADLINE));
             }
             // What another pipeline refused cost the service nothing.
@@ -121,7 +121,7 @@ impl Pipeline {
                     return Err(error.with_ended_by(BUDGET));
                 }
             }
-            earliest = later(now, wait);
+            earliest = next;
             earlier = Some(error);
         }
     }
