@@ -1,12 +1,16 @@
-//! The span of a call and the events of its attempts: names of fields, and what they say.
+//! The span of a call and the events of its attempts: names of fields, and what they say; and what is warned of.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use external_core::{CallContext, Capabilities, Effect, Error, Operation, ProviderInfo, Repeat, Result};
-use external_resilience::{Pipeline, Policy};
+use external_core::{
+    BuildContext, CallContext, Capabilities, Capability, Effect, Error, Operation, Provider, ProviderInfo,
+    Repeat, Result, async_trait,
+};
+use external_resilience::{Domain, OperationPolicy, Pipeline, Policy};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -123,4 +127,98 @@ fn every_attempt_is_an_event() {
     assert!(span.contains("external.attempts=3") && span.contains("external.outcome=ok"), "{span}");
     assert!(!span.contains("error.type"), "{span}");
     assert_eq!(events.len(), 3);
+}
+
+/// A domain with two operations, and a provider of nothing.
+#[derive(Debug, Clone)]
+struct Client {
+    service: Arc<Nothing>,
+    pipeline: Pipeline,
+}
+
+#[derive(Debug)]
+struct Nothing(ProviderInfo);
+
+#[async_trait]
+impl Provider for Nothing {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn probe(&self, _: &CallContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Domain for Client {
+    type Service = Nothing;
+    type Settings = ();
+    const NAME: &'static str = "cache";
+    const DEVELOPMENT: &'static str = "memory";
+
+    fn policy() -> Policy {
+        Policy::default()
+    }
+
+    fn new(service: Arc<Nothing>, pipeline: Pipeline, (): (), _: &BuildContext) -> Result<Self> {
+        Ok(Self { service, pipeline })
+    }
+
+    fn service(&self) -> Arc<Nothing> {
+        self.service.clone()
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    fn provider(service: &Nothing) -> &dyn Provider {
+        service
+    }
+
+    fn supports(service: &Nothing, capability: &str) -> Capability {
+        service.info().capabilities().grade(capability)
+    }
+
+    fn capabilities() -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn operations() -> &'static [&'static str] {
+        &["get", "set"]
+    }
+
+    fn settings_schema() -> String {
+        "{}".into()
+    }
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_warned_of_when_it_is_taken() {
+    let once = OperationPolicy::new().with_max_attempts(1);
+    for (policy, warnings) in [
+        (Policy::default().with_operation("get", once), vec![]),
+        (
+            Policy::default().with_operation("gett", once),
+            vec![
+                "domain=cache instance=sessions key=operations.gett message=a policy makes no sense \
+                 reason=no operation `gett`; there are: get, set",
+            ],
+        ),
+        (
+            Policy::default().with_total_deadline(Duration::ZERO),
+            vec![
+                "domain=cache instance=sessions key=total_deadline message=a policy makes no sense \
+                 reason=0ns is out of range: 1ms to 86400s",
+            ],
+        ),
+    ] {
+        let written = Written::default();
+        tracing::subscriber::with_default(written.clone(), || {
+            let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
+            let pipeline = Pipeline::new("sessions", &info, Client::policy());
+            drop(pipeline.with_policy::<Client>(policy.clone()));
+        });
+        assert_eq!(written.0.lock().unwrap().1, warnings);
+    }
 }

@@ -32,8 +32,8 @@ use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
 use crate::pacing::{Gate, RateLimit};
-use crate::policy::{Limits, LimitsByOperation};
-use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Policy};
+use crate::policy::{Limits, LimitsByOperation, Misfit};
+use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Domain, Policy};
 
 /// What a contract method returns: the box that `async_trait` makes.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -152,10 +152,15 @@ impl Pipeline {
         Self::assemble(inner.instance.clone(), inner.provider, inner.domain, inner.policy.clone(), observers)
     }
 
-    /// The same instance and observers under another policy; breaker, clean-up and counts start anew.
+    /// The same instance and observers under another policy; breaker, clean-up and counts start anew. What
+    /// [`Policy::checked`] would refuse, misspelt operations too, is logged as a warning.
     #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
+    pub fn with_policy<D: Domain>(self, policy: Policy) -> Self {
         let inner = &self.inner;
+        if let Some(Misfit { key, reason }) = policy.misfit(D::operations()) {
+            let (domain, instance) = (D::NAME, &*inner.instance);
+            tracing::warn!(target: "external", domain, instance, key, reason, "a policy makes no sense");
+        }
         Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, inner.observers.clone())
     }
 

@@ -11,14 +11,16 @@ use external_core::{Error, Result};
 pub use layers::{BreakerPolicy, BudgetPolicy, BulkheadPolicy, RateLimitPolicy};
 pub use settings::PolicySettings;
 
+pub(crate) use ranges::Misfit;
+
 use crate::Domain;
-use ranges::Misfit;
 
 /// How calls of one instance are treated.
 ///
 /// A value that is out of its range is held to the nearest within it by the pipeline, which takes every policy: a client
-/// under another policy is still that client, and making one cannot fail. [`checked`](Self::checked) says what is wrong, as
-/// reading a file does.
+/// under another policy is still that client, and making one cannot fail. A client's `with_policy` logs a warning about the
+/// first such value, and about a name that is none of the domain's operations; [`checked`](Self::checked) makes an error of
+/// it, as reading a file does.
 ///
 /// | value | default | range | why |
 /// |---|---|---|---|
@@ -26,7 +28,7 @@ use ranges::Misfit;
 /// | attempt timeout | 10 s | 1 ms to 1 day | leaves room for two more attempts within the deadline |
 /// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout grows by body / floor rate |
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
-/// | backoff | 100 ms doubling to 5 s, full jitter | 0 to 1 h; 1 ms to 1 h | callers that failed together do not return together |
+/// | backoff | 100 ms doubling to 5 s, full jitter; a first one on top of a service's hint, within the deadline | 0 to 1 h; 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
 /// | Retry-After gate | on | | what a service asks of one caller (429, `Retry-After`) all callers of the instance heed |
 /// | Retry-After cap | 5 min | 1 ms to 1 day | a wrong date shuts nobody out for long, and a service that means it says it again |
@@ -224,7 +226,8 @@ impl Policy {
     }
 
     /// Sets what differs for one operation. What was said of it before, by the domain's default, stays where `policy` leaves
-    /// it open.
+    /// it open. Which names there are is the domain's to say: one that it does not have matches no call, and is noticed when
+    /// a client takes the policy, or by [`checked`](Self::checked).
     #[must_use]
     pub fn with_operation(mut self, name: impl Into<String>, policy: OperationPolicy) -> Self {
         let name = name.into();
@@ -251,7 +254,7 @@ impl Policy {
         }
     }
 
-    fn misfit(&self, operations: &[&str]) -> Option<Misfit> {
+    pub(crate) fn misfit(&self, operations: &[&str]) -> Option<Misfit> {
         let unknown = self.operations.iter().find(|(name, _)| !operations.contains(&name.as_str()));
         match unknown {
             Some((name, _)) => Some(Misfit {
