@@ -8,8 +8,9 @@
 //! 4. **retry**: only if [`Error::may_repeat`](external_core::Error::may_repeat) says that repeating is safe and
 //!    [`Error::retry`](external_core::Error::retry) that it is of use; exponential backoff with full jitter; retries of
 //!    all callers are paid from one **budget**; **hedging** of calls that change nothing, off by default;
-//! 5. **Retry-After gate** and **rate limit**, shared by all callers and met before every attempt: the longer of backoff
-//!    and gate, then a place of the limit, which nobody holds while they wait for anything else;
+//! 5. **Retry-After gate** and **rate limit**, shared by all callers and met before every attempt, one after the other: the
+//!    longer of backoff and gate, then a place of the limit, which nobody holds while they wait for anything else; the gate is
+//!    looked at again after every wait;
 //! 6. **circuit breaker**: calls are refused at once while the service is known to be down, and take no place of the rate
 //!    limit then;
 //! 7. **attempt timeout**: grows with the body; its effect comes from the sent mark;
