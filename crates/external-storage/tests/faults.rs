@@ -1,11 +1,16 @@
 //! Faults that do not happen are not seen: a store behind a plan keeps every promise it keeps without.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use external_contract::{Harness, verify};
-use external_core::{Effect, ErrorKind};
+use external_core::{Effect, Error, ErrorKind, Retry};
 use external_resilience::faults::{Fault, FaultPlan};
-use external_storage::{BuildContext, MemoryConfig, OPERATIONS, Result, StorageClient, StorageService};
+use external_storage::{
+    BuildContext, MemoryConfig, OPERATIONS, Policy, Result, StorageClient, StorageService, StorageSettings,
+    UploadRequest,
+};
+use tokio::time::Instant;
 
 /// What memory has not.
 const MISSING: &[&str] = &["presign"];
@@ -40,6 +45,30 @@ async fn a_client_around_a_client_makes_no_more_attempts_than_one() -> Result<()
         let outermost = StorageClient::from((1..depth).fold(plan.around(memory()?), around));
         let error = outermost.head("a").await.unwrap_err();
         assert_eq!((plan.counts("head").arrived, error.attempts()), (3, 3), "{depth} clients");
+    }
+    Ok(())
+}
+
+/// Its rounds are bounded by time, and by what the store asks for.
+#[tokio::test(start_paused = true)]
+async fn an_abort_is_tried_for_half_a_minute_at_most() -> Result<()> {
+    let down = Error::unavailable("down");
+    let asks = down.clone().with_retry(Retry::After(Duration::from_secs(8)));
+    for (error, aborts) in [(down, 19), (asks, 4)] {
+        let plan = FaultPlan::new();
+        plan.nth("put_part", 2, Fault::fail(ErrorKind::PermissionDenied, Effect::NotApplied));
+        plan.chance("abort_multipart", 1.0, Fault::error(error));
+        let settings = StorageSettings::new().with_part_bytes(1 << 10);
+        let policy = Policy::default().with_max_attempts(1).with_breaker(None);
+        let storage =
+            StorageClient::from(plan.around(memory()?)).with_policy(policy).with_settings(settings)?;
+        let started = Instant::now();
+        let request = UploadRequest::new("k".parse()?);
+        assert!(storage.upload_with(&[0; 5 << 10][..], request).await.is_err());
+        assert!(started.elapsed() <= Duration::from_secs(3), "the caller does not wait for that");
+        assert!(storage.close(Duration::from_secs(60)).await.is_clean());
+        assert!(started.elapsed() <= Duration::from_secs(30), "{:?}", started.elapsed());
+        assert_eq!(plan.counts("abort_multipart").arrived, aborts);
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use external_core::storage::{
 use external_core::{CallOptions, Error, ErrorKind, Operation, Repeat, Result, Retry};
 use futures_util::{StreamExt, stream};
 
-use super::StorageClient;
+use super::{StorageClient, pause};
 use crate::checksum::{self, Hasher};
 
 /// The first wait before a body is resumed; each further one without progress doubles it.
@@ -264,15 +264,15 @@ impl Resuming {
 
     /// Asks for the rest, as often as the settings let it. A resumption that fails in passing is one without progress:
     /// the store may be starting again.
+    ///
+    /// Each is a call of its own under the whole pipeline. None is paid from the retry budget: to ask for the rest is less
+    /// for the store than to ask for all of it again, which is what the caller of a broken download does.
     async fn resume(&mut self, mut broken: Error) -> Result<()> {
         loop {
-            let passing =
-                matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt)
-                    && broken.retry() != Retry::Never;
-            if !passing || self.failures >= self.client.inner.settings.resumes || !self.client.can("range") {
+            let Some(wait) = self.wait(&broken) else {
                 return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
-            }
-            tokio::time::sleep(RESUME_WAIT.saturating_mul(1 << self.failures.min(6))).await;
+            };
+            tokio::time::sleep(wait).await;
             self.failures += 1;
             match self.ask_for_the_rest().await {
                 Err(error) => broken = error,
@@ -282,6 +282,18 @@ impl Resuming {
                 }
             }
         }
+    }
+
+    /// How long to wait before the next resumption; `None` if there is none: also where the store asks for more time than a
+    /// body may stall.
+    fn wait(&self, broken: &Error) -> Option<Duration> {
+        let settings = &self.client.inner.settings;
+        let passing =
+            matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt);
+        let own = RESUME_WAIT.saturating_mul(1 << self.failures.min(6));
+        pause(broken, own)
+            .filter(|_| passing && self.failures < settings.resumes && self.client.can("range"))
+            .filter(|wait| *wait <= own.max(settings.idle_timeout))
     }
 
     async fn ask_for_the_rest(&mut self) -> Result<ByteStream> {

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use external_core::storage::{self, StorageService};
 use external_core::{
-    BuildContext, CallContext, CallOptions, Capabilities, Capability, Provider, ProviderInfo, Result,
+    BuildContext, CallContext, CallOptions, Capabilities, Capability, Error, Provider, ProviderInfo, Result,
+    Retry,
 };
 use external_resilience::{CallObserver, CloseReport, Domain, OperationPolicy, Pipeline, Policy};
 
@@ -194,6 +195,16 @@ impl From<Arc<dyn StorageService>> for StorageClient {
     fn from(service: Arc<dyn StorageService>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
         Self::assemble(service, pipeline, StorageSettings::default(), BuildContext::default())
+    }
+}
+
+/// How long a loop around calls waits before its next round: as long as it would by itself, or as long as it was asked to if
+/// that is longer. `None`: another round is of no use.
+fn pause(error: &Error, own: Duration) -> Option<Duration> {
+    match error.retry() {
+        Retry::Never => None,
+        Retry::Backoff => Some(own),
+        Retry::After(hint) => Some(own.max(hint)),
     }
 }
 

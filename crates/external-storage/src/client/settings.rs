@@ -30,7 +30,8 @@ pub struct StorageSettings {
     #[schemars(with = "String")]
     pub idle_timeout: Duration,
     /// How often in a row a download that makes no progress is resumed, after 0.1 s, then twice as long each time, up to
-    /// 6.4 s. Default: 3.
+    /// 6.4 s, or as long as the store asks for if `idle_timeout` allows it. Each is a call of its own, with retries of its
+    /// own. Default: 3.
     pub resumes: u32,
     /// The checksum the client computes for every write, verified by the provider on write and on whole reads.
     /// Default: CRC-32C.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use external_core::{CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result};
+use external_core::{CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result, Retry};
 use external_storage::{
     AbortMultipartRequest, BeginMultipartRequest, ByteStream, CompleteMultipartRequest, CopyRequest,
     CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, GetTagsRequest,
@@ -28,6 +28,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// It fails before anything happens.
     Before,
+    /// It fails before anything happens, and asks to be left alone for so long.
+    Asks(Duration),
     /// It fails for good.
     Refused,
     /// It works, and its answer is lost.
@@ -84,6 +86,10 @@ impl Drop for Gone<'_> {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn asks(time: Duration) -> Error {
+    Error::unavailable("down for a while").with_effect(Effect::NotApplied).with_retry(Retry::After(time))
 }
 
 impl Faulty {
@@ -169,6 +175,7 @@ impl Faulty {
     ) -> Result<T> {
         match self.count(operation) {
             Fault::Before => Err(Error::unavailable("down before it").with_effect(Effect::NotApplied)),
+            Fault::Asks(time) => Err(asks(time)),
             Fault::Refused => Err(Error::permission_denied("not you")),
             Fault::AnswerLost => {
                 cx.mark_sent();
@@ -224,6 +231,9 @@ impl StorageService for Faulty {
         }
         if matches!(fault, Fault::Before) {
             return Err(Error::unavailable("down before it").with_effect(Effect::NotApplied));
+        }
+        if let Fault::Asks(time) = fault {
+            return Err(asks(time));
         }
         let mut object = match self.inner.get(cx, request).await? {
             GetResult::Object(object) => object,

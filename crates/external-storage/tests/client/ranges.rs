@@ -5,6 +5,7 @@ use std::time::Duration;
 use external_contract::{Clause, abandon, clause, ensure, ensure_eq, ensure_error};
 use external_core::{CallOptions, ErrorKind};
 use external_storage::{DownloadRequest, Policy, StorageClient};
+use tokio::time::Instant;
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client, key, pattern, settings};
@@ -57,6 +58,23 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 } else {
                     ensure_error("a store that stays away", read, ErrorKind::Unavailable)?;
                 }
+            }
+            // The store says for how long. More than a body may stall is not waited for.
+            let idle = Duration::from_secs(5);
+            for (asked, gets) in [(Duration::from_millis(300), 3), (idle * 2, 2)] {
+                let down = move |operation: &str, number| match (operation, number) {
+                    ("get", 1) => Fault::Breaks(1000),
+                    ("get", 2) => Fault::Asks(asked),
+                    _ => Fault::None,
+                };
+                let faulty = Faulty::new(case.bare()?).with_plan(down).shared();
+                let storage = client(&faulty)?.with_policy(once.clone()).with_settings(settings().with_idle_timeout(idle))?;
+                storage.put(case.name("k"), body.clone()).await?;
+                let started = Instant::now();
+                let read = storage.download(case.name("k")).await;
+                let took = started.elapsed();
+                ensure(read.is_err() || took >= asked, "a wait as long as asked", format!("{took:?}"))?;
+                ensure_eq("the gets", &(read.is_ok(), faulty.calls("get")), &(gets == 3, gets))?;
             }
         })
         .of_client(),

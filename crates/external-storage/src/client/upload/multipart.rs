@@ -9,7 +9,7 @@ use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest,
     MultipartUpload, PartReceipt, PutPartRequest, PutReceipt,
 };
-use external_core::{CallContext, Effect, Error, ErrorKind, Result, Retry};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result};
 use futures_util::StreamExt;
 use futures_util::future::{Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
@@ -21,6 +21,7 @@ use super::source::Source;
 use super::sums::Sums;
 use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
 use crate::checksum;
+use crate::client::pause;
 
 /// How long aborting is tried: about as long as a store takes to be started again.
 const ABORT_WITHIN: Duration = Duration::from_secs(30);
@@ -82,19 +83,21 @@ impl Drop for Pending {
     }
 }
 
+/// Each round is a call of its own under the whole pipeline; the rounds themselves have a time, and no budget: who does not
+/// abort leaves parts that somebody pays for.
 async fn abort(client: StorageClient, upload: MultipartUpload) {
     let request = AbortMultipartRequest::new(upload);
     let cx = CallContext::for_cleanup(ABORT_WITHIN);
-    let mut pause = ABORT_PAUSE;
+    let mut own = ABORT_PAUSE;
     while let Err(error) = client.abort_call(&cx, &request).await {
-        let again = error.retry() != Retry::Never && cx.remaining().is_some_and(|left| left > pause);
-        if !again {
+        let wait = pause(&error, own).filter(|wait| cx.remaining().is_some_and(|left| left > *wait));
+        let Some(wait) = wait else {
             let key = request.upload.key.as_str();
             tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
             return;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(ABORT_PAUSE_MAX);
+        };
+        tokio::time::sleep(wait).await;
+        own = (own * 2).min(ABORT_PAUSE_MAX);
     }
 }
 
