@@ -42,6 +42,8 @@ pub(crate) struct Gate {
     closed: Vec<(Instant, Instant)>,
     /// Attempts that began all the same.
     pub(crate) passed: u64,
+    /// Calls that came meanwhile and went on only afterwards: without any, that nobody began says nothing.
+    pub(crate) held: u64,
 }
 
 /// An attempt that was let through just before a gate closed may be seen to begin just after.
@@ -61,6 +63,12 @@ impl Gate {
         if let Some(Retry::After(wait)) = throttled.map(external_core::Error::retry) {
             self.closed.push((now, now + wait));
         }
+    }
+
+    /// A call that came then is over now.
+    fn call(&mut self, came: Instant, now: Instant) {
+        let waited = |(from, until): &(Instant, Instant)| *from <= came && came < *until && *until <= now;
+        self.held += u64::from(self.closed.iter().any(waited));
     }
 }
 
@@ -120,7 +128,7 @@ impl CallObserver for Calls {
         self.look(record.operation.domain);
         if record.instance == "default" {
             let now = Instant::now();
-            let began = now.checked_sub(record.duration).unwrap_or(now);
+            let began = before(now, record.duration);
             lock(&self.gates).entry(record.operation.domain).or_default().attempt(record, began, now);
         }
     }
@@ -130,6 +138,11 @@ impl CallObserver for Calls {
         // A managed call is part of another one, which is counted.
         if record.managed {
             return;
+        }
+        if record.instance == "default" {
+            let now = Instant::now();
+            let came = before(now, record.duration);
+            lock(&self.gates).entry(record.operation.domain).or_default().call(came, now);
         }
         lock(&self.calls).push(Call {
             domain: record.operation.domain,
@@ -141,6 +154,10 @@ impl CallObserver for Calls {
             ms: record.duration.as_secs_f64() * 1000.0,
         });
     }
+}
+
+fn before(now: Instant, duration: Duration) -> Instant {
+    now.checked_sub(duration).unwrap_or(now)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

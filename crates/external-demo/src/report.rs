@@ -92,6 +92,7 @@ pub(crate) fn recovery(systems: &[System]) -> String {
             "opened",
             "recovered",
             "throttled",
+            "held",
             "unknown",
             "reconciled",
         ]
@@ -107,11 +108,12 @@ pub(crate) fn recovery(systems: &[System]) -> String {
             system.openings.to_string(),
             system.recoveries.to_string(),
             system.throttled.to_string(),
+            system.held.to_string(),
             system.unknown.to_string(),
             system.reconciled.to_string(),
         ]
     }));
-    lines(&rows, [false, false, true, true, true, true, true, true, true, true], false)
+    lines(&rows, [false, false, true, true, true, true, true, true, true, true, true], false)
 }
 
 fn row([domain, provider, operation]: [&str; 3], sum: &Sum) -> [String; 9] {

@@ -25,6 +25,8 @@ pub(crate) struct System {
     pub(crate) throttled: u64,
     /// Attempts that began while it had.
     pub(crate) impatient: u64,
+    /// Calls that came while it had, and were held.
+    pub(crate) held: u64,
     /// Things done only once whose answer was lost.
     pub(crate) unknown: u64,
     /// Those of them that were looked up.
@@ -57,6 +59,7 @@ pub(crate) fn systems(
                 recoveries: breaker.recoveries,
                 throttled: gate.map_or(0, Gate::throttled),
                 impatient: gate.map_or(0, |gate| gate.passed),
+                held: gate.map_or(0, |gate| gate.held),
                 unknown: count(|event| event == Event::Unknown),
                 reconciled: count(|event| event != Event::Unknown),
             }

@@ -182,6 +182,7 @@ fn injected_faults_are_recovered_from_and_nothing_is_done_twice() {
         assert_eq!(system["unknown"], system["reconciled"], "{system}");
         assert_eq!(system["impatient"], 0, "{system}");
         assert_eq!(system["throttled"], u64::from(system["domain"] == "storage"), "{system}");
+        assert_eq!(system["held"].as_u64() > Some(0), system["domain"] == "storage", "{system}");
     }
     assert!(
         systems.iter().any(|system| system["domain"] == "email" && system["unknown"].as_u64() >= Some(2))

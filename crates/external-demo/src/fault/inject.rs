@@ -49,8 +49,8 @@ pub(crate) const EMAIL: ProviderEntry<dyn EmailService> = ProviderEntry {
 const ID: &str = "faulty";
 /// Faults are among so many first calls that change something.
 const AMONG: u64 = 10;
-/// How long a call that is throttled, and so everybody, is asked to wait.
-const WAIT: Duration = Duration::from_millis(150);
+/// How long a call that is throttled, and so everybody, is asked to wait: long enough for others to come, also on a slow machine.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// The table of an instance.
 #[derive(Debug, Deserialize)]

@@ -22,9 +22,12 @@ pub(crate) fn check(systems: &[System], down: &[&'static str]) -> Check {
         }
     }
     for system in systems {
-        let System { domain, unknown, reconciled, impatient, .. } = system;
+        let System { domain, unknown, reconciled, throttled, impatient, held, .. } = system;
         if *impatient > 0 {
             failures.push(format!("{domain}: {impatient} attempts began though everybody was asked to wait"));
+        }
+        if *throttled > 0 && *held == 0 {
+            failures.push(format!("{domain}: everybody was asked to wait, but nobody came who did"));
         }
         if reconciled != unknown {
             failures
@@ -57,6 +60,7 @@ mod tests {
             recoveries: 1,
             throttled: 1,
             impatient: 0,
+            held: 3,
             unknown: 2,
             reconciled: 2,
         }
@@ -72,6 +76,7 @@ mod tests {
             (System { unknown: 0, reconciled: 0, ..email() }, "no mail's outcome"),
             (System { throttled: 0, ..email() }, "ever asked to wait"),
             (System { impatient: 2, ..email() }, "2 attempts began"),
+            (System { held: 0, ..email() }, "nobody came who did"),
             (System { reconciled: 1, ..email() }, "2 outcomes were unknown, 1 of them"),
             (System { domain: "cache", ..email() }, "email: was never called"),
         ] {
