@@ -6,8 +6,8 @@ use std::time::Duration;
 use external_core::{Effect, Error, Result, Retry};
 use tokio::time::Instant;
 
-use super::{Inner, Pipeline};
 use super::attempt::Turn;
+use super::{Inner, Pipeline};
 use crate::clock::{LONGEST, later};
 use crate::pacing::{Place, RateLimit};
 use crate::policy::Limits;
