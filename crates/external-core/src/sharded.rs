@@ -78,21 +78,26 @@ impl<T> std::fmt::Debug for Sharded<T> {
     }
 }
 
+thread_local! {
+    // What needs neither to be made nor to be dropped is found without a question.
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Threads are numbered as they come, from 1.
+#[inline]
 fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(1);
-    thread_local! {
-        // What needs neither to be made nor to be dropped is found without a question.
-        static NUMBER: Cell<usize> = const { Cell::new(0) };
-    }
     match NUMBER.get() {
-        0 => {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            NUMBER.set(number);
-            number
-        }
+        0 => number_this_thread(),
         number => number,
     }
+}
+
+#[cold]
+fn number_this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    NUMBER.set(number);
+    number
 }
 
 #[cfg(test)]
