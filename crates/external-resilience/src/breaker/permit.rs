@@ -24,6 +24,7 @@ pub(crate) struct Permit<'a> {
 }
 
 impl<'a> Permit<'a> {
+    #[inline]
     pub(super) fn new(
         breaker: &'a Breaker,
         generation: u64,

@@ -1,5 +1,6 @@
 //! What opens a circuit, what closes it, and what probes have to say meanwhile.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use external_core::{Effect, Error, ErrorKind};
@@ -255,4 +256,58 @@ async fn isolation_lasts_until_the_reset() {
     assert!(admit(&breaker).is_err());
     breaker.reset();
     assert!(admit(&breaker).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_calls_succeed_nothing_is_locked() {
+    let (breaker, now) = (breaker(), Instant::now());
+    let (over, is_over) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let locked = breaker.inner.lock().unwrap();
+        scope.spawn(|| {
+            assert!(breaker.is_closed() && breaker.check(now, now).is_ok());
+            breaker.admit(now, SLOW).unwrap().settle(Verdict::Success, now);
+            drop(breaker.admit(now, SLOW).unwrap());
+            over.send(()).unwrap();
+        });
+        // One that waits for the lock goes on when this test has failed.
+        let ended = is_over.recv_timeout(Duration::from_secs(10));
+        drop(locked);
+        ended.unwrap();
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_closed_only_while_it_is_neither_open_nor_half_open_nor_isolated() {
+    let breaker = breaker();
+    assert!(breaker.is_closed());
+    fail(&breaker, 4);
+    assert!(!breaker.is_closed());
+    tokio::time::advance(BreakerPolicy::default().open_for).await;
+    assert_eq!((breaker.state(), breaker.is_closed()), (BreakerState::HalfOpen, false));
+    breaker.isolate();
+    assert!(!breaker.is_closed());
+    breaker.reset();
+    assert!(breaker.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_to_wait_anyway_is_refused_only_for_what_is_known() {
+    let (breaker, moment) = (breaker(), Duration::from_millis(1));
+    fail(&breaker, 4);
+    let now = Instant::now();
+    let half_open = now + BreakerPolicy::default().open_for;
+    assert!(breaker.check(half_open - moment, now).is_err());
+    assert!(breaker.check(half_open, now).is_ok(), "it is half open by then");
+    tokio::time::advance(BreakerPolicy::default().open_for).await;
+    let now = Instant::now();
+    let _one = admit(&breaker).unwrap();
+    assert!(breaker.check(now, now).is_ok(), "a probe's place is free");
+    let _two = admit(&breaker).unwrap();
+    assert!(breaker.check(now, now).is_err());
+    assert!(breaker.check(now + moment, now).is_ok(), "nobody knows what the probes will say");
+    breaker.isolate();
+    assert!(breaker.check(now + moment, now).is_err());
+    breaker.reset();
+    assert!(breaker.check(now, now).is_ok());
 }
