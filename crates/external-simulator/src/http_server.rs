@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
@@ -148,7 +149,11 @@ impl HttpServer {
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
-                let Ok((client, _)) = listener.accept().await else { continue };
+                let Ok((client, _)) = listener.accept().await else {
+                    // Out of descriptors: others must end first.
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
                 // What has ended is forgotten.
                 while connections.try_join_next().is_some() {}
                 let (tls, handler) = (tls.clone(), handler.clone());

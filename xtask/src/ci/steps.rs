@@ -1,5 +1,7 @@
 //! The list of steps, cheap ones first.
 
+use std::path::PathBuf;
+
 use super::{Ci, Log, Step, cargo_deny, graphs};
 use crate::failure::{Failure, Result};
 use crate::graph::SUITES;
@@ -47,8 +49,15 @@ fn run(ci: &Ci<'_>, log: &Log, mut command: std::process::Command) -> Result<Opt
 
 fn format(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let mut command = ci.workspace().cargo();
-    command.args(["fmt", "--all", "--check"]);
-    run(ci, log, command)
+    ci.run(log, command.args(["fmt", "--all", "--check"]))?;
+    let mut bench = ci.workspace().cargo();
+    bench.args(["fmt", "--check", "--manifest-path"]).arg(bench_manifest(ci));
+    run(ci, log, bench)
+}
+
+/// The benchmarks are a workspace of their own.
+fn bench_manifest(ci: &Ci<'_>) -> PathBuf {
+    ci.workspace().root.join("crates/external-bench/Cargo.toml")
 }
 
 fn clippy(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
@@ -68,10 +77,9 @@ fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let mut command = ci.graph(&["test", "--lib", "--bins"]);
     command.args(all.iter().flat_map(|name| ["--test", name]));
     ci.run(log, &mut command)?;
-    // A workspace of its own. Without features it has no library that it measures against, so this compiles in seconds.
+    // Without features it has no library that it measures against, so this compiles in seconds.
     let mut bench = ci.workspace().cargo();
-    bench.args(["test", "--lib", "--locked", "--manifest-path"]);
-    bench.arg(ci.workspace().root.join("crates/external-bench/Cargo.toml"));
+    bench.args(["test", "--lib", "--locked", "--manifest-path"]).arg(bench_manifest(ci));
     bench.arg("--target-dir").arg(ci.workspace().target.join("bench"));
     run(ci, log, bench)
 }

@@ -90,7 +90,8 @@ pub fn run(folder: &str, vendors: &[Vendor]) -> ExitCode {
             replay_all(vendor, &place)
         })
         .collect();
-    told(&rows)
+    let report = variable("EXTERNAL_TRUTH_REPORT");
+    told(&rows, report.as_deref(), &mut std::io::stdout().lock())
 }
 
 /// What came of a recording.
@@ -146,8 +147,7 @@ fn judged(vendor: &Vendor, recording: &Recording) -> Verdict {
 }
 
 /// Prints the rows and writes the report.
-fn told(rows: &[Row]) -> ExitCode {
-    let mut out = std::io::stdout().lock();
+fn told(rows: &[Row], report: Option<&str>, out: &mut impl Write) -> ExitCode {
     let count = |status| rows.iter().filter(|row| row.status == status).count();
     for row in rows {
         let word = match row.status {
@@ -168,9 +168,9 @@ fn told(rows: &[Row]) -> ExitCode {
         count(Status::Skipped)
     );
     let mut is_well = failed == 0;
-    if let Some(file) = variable("EXTERNAL_TRUTH_REPORT") {
+    if let Some(file) = report {
         let lines: Vec<_> = rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect();
-        if let Err(error) = fs::write(&file, lines.join("\n")) {
+        if let Err(error) = fs::write(file, lines.join("\n")) {
             let _ = writeln!(out, "cannot write {file}: {error}");
             is_well = false;
         }
@@ -214,7 +214,11 @@ mod tests {
         let expected =
             [("1", Passed), ("2", Failed), ("3", Failed), ("4", Skipped), ("5", Failed), ("6", Failed)];
         assert_eq!(seen, expected);
-        assert_eq!(told(&rows), ExitCode::FAILURE);
+        let mut out = Vec::new();
+        assert_eq!(told(&rows, None, &mut out), ExitCode::FAILURE);
+        let said = String::from_utf8(out).unwrap();
+        assert!(said.starts_with("acme 1 ... ok\nacme 2 ... FAILED\n    expected: the token"), "{said}");
+        assert!(said.ends_with("\n1 passed, 4 failed, 1 skipped\n"), "{said}");
         assert!(replay_all(&vendor, Path::new("/nowhere")).is_empty());
     }
 }
