@@ -116,6 +116,11 @@ impl Flights {
         self.landed.load(Ordering::Acquire)
     }
 
+    /// How many flights somebody waits for.
+    pub(super) fn under_way(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

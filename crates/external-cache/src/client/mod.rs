@@ -156,7 +156,7 @@ impl<C> CacheClient<C> {
     /// What was seen of typed values so far.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        self.core.counters.read()
+        self.core.counters.read(self.core.flights.under_way())
     }
 
     /// Who the provider is, where it points and what it can do.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use external_core::Sharded;
 
-/// Counts of one instance since it was made; clones of a client share them.
+/// Counts of one instance since it was made, and what it is about now; clones of a client share them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
@@ -22,6 +22,8 @@ pub struct CacheStats {
     pub stale: u64,
     /// Calls to the cache that failed while `get_or_load` went on without it.
     pub cache_failures: u64,
+    /// Loads under way now, each with all its callers: those that nobody waits for are over.
+    pub loading: u64,
 }
 
 /// The counts, by thread: every read adds to one.
@@ -56,7 +58,7 @@ impl Counters {
         self.0.here()
     }
 
-    pub(super) fn read(&self) -> CacheStats {
+    pub(super) fn read(&self, loading: u64) -> CacheStats {
         let sum = |count: fn(&Counts) -> &Counter| {
             self.0.iter().map(|counts| count(counts).0.load(Ordering::Relaxed)).sum()
         };
@@ -68,6 +70,7 @@ impl Counters {
             failed_loads: sum(|counts| &counts.failed_loads),
             stale: sum(|counts| &counts.stale),
             cache_failures: sum(|counts| &counts.cache_failures),
+            loading,
         }
     }
 }

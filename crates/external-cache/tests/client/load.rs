@@ -64,6 +64,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let follower = load();
             eventually(SOON, || async { ensure_eq("the callers that wait", &cache.stats().misses, &2) })
                 .await?;
+            ensure_eq("the loads under way", &cache.stats().loading, &1)?;
             leader.abort();
             ensure(leader.await.is_err(), "the leader is gone", "it is not")?;
             go_on.notify_one();
@@ -87,6 +88,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let gave_up = tokio::time::timeout(A_MOMENT, endless).await;
                 ensure(gave_up.is_err(), "the caller gave up", "it did not")?;
                 ensure_eq("who holds the loader", &Arc::strong_count(&alive), &1)?;
+                ensure_eq("the loads under way", &cache.stats().loading, &0)?;
                 let next = cache.get_or_load(&key, MINUTE, || async { Ok::<_, String>(2_u32) });
                 ensure_eq("the next load", &within("the next load", A_MOMENT * 40, next).await??, &2)?;
             }
@@ -233,25 +235,30 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             }
         )
         .of_client(),
-        clause!("cache.load.10", "Wherever a caller is dropped, the next one is served.", |case: S| {
-            let cache = CacheClient::from(case.bare()?);
-            for polls in 1..12 {
-                let key = case.name(&format!("k{polls}"));
-                let load = || {
-                    cache.get_or_load(&key, MINUTE, || async {
-                        tokio::task::yield_now().await;
-                        Ok::<_, String>(5_u32)
-                    })
-                };
-                let _ = abandon(load(), polls).await;
-                let next = within("the next load", Duration::from_secs(5), load()).await??;
-                ensure_eq("the next load", &next, &5)?;
+        clause!(
+            "cache.load.10",
+            "Wherever a caller is dropped, the next one is served, and nothing of the first is left.",
+            |case: S| {
+                let cache = CacheClient::from(case.bare()?);
+                for polls in 1..12 {
+                    let key = case.name(&format!("k{polls}"));
+                    let load = || {
+                        cache.get_or_load(&key, MINUTE, || async {
+                            tokio::task::yield_now().await;
+                            Ok::<_, String>(5_u32)
+                        })
+                    };
+                    let _ = abandon(load(), polls).await;
+                    let next = within("the next load", Duration::from_secs(5), load()).await??;
+                    ensure_eq("the next load", &next, &5)?;
+                }
+                eventually(Duration::from_secs(2), || async {
+                    ensure_eq("the calls that run", &cache.pipeline().running(), &0)?;
+                    ensure_eq("the loads under way", &cache.stats().loading, &0)
+                })
+                .await?;
             }
-            eventually(Duration::from_secs(2), || async {
-                ensure_eq("the calls that run", &cache.pipeline().running(), &0)
-            })
-            .await?;
-        })
+        )
         .of_client(),
     ]
 }
