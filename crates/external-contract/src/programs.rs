@@ -1,11 +1,11 @@
 //! The model-based lane: random programs of calls, each run against a provider and against the contract's reference. Of a
 //! program that tells the two apart the shortest form is reported.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Debug, Display, Write};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use external_core::{ErrorKind, Provider, ProviderKind};
+use external_core::{Error, ErrorKind, Provider, ProviderKind};
 use futures_util::future::BoxFuture;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
@@ -23,14 +23,30 @@ const DRAWS: usize = 30;
 /// A failing program is shortened for at most so long.
 const SHORTENING: Duration = Duration::from_secs(20);
 
-/// Runs a program in a place of its own, which the number names. A failure says at which step, counted from 1.
+/// Runs a program in a place of its own, which the number names.
 pub(crate) type Run<S, T> = for<'a> fn(&'a Case<S>, u64, &'a [T]) -> BoxFuture<'a, Result<(), Difference>>;
 
 /// An answer that the reference would not have given, or an obstacle.
 #[derive(Debug)]
 pub(crate) struct Difference {
-    pub(crate) step: usize,
-    pub(crate) finding: Finding,
+    /// Counted from 1.
+    step: usize,
+    finding: Finding,
+}
+
+impl Difference {
+    /// What the provider answered at the step that stands at `at`, counted from 0, against what the reference answers.
+    pub(crate) fn between<A: PartialEq + Debug>(at: usize, seen: &A, expected: &A) -> Result<(), Self> {
+        if seen == expected {
+            return Ok(());
+        }
+        Err(Self::at(at, Finding::failed(format!("{expected:?}"), format!("{seen:?}"))))
+    }
+
+    /// What was found at the step that stands at `at`, counted from 0.
+    pub(crate) fn at(at: usize, finding: Finding) -> Self {
+        Self { step: at + 1, finding }
+    }
 }
 
 /// How a provider or the reference refuses a call. Alike if the kind is; the text is for whoever reads the failure.
@@ -40,13 +56,26 @@ pub(crate) struct Refusal {
     pub(crate) told: String,
 }
 
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { kind: error.kind(), told: error.report() }
+    }
+}
+
+/// As the reference refuses.
+impl From<ErrorKind> for Refusal {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind, told: String::new() }
+    }
+}
+
 impl PartialEq for Refusal {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
     }
 }
 
-impl fmt::Debug for Refusal {
+impl Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {}", self.kind, self.told)
     }

@@ -168,7 +168,7 @@ where
 }
 
 /// Polls a future `polls` times and then drops it: a caller that goes away. `Some` if it was done before. A future
-/// that nothing wakes for two seconds is dropped as well.
+/// that was not polled so often within two seconds, since nothing wakes it, is dropped as well.
 pub async fn abandon<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut polled = 0;

@@ -1,7 +1,7 @@
 //! Caches that are wrong in one way each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,10 +12,10 @@ use external_core::cache::{
     ReleaseRequest, RenewOutcome, RenewRequest, SetCondition, SetManyRequest, SetReceipt, SetRequest,
     SubscribeRequest, SwapOutcome, TimeToLive, Ttl, TtlRequest,
 };
-use external_core::{CallContext, Error, ErrorKind, Provider, ProviderInfo, Result, async_trait};
+use external_core::{CallContext, Error, ErrorKind, Result, async_trait};
 use futures_util::{StreamExt, stream};
 
-use super::any_domain::{self, Gate};
+use super::wrapped::Wrapped;
 use super::{Flaw, flaws};
 
 flaws! {
@@ -69,22 +69,22 @@ flaws! {
     ReleasesForAnybody: "Anybody may release a lock." ["cache.release.2"];
     HearsNothing: "It claims to tell of changes, and is silent." ["cache.subscribe.1"];
     HearsAgain: "A subscription names keys again that did not change." ["cache.subscribe.2"];
+    LogsValues: "What is stored is written into the log." ["common.7.1"];
 }
 
 /// Every flaw of caches, those that any provider may have among them.
 #[must_use]
 pub fn flaws() -> Vec<Flaw<dyn CacheService>> {
-    super::with_common(Wrong::ALL, |right, wrong, common| Arc::new(Broken::new(right, wrong, common)))
+    super::with_common(Wrong::ALL, |right, wrong, common| {
+        Arc::new(Broken::new(right, wrong, common).declaring(|capabilities| match wrong {
+            Some(Wrong::ClaimsBatchLimit) => capabilities.limit("batch-keys", 20),
+            _ => capabilities,
+        }))
+    })
 }
 
 /// A right cache with a flaw over it.
-struct Broken {
-    right: Arc<dyn CacheService>,
-    wrong: Option<Wrong>,
-    info: ProviderInfo,
-    gate: Gate,
-    seen: Mutex<Seen>,
-}
+type Broken = Wrapped<dyn CacheService, Wrong, Seen>;
 
 /// What the flaws remember.
 #[derive(Default)]
@@ -93,33 +93,9 @@ struct Seen {
     owners: BTreeMap<CacheKey, LockOwner>,
 }
 
-impl std::fmt::Debug for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broken").field("wrong", &self.wrong).field("gate", &self.gate).finish_non_exhaustive()
-    }
-}
-
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Broken {
-    fn new(right: Arc<dyn CacheService>, wrong: Option<Wrong>, common: Option<any_domain::Wrong>) -> Self {
-        let gate = Gate::new(common);
-        let mut info = gate.info(right.info());
-        if wrong == Some(Wrong::ClaimsBatchLimit) {
-            let capabilities = info.capabilities().clone().limit("batch-keys", 20);
-            info = ProviderInfo::new(info.id(), info.domain(), info.location(), capabilities);
-        }
-        Self { right, wrong, info, gate, seen: Mutex::default() }
-    }
-
-    fn is(&self, wrong: Wrong) -> bool {
-        self.wrong == Some(wrong)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn key(&self, key: &CacheKey) -> Result<CacheKey> {
         if self.is(Wrong::FoldsKeys) {
             CacheKey::parse(key.as_str().trim().to_lowercase())
@@ -160,8 +136,6 @@ impl Broken {
     }
 }
 
-crate::broken::behind_gate!();
-
 #[async_trait]
 impl CacheService for Broken {
     async fn get(&self, cx: &CallContext, request: &GetRequest) -> Result<Option<CacheEntry>> {
@@ -191,6 +165,7 @@ impl CacheService for Broken {
             Some(Wrong::KeepsOldTtl) if request.ttl.is_none() => {
                 request.ttl = self.remaining(cx, &request.key).await?;
             }
+            Some(Wrong::LogsValues) => tracing::info!(value = ?request.value, "stored"),
             Some(Wrong::IgnoresConditions) => request.condition = SetCondition::Always,
             Some(Wrong::ChecksBeforeWriting) if conditional => {
                 let present = self.read(cx, &request.key).await?.is_some();

@@ -1,7 +1,7 @@
 //! Mail providers that are wrong in one way each.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use external_core::email::{
@@ -10,9 +10,9 @@ use external_core::email::{
     RawMessage, RawRequest, RecipientOutcome, Refusal, ScheduleEmail, ScheduleReceipt, ScheduleRequest,
     SendReceipt, SendRequest, StoredMail, VendorTemplateEmail,
 };
-use external_core::{CallContext, Effect, Error, ErrorKind, Provider, ProviderInfo, Result, async_trait};
+use external_core::{CallContext, Effect, Error, ErrorKind, Result, async_trait};
 
-use super::any_domain::{self, Gate};
+use super::wrapped::Wrapped;
 use super::{Flaw, flaws};
 
 flaws! {
@@ -64,22 +64,24 @@ flaws! {
     TrimsRaw: "Blanks at the ends of raw lines are lost." ["email.raw.1"];
     RawFromRecipient: "The envelope of raw bytes names another sender." ["email.raw.2"];
     RawToNobody: "Raw bytes to nobody are fine." ["email.raw.4"];
+    LogsMails: "The text of each mail is written into the log." ["common.7.1"];
 }
 
 /// Every flaw of mail providers, those that any provider may have among them.
 #[must_use]
 pub fn flaws() -> Vec<Flaw<dyn EmailService>> {
-    super::with_common(Wrong::ALL, |right, wrong, common| Arc::new(Broken::new(right, wrong, common)))
+    super::with_common(Wrong::ALL, |right, wrong, common| {
+        Arc::new(Broken::new(right, wrong, common).declaring(|capabilities| match wrong {
+            Some(Wrong::ClaimsRecipientLimit) => capabilities.limit("recipients", 10),
+            Some(Wrong::ClaimsScheduleLimit) => capabilities.limit("schedule-seconds", 3600),
+            Some(Wrong::HidesOutbox) => capabilities.unsupported("outbox"),
+            _ => capabilities,
+        }))
+    })
 }
 
 /// A right provider with a flaw over it.
-struct Broken {
-    right: Arc<dyn EmailService>,
-    wrong: Option<Wrong>,
-    info: ProviderInfo,
-    gate: Gate,
-    seen: Mutex<Seen>,
-}
+type Broken = Wrapped<dyn EmailService, Wrong, Seen>;
 
 /// What the flaws remember.
 #[derive(Default)]
@@ -88,38 +90,11 @@ struct Seen {
     receipts: BTreeMap<String, SendReceipt>,
 }
 
-impl std::fmt::Debug for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broken").field("wrong", &self.wrong).field("gate", &self.gate).finish_non_exhaustive()
-    }
-}
-
 impl Broken {
-    fn new(right: Arc<dyn EmailService>, wrong: Option<Wrong>, common: Option<any_domain::Wrong>) -> Self {
-        let gate = Gate::new(common);
-        let info = gate.info(right.info());
-        let capabilities = info.capabilities().clone();
-        let capabilities = match wrong {
-            Some(Wrong::ClaimsRecipientLimit) => capabilities.limit("recipients", 10),
-            Some(Wrong::ClaimsScheduleLimit) => capabilities.limit("schedule-seconds", 3600),
-            Some(Wrong::HidesOutbox) => capabilities.unsupported("outbox"),
-            _ => capabilities,
-        };
-        let info = ProviderInfo::new(info.id(), info.domain(), info.location(), capabilities);
-        Self { right, wrong, info, gate, seen: Mutex::default() }
-    }
-
-    fn is(&self, wrong: Wrong) -> bool {
-        self.wrong == Some(wrong)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A message as this provider understands it.
     fn message(&self, mut message: Message) -> Result<Message> {
         match self.wrong {
+            Some(Wrong::LogsMails) => tracing::info!(text = ?message.text, "sent"),
             Some(Wrong::LosesBcc) => message.bcc.clear(),
             Some(Wrong::SendsWithoutBody) if message.html.is_none() && message.attachments.is_empty() => {
                 message.text.get_or_insert_with(|| " ".to_owned());
@@ -221,8 +196,6 @@ impl Broken {
 fn ascii(text: &str) -> String {
     text.chars().map(|letter| if letter.is_ascii() { letter } else { 'x' }).collect()
 }
-
-crate::broken::behind_gate!();
 
 #[async_trait]
 impl EmailService for Broken {

@@ -1,16 +1,14 @@
 //! HTTP transports that are wrong in one way each.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use external_core::http::{Delivery, HttpBody, HttpRequest, HttpResponse, HttpTransport, HttpUrl, Statuses};
-use external_core::{
-    ByteStream, CallContext, Effect, Error, ErrorKind, Provider, ProviderInfo, Result, Retry, async_trait,
-};
+use external_core::{ByteStream, CallContext, Effect, Error, ErrorKind, Result, Retry, async_trait};
 use http::Method;
-use http::header::{ACCEPT_ENCODING, HeaderValue, LOCATION};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, LOCATION};
 
-use super::any_domain::{self, Gate};
+use super::wrapped::Wrapped;
 use super::{Flaw, flaws};
 
 flaws! {
@@ -38,6 +36,7 @@ flaws! {
     NeverWaits: "What the server says of waiting is not heard." ["http.status.2"];
     TakesSuccessOnly: "Only statuses below 400 are answers." ["http.status.3"];
     TellsUrl: "Errors tell the URL." ["http.status.4"];
+    LogsTokens: "The token of each request is written into the log." ["common.7.1"];
 }
 
 /// Every flaw of HTTP transports, those that any provider may have among them.
@@ -47,17 +46,10 @@ pub fn flaws() -> Vec<Flaw<dyn HttpTransport>> {
 }
 
 /// A right provider with a flaw over it.
-#[derive(Debug)]
-struct Broken {
-    right: Arc<dyn HttpTransport>,
-    wrong: Option<Wrong>,
-    info: ProviderInfo,
-    gate: Gate,
-    seen: Mutex<Seen>,
-}
+type Broken = Wrapped<dyn HttpTransport, Wrong, Seen>;
 
 /// What the flaws remember.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
     opened: bool,
     was_streamed: bool,
@@ -65,20 +57,6 @@ struct Seen {
 }
 
 impl Broken {
-    fn new(right: Arc<dyn HttpTransport>, wrong: Option<Wrong>, common: Option<any_domain::Wrong>) -> Self {
-        let gate = Gate::new(common);
-        let info = gate.info(right.info());
-        Self { right, wrong, info, gate, seen: Mutex::default() }
-    }
-
-    fn is(&self, wrong: Wrong) -> bool {
-        self.wrong == Some(wrong)
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The request as this transport sends it.
     async fn request(&self, mut request: HttpRequest) -> Result<HttpRequest> {
         match self.wrong {
@@ -110,6 +88,10 @@ impl Broken {
                 request.body = half.into();
             }
             Some(Wrong::KeepsKey) => request.idempotency_key = None,
+            Some(Wrong::LogsTokens) => {
+                let token = request.headers.get(AUTHORIZATION).and_then(|token| token.to_str().ok());
+                tracing::info!(token, "asked");
+            }
             Some(Wrong::ForgetsBase) if !request.url.is_absolute() => {
                 let base = HttpUrl::parse(self.right.info().location())?;
                 let origin = base.redirected("/")?;
@@ -186,8 +168,6 @@ impl Broken {
         }
     }
 }
-
-crate::broken::behind_gate!();
 
 #[async_trait]
 impl HttpTransport for Broken {

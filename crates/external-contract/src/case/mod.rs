@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::chance::{seed, unique};
-use crate::harness::{Http, Place, Source, secrets, section, variable};
+use crate::harness::{Http, Place, Source, secrets, section};
 use crate::watch::{self, Watch};
 use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Traffic, Verdict};
 
@@ -350,13 +350,13 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     ///
     /// Not run if nobody offers a control port or the target names no back end.
     pub fn control(&self) -> Result<Control, Finding> {
-        let address =
-            variable("EXTERNAL_CONTROL").ok_or_else(|| Finding::not_run("EXTERNAL_CONTROL not set"))?;
-        let backend = self
-            .harness
-            .target()
+        let target = self.harness.target();
+        let backend = target
             .and_then(|target| target.backend.clone())
             .ok_or_else(|| Finding::not_run("the target names no back end"))?;
+        let address = target
+            .and_then(|target| target.variable("EXTERNAL_CONTROL"))
+            .ok_or_else(|| Finding::not_run("EXTERNAL_CONTROL not set"))?;
         Ok(Control::new(address, backend))
     }
 

@@ -1,12 +1,17 @@
-//! Point 9: a hundred calls side by side, a clean close, `Closed` afterwards.
+//! Point 9: a hundred calls side by side, none of which holds up another, a clean close, `Closed` afterwards.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use external_core::{Effect, ErrorKind, Provider};
-use futures_util::future::join_all;
+use external_simulator::{Fault, Length, Proxy, Rule};
+use futures_util::future::{Either, join_all, select};
 
 use super::{any_call, marker};
-use crate::{Clause, Finding, clause, ensure, ensure_eq, ensure_error, within};
+use crate::{
+    Case, Clause, Finding, ProviderCall, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error,
+    eventually, within,
+};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -84,5 +89,57 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         ),
+        clause!(
+            "common.9.6",
+            "A call that waits for its answer keeps no other one from the server.",
+            |case: S| {
+                for call in case.marked_calls() {
+                    // Where calls share a connection, one that stalled is no good for the next of them.
+                    let Proxied { service, proxy } = case.proxied().await?;
+                    (call.run)(case, &service, &marker(case, &format!("warm-{}", call.name))).await?;
+                    // Longer than anybody looks: that the first call gives up must not be what lets the other one through.
+                    let (verdict, _) = case.hurried(LONG * 3, overtakes(case, call, &service, &proxy)).await;
+                    verdict?;
+                }
+            }
+        )
+        .with_limit(LONG * 6)
+        .needs_plain_proxy(),
     ]
+}
+
+/// Checks that a call reaches the server while another one waits for its answer.
+async fn overtakes<S: ?Sized + Provider + 'static>(
+    case: &Case<S>,
+    call: &ProviderCall<S>,
+    service: &S,
+    proxy: &Proxy,
+) -> Verdict {
+    let first = marker(case, &format!("first-{}", call.name));
+    let second = marker(case, &format!("second-{}", call.name));
+    let what = format!("a {} beside one that waits for its answer", call.name);
+    proxy.inject(Rule::on_marker(&first, Fault::Stall(Length::Bytes(0))));
+    let waiting = (call.run)(case, service, &first);
+    let beside = pin!(async {
+        reaches(proxy, &first, &format!("a {}", call.name)).await?;
+        let other = (call.run)(case, service, &second);
+        match select(pin!(reaches(proxy, &second, &what)), other).await {
+            Either::Left((verdict, _)) => verdict,
+            // What it answers is for others to judge.
+            Either::Right((_, reaching)) => reaching.await,
+        }
+    });
+    match select(waiting, beside).await {
+        Either::Left((ended, _)) => {
+            Err(Finding::failed(format!("a {} that waits for its answer", call.name), format!("{ended:?}")))
+        }
+        Either::Right((verdict, _)) => verdict,
+    }
+}
+
+async fn reaches(proxy: &Proxy, marker: &str, what: &str) -> Verdict {
+    eventually(LONG, async || {
+        ensure(proxy.passed(marker) > 0, format!("{what} reaches the server"), "it did not")
+    })
+    .await
 }

@@ -1,4 +1,5 @@
-//! Point 1 where HTTP is spoken: what an answer means by its status alone, as anybody on the way may give it.
+//! Points 1 and 3 where HTTP is spoken: what an answer means by its status alone, as anybody on the way may give it, and that
+//! no redirect is followed.
 //!
 //! What a vendor says beside the status (a code in its own format) is for the provider's own tests.
 
@@ -93,6 +94,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 for status in [429, 503] {
                     for (told, wait) in [
                         ("7", Some(7)),
+                        ("0", Some(0)),
                         (THEN, Some(30)),
                         ("soon", None),
                         ("-1", None),
@@ -136,6 +138,28 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     }
                 }
                 ensure(refused > 0, "a call that needs more of its answer", "all succeeded")?;
+            }
+        )
+        .of_provider()
+        .with_limit(LONG * 6)
+        .requiring(Need::Http),
+        clause!(
+            "common.3.5",
+            "A redirect is not followed: whatever it names, the call is one request, and an error that tells its status.",
+            |case: S| {
+                let other = Elsewhere::start(case).await?;
+                for status in [301, 302, 303, 307, 308] {
+                    other.answers(ResponseTemplate::new(status).insert_header("location", "/elsewhere")).await;
+                    for call in case.sent_calls() {
+                        let what = format!("a {} that is redirected by {status}", call.name);
+                        let Err(error) = other.asked(&what, call).await? else {
+                            return Err(Finding::failed(format!("{what} fails"), "it succeeded"));
+                        };
+                        ensure_eq(&format!("the status of {what}"), &error.http_status(), &Some(status))?;
+                        let sent = error.effect() != Effect::NotSent;
+                        ensure(sent, format!("{what} was sent"), error.report())?;
+                    }
+                }
             }
         )
         .of_provider()

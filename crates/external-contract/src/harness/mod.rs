@@ -185,6 +185,7 @@ impl<S: ?Sized + Provider + 'static> Harness<S> {
     }
 
     /// Says what `${name}` of a `contract.toml` stands for: the address of a back end that the test target itself started.
+    /// `EXTERNAL_CONTROL` is the port by which that back end is stopped and started again.
     #[must_use]
     pub fn with_variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Source::Data(_, target) = &mut self.source {

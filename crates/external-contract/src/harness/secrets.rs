@@ -7,13 +7,19 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
+use crate::watch::SHORTEST;
+
 /// Fields with such names hold secrets, whether or not the provider asks for one.
 const NAMES: &[&str] =
     &["password", "passphrase", "secret", "token", "api_key", "private_key", "credentials"];
 
+/// What such names end with names a secret within a text that is one: `AccountKey=…;`, `?sig=…`.
+const PARTS: &[&str] = &["key", "password", "pwd", "secret", "token", "sig", "signature"];
+
 /// The secrets of a configuration, each with what a finding calls it: what the provider `asked` for as a secret (by
 /// dotted path), what is named like one, and the passwords in URLs. A URL itself is none: it says where, and that may
-/// be told.
+/// be told. But of what was asked for, that which its own parts name is one as well: the key of a connection string, the
+/// signature of a link.
 pub(crate) fn secrets(table: &Table, asked: &BTreeSet<String>) -> Vec<(String, String)> {
     let mut secrets = Vec::new();
     for (key, value) in table {
@@ -81,23 +87,44 @@ fn walk(path: &str, key: &str, value: &Value, asked: &BTreeSet<String>, secrets:
                 walk(&format!("{path}[{n}]"), key, value, asked, secrets);
             }
         }
-        Value::String(text) => match text.split_once("://") {
-            Some((_, rest)) => {
-                let passwords =
-                    password(rest).into_iter().flat_map(|password| [password.to_owned(), decoded(password)]);
-                secrets.extend(passwords.map(|password| (format!("the password in `{path}`"), password)));
+        Value::String(text) => {
+            let is_asked = asked.contains(path);
+            match after_scheme(text) {
+                Some(rest) => add(secrets, &format!("the password in `{path}`"), password(rest)),
+                None if is_asked || is_named_like_a_secret(key) => {
+                    secrets.push((format!("the secret `{path}`"), text.clone()));
+                }
+                None => {}
             }
-            None if asked.contains(path) || is_named_like_a_secret(key) => {
-                secrets.push((format!("the secret `{path}`"), text.clone()));
+            if is_asked {
+                add(secrets, &format!("a part of `{path}`"), parts(text));
             }
-            None => {}
-        },
+        }
         _ => {}
     }
 }
 
+/// Texts as they stand there, and as they are meant if a URL holds them.
+fn add<'a>(secrets: &mut Vec<(String, String)>, name: &str, texts: impl IntoIterator<Item = &'a str>) {
+    let both = texts.into_iter().flat_map(|text| [text.to_owned(), decoded(text)]);
+    secrets.extend(both.map(|text| (name.to_owned(), text)));
+}
+
 fn is_named_like_a_secret(key: &str) -> bool {
     NAMES.iter().any(|name| key.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
+}
+
+/// What stands behind the scheme of a URL. A connection string may hold URLs, and is none.
+fn after_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)).then_some(rest)
+}
+
+/// What is called a secret within a text: the values of a connection string or of a URL's query. Short ones are words.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let pairs = text.split([';', '?', '&', '#']).filter_map(|pair| pair.split_once('='));
+    let is_secret = |name: &str| PARTS.iter().any(|part| name.trim().to_ascii_lowercase().ends_with(part));
+    pairs.filter(move |(name, value)| is_secret(name) && value.len() >= SHORTEST).map(|(_, value)| value)
 }
 
 /// What stands between `:` and `@` before the host.
@@ -153,5 +180,21 @@ mod tests {
             ("the secret `serve.key`", "deeper"),
         ];
         assert_eq!(found, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn finds_the_secrets_within_what_was_asked_for() {
+        const STRING: &str =
+            "Protocol=https;AccountName=somebody;AccountKey=c2VjcmV0IGtleQ==;Blob=http://host:1/x";
+        let table: Table = toml::from_str(&format!(
+            "connection = '{STRING}'\nlink = 'https://host/x?sv=2026-01-01&sig=a%2Fsignature'\n\
+             told = 'https://host/x?sig=another-signature'\n",
+        ))
+        .unwrap();
+        let asked = ["connection", "link"].map(str::to_owned).into();
+        let mut found: Vec<_> = secrets(&table, &asked).into_iter().map(|(_, text)| text).collect();
+        found.sort();
+        found.dedup();
+        assert_eq!(found, [STRING, "a%2Fsignature", "a/signature", "c2VjcmV0IGtleQ=="]);
     }
 }

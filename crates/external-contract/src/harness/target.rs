@@ -128,7 +128,8 @@ impl Target {
         section.secret_paths().into_iter().filter(|path| !self.identifiers.contains(path)).collect()
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    /// What the test target says this variable is, or the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).cloned().or_else(|| variable(name))
     }
 

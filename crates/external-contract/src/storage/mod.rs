@@ -36,7 +36,7 @@ use store::Store;
 type S = dyn StorageService;
 
 /// What the contract demands natively of the providers it knows.
-const NATIVES: &[(&str, &[&str])] = &[("memory", EMBEDDED), ("local", EMBEDDED)];
+const NATIVES: &[(&str, &[&str])] = &[("memory", EMBEDDED), ("local", EMBEDDED), ("s3", S3)];
 
 const EMBEDDED: &[&str] = &[
     "range",
@@ -55,6 +55,29 @@ const EMBEDDED: &[&str] = &[
     "multipart-create-only",
     "multipart-compare-and-swap",
     "list-uploads",
+    "copy",
+    "tags",
+];
+
+/// Uploads are listed by each store that speaks it, but by some for whole buckets alone.
+const S3: &[&str] = &[
+    "range",
+    "suffix-range",
+    "if-match",
+    "if-none-match",
+    "content-headers",
+    "metadata",
+    "create-only",
+    "compare-and-swap",
+    "checksum",
+    "delete-batch",
+    "list-delimiter",
+    "list-start-after",
+    "multipart",
+    "multipart-create-only",
+    "multipart-compare-and-swap",
+    "presign-get",
+    "presign-put",
     "copy",
     "tags",
 ];
@@ -97,7 +120,8 @@ fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         };
         if supports(service, "list-uploads").is_supported() {
-            // What is begun belongs to whoever began it. Where that is a client it is counted there (`storage.upload.7`).
+            // What is begun belongs to whoever began it; if its caller goes away before it has a name, the store's lifecycle
+            // rule ends it. Where it belongs to an uploader it is counted there (`storage.upload.7`).
             let begun = |upload: &MultipartUpload| upload.key.as_str().ends_with(calls::BEGUN);
             let count = mine(case, multipart).await?.iter().filter(|upload| !begun(upload)).count();
             ensure(count == 0, "no upload left behind", format!("{count} uploads"))?;

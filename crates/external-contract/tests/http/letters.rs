@@ -26,6 +26,7 @@ pub(crate) enum Flaw {
     WaitsForGood,
     BelievesAnyPage,
     BlamesTheCallerForPages,
+    FollowsRedirects,
 }
 
 /// The contract.
@@ -90,6 +91,9 @@ impl Letters for Office {
         let mut answer = self.exchange("/letters", letter).await?;
         if answer.starts_with("HTTP/1.1 503") && self.config.flaw == Flaw::RepeatsWhatIsUnavailable {
             answer = self.exchange("/letters", letter).await?;
+        }
+        if answer.starts_with("HTTP/1.1 3") && self.config.flaw == Flaw::FollowsRedirects {
+            answer = self.exchange("/elsewhere", letter).await?;
         }
         self.judged(&answer)
     }

@@ -7,7 +7,7 @@ use external_core::Capability;
 
 use letters::{Flaw, Letters};
 
-const STATUSES: [&str; 3] = ["common.1.16", "common.1.17", "common.1.18"];
+const CLAUSES: [&str; 4] = ["common.1.16", "common.1.17", "common.1.18", "common.3.5"];
 
 fn told(flaw: Flaw) -> Tally {
     let suite =
@@ -17,13 +17,13 @@ fn told(flaw: Flaw) -> Tally {
          config = {{ address = \"127.0.0.1:1\", flaw = \"{flaw:?}\" }}\n\
          [[target.http.before]]\npath = \"/stamp\"\ncontent_type = \"application/json\"\nbody = '{{\"stamp\":7}}'\n"
     );
-    verify(suite.only(&STATUSES), Harness::from_toml(&letters::ENTRY, &text))
+    verify(suite.only(&CLAUSES), Harness::from_toml(&letters::ENTRY, &text))
 }
 
 #[test]
 fn who_knows_what_statuses_mean_passes() {
     let tally = told(Flaw::None);
-    assert_eq!(tally.to_string(), "3 passed, 0 failed, 0 unsupported, 0 not run", "{:#?}", tally.failed);
+    assert_eq!(tally.to_string(), "4 passed, 0 failed, 0 unsupported, 0 not run", "{:#?}", tally.failed);
 }
 
 #[test]
@@ -38,6 +38,7 @@ fn each_misreading_of_a_status_is_caught_by_its_clause() {
         (Flaw::WaitsForGood, "common.1.17"),
         (Flaw::BelievesAnyPage, "common.1.18"),
         (Flaw::BlamesTheCallerForPages, "common.1.18"),
+        (Flaw::FollowsRedirects, "common.3.5"),
     ] {
         let tally = told(flaw);
         assert!(tally.has_failed(clause), "{flaw:?} passed {clause}: {tally} {:?}", tally.not_run);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use external_core::build::TlsSettings;
-use external_core::{Effect, Error, Result, Retry};
+use external_core::{Effect, Error, Result, Retry, Secret};
 use external_net::{Tls, dial, dial_tls};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -23,11 +23,29 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug> Stream f
 pub(crate) struct Dialler {
     pub(crate) address: String,
     pub(crate) tls: Option<TlsSettings>,
+    pub(crate) password: Option<Secret>,
     pub(crate) flaw: Flaw,
 }
 
 impl Dialler {
     pub(crate) async fn dial(&self) -> Result<Box<dyn Stream>> {
+        let mut stream = self.connect().await?;
+        if let Some(password) = &self.password {
+            let broken = |_| Error::unavailable("the login broke off").with_effect(Effect::NotSent);
+            let line = format!("password {}\n", *password.expose()?);
+            stream.write_all(line.as_bytes()).await.map_err(broken)?;
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\n") {
+                answer.push(stream.read_u8().await.map_err(broken)?);
+            }
+            if answer != b"welcome\n" {
+                return Err(Error::unauthenticated("not with this password").with_effect(Effect::NotSent));
+            }
+        }
+        Ok(stream)
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Stream>> {
         let (host, port) = self.address.rsplit_once(':').unwrap_or_default();
         let port = port.parse().map_err(|_| Error::configuration("no port"))?;
         Ok(match (&self.tls, self.flaw) {

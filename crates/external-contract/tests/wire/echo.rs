@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::io::{self, BufRead, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use external_contract::{ProviderCall, Traffic};
 use external_core::{
-    BuildContext, CallContext, Capabilities, Effect, Error, Provider, ProviderEntry, ProviderInfo,
-    ProviderKind, Result, Retry, Section, async_trait,
+    BuildContext, CallContext, Capabilities, Effect, Error, ErrorKind, Provider, ProviderEntry, ProviderInfo,
+    ProviderKind, Result, Retry, Secret, Section, async_trait,
 };
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -54,7 +54,12 @@ pub(crate) enum Flaw {
     HangsOnClose,
     StaysBusy,
     BlamesTheConfiguration,
+    HidesDenial,
+    ServesOneAtATime,
 }
+
+/// The password that the server takes.
+pub(crate) const PASSWORD: &str = "open sesame";
 
 /// The contract.
 #[async_trait]
@@ -83,14 +88,7 @@ pub(crate) fn server() -> String {
         let address = listener.local_addr().unwrap().to_string();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                std::thread::spawn(move || {
-                    let mut writer = stream.try_clone().unwrap();
-                    for line in io::BufReader::new(stream).lines().map_while(std::result::Result::ok) {
-                        if writer.write_all(format!("{line}\n").as_bytes()).is_err() {
-                            return;
-                        }
-                    }
-                });
+                std::thread::spawn(move || echo(stream));
             }
         });
         address
@@ -98,11 +96,27 @@ pub(crate) fn server() -> String {
     ADDRESS.get_or_init(start).clone()
 }
 
+/// Says each line again, but for passwords: whether it is the right one.
+pub(crate) fn echo(stream: TcpStream) {
+    let mut writer = stream.try_clone().unwrap();
+    for line in io::BufReader::new(stream).lines().map_while(std::result::Result::ok) {
+        let answer = match line.strip_prefix("password ") {
+            Some(PASSWORD) => "welcome",
+            Some(_) => "denied",
+            None => &line,
+        };
+        if writer.write_all(format!("{answer}\n").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
     address: String,
     flaw: Flaw,
+    password: Option<Secret>,
     #[serde(default)]
     tls: bool,
 }
@@ -121,7 +135,9 @@ pub(crate) const ENTRY: ProviderEntry<dyn Echo> = ProviderEntry {
     kind: ProviderKind::Remote,
     build,
     schema: || {
-        r#"{"type":"object","properties":{"address":{"type":"string"},"flaw":{"type":"string"}}}"#.to_owned()
+        r##"{"type":"object","$defs":{"Secret":{}},"properties":
+            {"address":{"type":"string"},"flaw":{"type":"string"},"password":{"$ref":"#/$defs/Secret"}}}"##
+            .to_owned()
     },
 };
 
@@ -131,19 +147,20 @@ fn build(section: &Section, context: &BuildContext) -> Result<Arc<dyn Echo>> {
     let config = if vague {
         section.parse::<Config>().map_err(|_| Error::configuration("something is wrong"))?
     } else if lax {
-        Config { address: section.parse::<LaxConfig>()?.address, flaw: Flaw::TakesAnyField, tls: false }
+        let address = section.parse::<LaxConfig>()?.address;
+        Config { address, flaw: Flaw::TakesAnyField, password: None, tls: false }
     } else {
         section.parse::<Config>()?
     };
     if config.flaw == Flaw::DialsInBuild {
-        std::net::TcpStream::connect(&config.address)
-            .map_err(|error| Error::configuration(error.to_string()))?;
+        TcpStream::connect(&config.address).map_err(|error| Error::configuration(error.to_string()))?;
     }
     let capabilities = Capabilities::new().unsupported("shout");
     let info = ProviderInfo::new("echo", "echo", format!("echo://{}", config.address), capabilities);
     let dialler = Dialler {
         address: config.address,
         tls: config.tls.then(|| context.tls().clone()),
+        password: config.password,
         flaw: config.flaw,
     };
     Ok(Arc::new(Client {
@@ -202,6 +219,11 @@ impl Client {
                 Err(_) if self.flaw == Flaw::HidesRefusal => {
                     return Err(Error::unexpected("something went wrong"));
                 }
+                Err(error)
+                    if self.flaw == Flaw::HidesDenial && error.kind() == ErrorKind::Unauthenticated =>
+                {
+                    return Err(Error::unavailable("no connection").with_effect(Effect::NotSent));
+                }
                 dialled => BufReader::new(dialled?),
             },
         };
@@ -216,10 +238,13 @@ impl Client {
             *held = Some(std::mem::ManuallyDrop::into_inner(kept));
             return heard;
         }
+        // Whoever comes meanwhile makes a connection of its own.
+        let held = (self.flaw == Flaw::ServesOneAtATime).then_some(held);
         let heard = self.exchange(cx, &mut line, text).await;
+        drop(held);
         self.busy.store(false, Ordering::Relaxed);
         if heard.is_ok() || self.flaw == Flaw::NeverRedials {
-            *held = Some(line);
+            *self.line.lock().await = Some(line);
         }
         heard
     }
@@ -229,6 +254,7 @@ impl Client {
             (Flaw::SaysNotSentAfterReset, io::ErrorKind::ConnectionReset) => {
                 Error::unavailable("the connection was reset").with_effect(Effect::NotSent)
             }
+            (Flaw::HidesRefusal, _) => Error::unexpected("something went wrong"),
             (Flaw::GivesUpForGood, _) => Error::unavailable("the connection broke").with_retry(Retry::Never),
             _ => Error::unavailable("the connection broke"),
         };

@@ -1,12 +1,14 @@
 //! The common block is tested where it counts bytes: a provider that talks to a server over TCP, right and wrong.
 
+mod backend;
 mod dial;
 mod echo;
 
 use external_contract::{Harness, Resilience, Suite, Tally, check, clause, refuses, verify};
 use external_core::{Capability, ErrorKind};
 
-use echo::{Echo, Flaw};
+use backend::Backend;
+use echo::{Echo, Flaw, PASSWORD};
 
 type S = dyn Echo;
 
@@ -28,11 +30,15 @@ fn suite() -> Suite<S> {
     )
 }
 
+/// As it comes, and behind a login.
 fn tested(flaw: Flaw, clauses: &[&str]) -> Tally {
+    let address = echo::server();
     let text = format!(
         "[[target]]\nname = \"plain\"\nlane = \"embedded\"\nproxy = \"address\"\n\
-         config = {{ address = \"{}\", flaw = \"{flaw:?}\" }}\nmissing = {{ address = \"127.0.0.1:1\" }}\n",
-        echo::server(),
+         config = {{ address = \"{address}\", flaw = \"{flaw:?}\" }}\nmissing = {{ address = \"127.0.0.1:1\" }}\n\
+         [[target]]\nname = \"login\"\nlane = \"embedded\"\nproxy = \"address\"\n\
+         config = {{ address = \"{address}\", flaw = \"{flaw:?}\", password = \"{PASSWORD}\" }}\n\
+         missing = {{ address = \"127.0.0.1:1\" }}\ndenied = {{ password = \"${{CANARY}}\" }}\n",
     );
     tested_as(&text, clauses)
 }
@@ -57,6 +63,7 @@ fn tested_as(text: &str, clauses: &[&str]) -> Tally {
 /// Each way to be wrong, and the clauses that are there to catch it.
 const CAUGHT: &[(Flaw, &[&str])] = &[
     (Flaw::HidesRefusal, &["common.1.1", "common.1.6"]),
+    (Flaw::HidesDenial, &["common.1.2"]),
     (Flaw::ProbeFails, &["common.1.3"]),
     (Flaw::ProbeIsSilent, &["common.1.4"]),
     (Flaw::GivesUpForGood, &["common.1.7", "common.1.8"]),
@@ -85,6 +92,7 @@ const CAUGHT: &[(Flaw, &[&str])] = &[
     (Flaw::WaitsWhileBytesCome, &["common.6.3"]),
     // The client that stands before it here is none: it answers after `close`.
     (Flaw::None, &["common.9.4"]),
+    (Flaw::ServesOneAtATime, &["common.9.6"]),
     (Flaw::TakesAnyField, &["common.10.1"]),
     (Flaw::NamesNoField, &["common.10.2", "common.10.3"]),
     (Flaw::DialsInBuild, &["common.10.4", "common.10.5"]),
@@ -96,14 +104,14 @@ const CAUGHT: &[(Flaw, &[&str])] = &[
 
 /// Beginnings of clauses that no flaw in [`CAUGHT`] is made for, and where it is.
 const ELSEWHERE: &[(&str, &str)] = &[
-    ("common.1.2", "it has no credentials"),
-    ("common.1.5", "its server is part of this test, not of a control port"),
+    ("common.1.5", "with a server that can be stopped, below"),
     ("common.1.13", CERTIFICATE),
     ("common.1.14", CERTIFICATE),
     ("common.1.15", CERTIFICATE),
     ("common.1.16", HTTP),
     ("common.1.17", HTTP),
     ("common.1.18", HTTP),
+    ("common.3.5", HTTP),
     ("common.4.1", ANYWHERE),
     ("common.4.2", ANYWHERE),
     ("common.4.3", "its client is the provider itself"),
@@ -165,8 +173,27 @@ fn a_correct_provider_passes_the_whole_common_block() {
     let failed: Vec<_> = tally.failed.iter().filter(|(id, _)| !is_of_client(id)).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(tally.not_run.iter().all(|(id, _)| is_of_client(id)), "{:#?}", tally.not_run);
-    assert_eq!(tally.unsupported, ["echo.shout.1", "echo.shout.1"]);
+    assert_eq!(tally.unsupported, ["echo.shout.1"; 4]);
     assert!(tally.passed > 40, "{tally}");
+}
+
+#[test]
+fn who_bears_a_back_end_that_stops_passes_and_who_does_not_is_caught() {
+    let tested = |flaw: Flaw| {
+        let backend = Backend::start();
+        let text = format!(
+            "[[target]]\nname = \"plain\"\nlane = \"embedded\"\nproxy = \"address\"\nbackend = \"echo\"\n\
+             config = {{ address = \"{}\", flaw = \"{flaw:?}\" }}\n",
+            backend.address(),
+        );
+        let harnesses = Harness::from_toml(&echo::ENTRY, &text).into_iter();
+        let harnesses = harnesses.map(|harness| harness.with_variable("EXTERNAL_CONTROL", backend.control()));
+        verify(suite().only(&["common.1.5"]), harnesses.collect())
+    };
+    let tally = tested(Flaw::None);
+    assert_eq!(tally.passed, 1, "{tally} {:?} {:?}", tally.failed, tally.not_run);
+    let tally = tested(Flaw::HidesRefusal);
+    assert!(tally.has_failed("common.1.5"), "{tally} {:?}", tally.not_run);
 }
 
 const CERTIFICATES: [&str; 3] = ["common.1.13", "common.1.14", "common.1.15"];

@@ -5,16 +5,16 @@ mod listing;
 mod objects;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use external_core::storage::{
     Checksum, DeleteRequest, HeadRequest, ListEntry, ListRequest, MultipartUpload, ObjectInfo, ObjectKey,
     PartReceipt, PutReceipt, StorageService, VersionId, VersionToken,
 };
-use external_core::{CallContext, ErrorKind, Provider, ProviderInfo, Result, async_trait};
+use external_core::{CallContext, ErrorKind, Result};
 
-use super::any_domain::{self, Gate};
+use super::wrapped::Wrapped;
 use super::{Flaw, flaws};
 
 flaws! {
@@ -103,6 +103,7 @@ flaws! {
     LinksIgnoreType: "A link to write by takes any media type." ["storage.presign.3"];
     LinksLiveLonger: "A link lives an hour longer than asked." ["storage.presign.5"];
     LinksTakeAnyLifetime: "A lifetime that cannot be is corrected." ["storage.presign.6"];
+    LogsMetadata: "User metadata is written into the log." ["common.7.1"];
 }
 
 /// Every flaw of object stores, those that any provider may have among them.
@@ -112,13 +113,7 @@ pub fn flaws() -> Vec<Flaw<dyn StorageService>> {
 }
 
 /// A right store with a flaw over it.
-struct Broken {
-    right: Arc<dyn StorageService>,
-    wrong: Option<Wrong>,
-    info: ProviderInfo,
-    gate: Gate,
-    seen: Mutex<Seen>,
-}
+type Broken = Wrapped<dyn StorageService, Wrong, Seen>;
 
 /// What the flaws remember.
 #[derive(Default)]
@@ -134,27 +129,7 @@ struct Seen {
     removed: BTreeSet<VersionId>,
 }
 
-impl std::fmt::Debug for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broken").field("wrong", &self.wrong).field("gate", &self.gate).finish_non_exhaustive()
-    }
-}
-
 impl Broken {
-    fn new(right: Arc<dyn StorageService>, wrong: Option<Wrong>, common: Option<any_domain::Wrong>) -> Self {
-        let gate = Gate::new(common);
-        let info = gate.info(right.info());
-        Self { right, wrong, info, gate, seen: Mutex::default() }
-    }
-
-    fn is(&self, wrong: Wrong) -> bool {
-        self.wrong == Some(wrong)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The answer, unless the call was refused with this kind and the flaw makes something else of that.
     fn instead<T>(
         &self,
@@ -199,5 +174,3 @@ impl Broken {
 fn no_receipt() -> PutReceipt {
     PutReceipt::new(VersionToken::new("nothing"))
 }
-
-crate::broken::behind_gate!();

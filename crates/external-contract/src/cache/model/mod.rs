@@ -14,7 +14,7 @@ use proptest::{collection, option, prop_oneof};
 
 use super::S;
 use crate::programs::{Difference, LIMIT, explore};
-use crate::{Case, Clause, Finding, clause};
+use crate::{Case, Clause, clause};
 use perform::Place;
 use reference::Reference;
 
@@ -38,11 +38,7 @@ fn run<'a>(case: &'a Case<S>, place: u64, steps: &'a [Step]) -> BoxFuture<'a, Re
         let mut reference = Reference::of(case.service());
         for (at, step) in steps.iter().enumerate() {
             let seen = place.perform(step, &reference).await;
-            let expected = reference.answer(step, &seen);
-            if seen != expected {
-                let finding = Finding::failed(format!("{expected:?}"), format!("{seen:?}"));
-                return Err(Difference { step: at + 1, finding });
-            }
+            Difference::between(at, &seen, &reference.answer(step, &seen))?;
         }
         Ok(())
     })

@@ -13,7 +13,6 @@ use super::super::S;
 use super::Step;
 use super::reference::{Answer, Found, Reference};
 use crate::Case;
-use crate::programs::Refusal;
 
 /// Where the keys of one program lie.
 pub(super) struct Place<'a> {
@@ -32,7 +31,7 @@ impl<'a> Place<'a> {
             Step::Acquire { .. } | Step::Renew { .. } | Step::Release { .. } => self.lock(step).await,
             step => self.value(step, reference).await,
         };
-        call.unwrap_or_else(|error| Answer::Refused(Refusal { kind: error.kind(), told: error.report() }))
+        call.unwrap_or_else(|error| Answer::Refused(error.into()))
     }
 
     fn key(&self, name: &str) -> Result<CacheKey> {

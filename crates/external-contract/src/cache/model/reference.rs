@@ -200,7 +200,7 @@ impl Reference {
                 self.store(key, number.to_string().into(), ttl);
                 Answer::Counter(number)
             }
-            None => Answer::Refused(Refusal { kind: ErrorKind::Conflict, told: String::new() }),
+            None => Answer::Refused(ErrorKind::Conflict.into()),
         }
     }
 

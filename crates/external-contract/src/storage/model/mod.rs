@@ -15,7 +15,7 @@ use proptest::{collection, option, prop_oneof};
 use super::S;
 use super::store::Store;
 use crate::programs::{Difference, LIMIT, explore};
-use crate::{Case, Clause, Finding, clause, ensure_eq};
+use crate::{Case, Clause, clause, ensure_eq};
 use perform::Place;
 use reference::Reference;
 
@@ -38,14 +38,11 @@ fn run<'a>(case: &'a Case<S>, place: u64, steps: &'a [Step]) -> BoxFuture<'a, Re
         let place = Place::new(case, place);
         let mut reference = Reference::of(case.service());
         for (at, step) in steps.iter().enumerate() {
-            let differs = |finding| Difference { step: at + 1, finding };
-            let seen = place.perform(step, &reference, at).await.map_err(differs)?;
-            let expected = reference.answer(step, at, &seen);
-            if seen != expected {
-                return Err(differs(Finding::failed(format!("{expected:?}"), format!("{seen:?}"))));
-            }
+            let seen = place.perform(step, &reference, at).await;
+            let seen = seen.map_err(|finding| Difference::at(at, finding))?;
+            Difference::between(at, &seen, &reference.answer(step, at, &seen))?;
         }
-        let end = |finding| Difference { step: steps.len(), finding };
+        let end = |finding| Difference::at(steps.len().saturating_sub(1), finding);
         match place.pending().await.map_err(end)? {
             Some(pending) => {
                 ensure_eq("the number of uploads left", &pending, &reference.open()).map_err(end)

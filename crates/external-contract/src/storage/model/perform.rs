@@ -15,7 +15,6 @@ use super::super::{S, mine, store::Store};
 use super::Step;
 use super::answer::Answer;
 use super::reference::{Reference, body, sum, tags};
-use crate::programs::Refusal;
 use crate::{Case, Finding, ensure};
 
 /// More than any program stores at one key.
@@ -58,7 +57,7 @@ impl<'a> Place<'a> {
             }
             step => self.object(step, reference, at).await,
         };
-        Ok(call.unwrap_or_else(|error| Answer::Refused(Refusal { kind: error.kind(), told: error.report() })))
+        Ok(call.unwrap_or_else(|error| Answer::Refused(error.into())))
     }
 
     /// How many uploads of this program the store still has; the reference's number where it does not tell.

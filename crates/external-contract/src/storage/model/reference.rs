@@ -13,7 +13,6 @@ use external_core::storage::{
 use super::super::put::{TEXT, TEXT_CRC32C, TEXT_SHA256, is_no_type};
 use super::answer::{About, Answer};
 use super::{Condition, Extras, Step, Which};
-use crate::programs::Refusal;
 
 #[derive(Debug, Clone)]
 struct Object {
@@ -430,10 +429,7 @@ impl Reference {
 fn refused(seen: &Answer, kinds: &[ErrorKind]) -> Answer {
     match seen {
         Answer::Refused(refusal) if kinds.contains(&refusal.kind) => seen.clone(),
-        _ => {
-            let kind = kinds.first().copied().unwrap_or(ErrorKind::InvalidArgument);
-            Answer::Refused(Refusal { kind, told: String::new() })
-        }
+        _ => Answer::Refused(kinds.first().copied().unwrap_or(ErrorKind::InvalidArgument).into()),
     }
 }
 
