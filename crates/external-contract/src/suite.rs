@@ -111,7 +111,7 @@ impl<S: ?Sized + Provider + 'static> Suite<S> {
         self
     }
 
-    /// States which capabilities named providers must have natively.
+    /// States which capabilities named providers must have natively, in one row a provider or several.
     #[must_use]
     pub fn with_natives(mut self, natives: &'static [(&'static str, &'static [&'static str])]) -> Self {
         self.natives = natives;

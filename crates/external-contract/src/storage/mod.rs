@@ -35,32 +35,18 @@ use store::Store;
 
 type S = dyn StorageService;
 
-/// What the contract demands natively of the providers it knows.
-const NATIVES: &[(&str, &[&str])] = &[("memory", EMBEDDED), ("local", EMBEDDED), ("s3", S3)];
-
-const EMBEDDED: &[&str] = &[
-    "range",
-    "suffix-range",
-    "if-match",
-    "if-none-match",
-    "content-headers",
-    "metadata",
-    "create-only",
-    "compare-and-swap",
-    "checksum",
-    "delete-batch",
-    "list-delimiter",
-    "list-start-after",
-    "multipart",
-    "multipart-create-only",
-    "multipart-compare-and-swap",
-    "list-uploads",
-    "copy",
-    "tags",
+/// What the contract demands natively of the providers it knows. Uploads are listed by each store that speaks S3, but by some
+/// for whole buckets alone.
+const NATIVES: &[(&str, &[&str])] = &[
+    ("memory", ALL),
+    ("memory", &["list-uploads"]),
+    ("local", ALL),
+    ("local", &["list-uploads"]),
+    ("s3", ALL),
+    ("s3", &["presign-get", "presign-put"]),
 ];
 
-/// Uploads are listed by each store that speaks it, but by some for whole buckets alone.
-const S3: &[&str] = &[
+const ALL: &[&str] = &[
     "range",
     "suffix-range",
     "if-match",
@@ -76,8 +62,6 @@ const S3: &[&str] = &[
     "multipart",
     "multipart-create-only",
     "multipart-compare-and-swap",
-    "presign-get",
-    "presign-put",
     "copy",
     "tags",
 ];
