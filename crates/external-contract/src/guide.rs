@@ -73,8 +73,8 @@
 //! 1. Where nobody listens a call is `Unavailable` and `NotSent`; wrong credentials are `Unauthenticated`.
 //! 2. **Effect is true.** Call `cx.mark_sent()` just before the first byte that can take effect, and say `NotSent` only if
 //!    nothing was sent. A lost answer is `MaybeApplied`, never a success and never `NotSent`.
-//! 3. **One call, one request.** No retry of your own, none of your SDK's, none of your HTTP library's. Dialling again
-//!    before anything was sent is fine; repeating is the caller's.
+//! 3. **One call, one request.** No retry of your own, none of your SDK's, none of your HTTP library's, and no redirect
+//!    followed. Dialling again before anything was sent is fine; repeating is the caller's.
 //! 4. What is declared is true, both ways.
 //! 5. **A caller may go away at any await.** Take what is half done with you: a connection with a half-read answer goes
 //!    nowhere but to the ground. Permits, parts, locks come back.
