@@ -38,7 +38,8 @@ const STATUSES: &[Row] = {
         (500, &[Unavailable],                         MaybeApplied, true),
         (502, &[Unavailable],                         MaybeApplied, true),
         (503, &[Unavailable],                         MaybeApplied, true),
-        (504, &[Unavailable],                         MaybeApplied, true),
+        // Whose time was over, nobody knows.
+        (504, &[Timeout, Unavailable],                MaybeApplied, true),
     ]
 };
 

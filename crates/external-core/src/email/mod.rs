@@ -23,8 +23,9 @@ mod request;
 use async_trait::async_trait;
 
 pub use address::{EmailAddress, Mailbox};
-pub use check::{check, check_batch, check_raw, check_schedule, check_size};
+pub use check::{check, check_batch, check_raw, check_schedule, check_size, check_template};
 pub use header::{ContentId, FileName, HeaderName, HeaderText, MediaType, MessageId};
+pub use merge::{escape_html, replace_placeholders};
 pub use message::{Attachment, InlineImage, ListUnsubscribe, Message, MetadataKey};
 pub use receipt::{
     BatchReceipt, Cancelled, Outcome, RecipientOutcome, Refusal, ScheduleReceipt, SendReceipt, StoredMail,
