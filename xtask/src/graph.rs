@@ -13,6 +13,9 @@ use crate::workspace::{Package, Workspace};
 /// The feature that switches on every provider.
 pub const FEATURE: &str = "all-providers";
 
+/// The feature that compiles the vendor-shaped servers.
+const SIMULATOR: &str = "simulator";
+
 /// The contract suites' test targets.
 pub const SUITES: &[&str] = &["contract", "client"];
 
@@ -33,8 +36,10 @@ pub struct Built {
 pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Command {
     command.arg("--workspace");
     // Cargo refuses a feature that no member has.
-    if workspace.packages.iter().any(|package| package.features.contains_key(FEATURE)) {
-        command.args(["--features", FEATURE]);
+    for feature in [FEATURE, SIMULATOR] {
+        if workspace.packages.iter().any(|package| package.features.contains_key(feature)) {
+            command.args(["--features", feature]);
+        }
     }
     command
 }

@@ -7,7 +7,8 @@
 //! answer, whatever follows them behind a `+`: `refuses` (refused for good; `refuse550` unless told), `defers`
 //! (refused for now; `defer451`), `loses_reply` (taken, but the answer is lost; `dropafterdata`), `refuses_content`
 //! (refused as a whole after the recipients were accepted; `datafail`), or `unscripted` (why there are no such
-//! answers: these clauses are then told as not run); `template` (the name of a template kept at the vendor).
+//! answers: these clauses are then told as not run); `template` (the name of a template kept at the vendor); `empty-files`
+//! (`no` where the vendor takes none: they are then refused before anything is sent).
 
 mod batch;
 mod content;
@@ -41,6 +42,7 @@ const NATIVES: &[(&str, &[&str])] = &[
         &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "scheduling", "outbox"],
     ),
     ("file", &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "outbox"]),
+    ("sendgrid", &["batch", "scheduling"]),
     ("smtp", &["outcome-per-recipient", "envelope-sender", "message-id", "raw"]),
 ];
 
