@@ -29,6 +29,8 @@ pub use external_resilience::{CallObserver, Domain, Policy};
 #[cfg(feature = "file")]
 pub use providers::file::{FileConfig, FileEmail};
 pub use providers::memory::{MemoryConfig, MemoryEmail};
+#[cfg(feature = "sendgrid")]
+pub use providers::sendgrid::{SendgridConfig, SendgridEmail};
 #[cfg(feature = "smtp")]
 pub use providers::smtp::{SmtpConfig, SmtpEmail};
 pub use rehearsal::Rehearsal;
