@@ -75,11 +75,11 @@ async fn mail(recording: &Recording) -> Verdict {
             Sent { method: &sent.method, url: &sent.url, headers: &sent.headers, body: body.as_bytes() };
         recording.means_the_same(sent, &["/categories", "/personalizations", "/attachments"])?;
     }
-    answered(recording, outcome)
+    answered(recording, &outcome)
 }
 
 /// That an answer below 400 is success and each other the error that it says.
-fn answered(recording: &Recording, outcome: Result<()>) -> Verdict {
+fn answered(recording: &Recording, outcome: &Result<()>) -> Verdict {
     let Some(answer) = recording.answers().first().copied() else { return Ok(()) };
     let kind = match answer.status {
         ..=399 => None,

@@ -172,9 +172,11 @@ impl ScheduleEmail for SendgridEmail {
         let id = self.identity(&request.message)?;
         let mut body = MailSendRequest::of(&request.message, &id, &self.settings)?;
         limits::check(&body)?;
-        let slot = Slot { batch: self.api.create_batch(cx).await?, at: whole_seconds(request.at.max(now)) };
-        // A time that has passed is told by no time: nothing waits.
-        body.send_at = (request.at > now).then_some(slot.at);
+        // What is not to wait is told no time, and nothing can take it back.
+        let leaves = (request.at > now).then(|| whole_seconds(request.at));
+        let slot =
+            Slot { batch: self.api.create_batch(cx).await?, at: leaves.unwrap_or_else(|| seconds(now)) };
+        body.send_at = leaves;
         body.batch_id = Some(&slot.batch);
         self.api.send_mail(cx, &body).await?;
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(slot.at);

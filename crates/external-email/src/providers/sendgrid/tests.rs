@@ -310,6 +310,19 @@ async fn a_schedule_asks_for_a_batch_and_is_taken_back_by_it() {
 }
 
 #[tokio::test]
+async fn what_left_at_once_is_not_taken_back_within_the_same_second() {
+    let http = MemoryHttp::new().with_fallback(|request| match request.url.path() {
+        "/v3/mail/send" => MemoryAnswer::new(202),
+        _ => MemoryAnswer::json(201, r#"{"batch_id":"b1"}"#),
+    });
+    let world = BuildContext::default().with_clock(|| at(NOW) + Duration::from_millis(500));
+    let email = config().build_over(Arc::new(http), &world).unwrap();
+    let cx = CallContext::default();
+    let receipt = email.schedule(&cx, &ScheduleRequest::new(mail(), at(NOW - 1))).await.unwrap();
+    assert!(!email.cancel(&cx, &CancelRequest::new(receipt.id)).await.unwrap().existed);
+}
+
+#[tokio::test]
 async fn a_mail_that_no_batch_was_had_for_is_not_sent() {
     let email = answering(503, "");
     let cx = CallContext::default();
