@@ -21,16 +21,18 @@ mod post;
 mod raw;
 mod values;
 
+use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use external_core::email::{
-    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailService, OutboxRequest, ScheduleEmail,
-    ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
+    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailAddress, EmailService, OutboxRequest,
+    ScheduleEmail, ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
 
-use crate::{Case, ProviderCall, Suite, Traffic};
+use crate::{Case, Finding, ProviderCall, Suite, Traffic};
 use post::Post;
 
 type S = dyn EmailService;
@@ -67,6 +69,16 @@ pub fn suite() -> Suite<dyn EmailService> {
         .with_all(batch::clauses())
         .with_all(later::clauses())
         .with_all(outbox::clauses())
+}
+
+/// The mails in a folder as the fact `mailbox` names one that went to this address, oldest first, without the lines of their
+/// envelopes.
+///
+/// # Errors
+///
+/// Not run, if the folder cannot be read.
+pub fn mails_in(folder: &Path, to: &EmailAddress) -> std::result::Result<Vec<Bytes>, Finding> {
+    Ok(inbox::read(folder, to)?.into_iter().map(|mail| mail.bytes).collect())
 }
 
 /// The marker is the subject: it crosses the wire once, with the content.
