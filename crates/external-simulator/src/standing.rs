@@ -7,10 +7,11 @@ use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-use crate::{HttpAnswer, HttpQuestion, HttpServer};
+use crate::{HttpAnswer, HttpQuestion, HttpServer, Identity};
 
 /// An [`HttpServer`] on a thread of its own. It ends when it is dropped.
 pub struct StandingServer {
+    scheme: &'static str,
     address: SocketAddr,
     _ends: oneshot::Sender<()>,
 }
@@ -22,12 +23,31 @@ impl StandingServer {
     ///
     /// If no port or thread can be had.
     pub fn start(handler: impl Fn(&HttpQuestion) -> HttpAnswer + Send + Sync + 'static) -> io::Result<Self> {
+        Self::on_a_thread("http", HttpServer::start(handler))
+    }
+
+    /// As [`start`](Self::start), over TLS.
+    ///
+    /// # Errors
+    ///
+    /// If no port or thread can be had.
+    pub fn start_tls(
+        identity: Identity,
+        handler: impl Fn(&HttpQuestion) -> HttpAnswer + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::on_a_thread("https", HttpServer::start_tls(identity, handler))
+    }
+
+    fn on_a_thread(
+        scheme: &'static str,
+        starting: impl Future<Output = io::Result<HttpServer>> + Send + 'static,
+    ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (tell, told) = mpsc::channel();
         let (ends, ended) = oneshot::channel::<()>();
         std::thread::Builder::new().name("standing-server".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                match HttpServer::start(handler).await {
+                match starting.await {
                     Ok(server) => {
                         drop(tell.send(Ok(server.address())));
                         drop(ended.await);
@@ -37,7 +57,7 @@ impl StandingServer {
             });
         })?;
         let address = told.recv().map_err(io::Error::other)??;
-        Ok(Self { address, _ends: ends })
+        Ok(Self { scheme, address, _ends: ends })
     }
 
     /// Where it listens.
@@ -49,13 +69,13 @@ impl StandingServer {
     /// Where it listens, as a URL without a path.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
 impl fmt::Debug for StandingServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StandingServer").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("StandingServer").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 
