@@ -67,10 +67,16 @@ pub fn check_raw(info: &ProviderInfo, request: &RawRequest) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// As [`check`], or as [`check_template`] where a vendor's template is scheduled.
 pub fn check_schedule(info: &ProviderInfo, request: &ScheduleRequest) -> Result<()> {
     check_key(request.idempotency_key.as_deref())?;
-    check_message(info, &request.message, true)
+    match &request.template {
+        None => check_message(info, &request.message, true),
+        Some(_) => {
+            require(info, "vendor-templates")?;
+            check_bodiless(info, &request.message)
+        }
+    }
 }
 
 /// Checks a request to send a vendor's template: bodies are the template's.
@@ -80,10 +86,7 @@ pub fn check_schedule(info: &ProviderInfo, request: &ScheduleRequest) -> Result<
 /// As [`check`]; `InvalidArgument` for a message with bodies of its own, which no vendor would show.
 pub fn check_template(info: &ProviderInfo, request: &VendorTemplateRequest) -> Result<()> {
     check_key(request.idempotency_key.as_deref())?;
-    if request.message.text.is_some() || request.message.html.is_some() {
-        return Err(Error::invalid_argument("the mail has a text of its own beside the vendor's template"));
-    }
-    check_message(info, &request.message, false)
+    check_bodiless(info, &request.message)
 }
 
 /// Checks the exact size of a mail, by a provider that has built its bytes.
@@ -99,6 +102,13 @@ pub fn check_size(info: &ProviderInfo, bytes: u64) -> Result<()> {
             .with_context("limit", limit)),
         _ => Ok(()),
     }
+}
+
+fn check_bodiless(info: &ProviderInfo, message: &Message) -> Result<()> {
+    if message.text.is_some() || message.html.is_some() {
+        return Err(Error::invalid_argument("the mail has a text of its own beside the vendor's template"));
+    }
+    check_message(info, message, false)
 }
 
 fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Result<()> {

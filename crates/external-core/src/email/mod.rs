@@ -32,7 +32,7 @@ pub use receipt::{
 };
 pub use request::{
     BatchRecipient, BatchRequest, CancelRequest, OutboxRequest, RawMessage, RawRequest, ScheduleRequest,
-    SendRequest, VendorTemplateRequest,
+    SendRequest, VendorTemplate, VendorTemplateRequest,
 };
 
 use crate::{CallContext, Capability, Provider, Result};
@@ -204,6 +204,8 @@ pub trait ScheduleEmail: Send + Sync {
     /// - Nothing is sent before that time, and the mail is there once it has come. (email.schedule.1)
     /// - A time that has passed means at once. (email.schedule.2)
     /// - A time further ahead than the limit `schedule-seconds` is `InvalidArgument`, `NotSent`. (email.schedule.3)
+    /// - A template that is kept at the vendor waits and is taken back as any mail is; where `vendor-templates` are not
+    ///   supported it is `Unsupported`, `NotSent`. (email.schedule.4)
     ///
     /// # Errors
     ///

@@ -170,7 +170,10 @@ impl ScheduleEmail for SendgridEmail {
         let now = self.context.now();
         limits::check_schedule(request.at, now)?;
         let id = self.identity(&request.message)?;
-        let mut body = MailSendRequest::of(&request.message, &id, &self.settings)?;
+        let mut body = match &request.template {
+            None => MailSendRequest::of(&request.message, &id, &self.settings)?,
+            Some(template) => MailSendRequest::of_template(&request.message, &id, template, &self.settings)?,
+        };
         limits::check(&body)?;
         // What is not to wait is told no time, and nothing can take it back.
         let leaves = (request.at > now).then(|| whole_seconds(request.at));
@@ -178,9 +181,11 @@ impl ScheduleEmail for SendgridEmail {
             Slot { batch: self.api.create_batch(cx).await?, at: leaves.unwrap_or_else(|| seconds(now)) };
         body.send_at = leaves;
         body.batch_id = Some(&slot.batch);
-        self.api.send_mail(cx, &body).await?;
+        let vendor_id = self.api.send_mail(cx, &body).await?;
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(slot.at);
-        Ok(ScheduleReceipt::new(slot.to_string(), at, Some(id)))
+        let mut receipt = ScheduleReceipt::new(slot.to_string(), at, Some(id));
+        receipt.vendor_id = vendor_id;
+        Ok(receipt)
     }
 
     /// SendGrid heeds cancellations until ten minutes before the mail's time.
@@ -200,13 +205,7 @@ impl VendorTemplateEmail for SendgridEmail {
     async fn send_template(&self, cx: &CallContext, request: &VendorTemplateRequest) -> Result<SendReceipt> {
         check_template(&self.info, request)?;
         let id = self.identity(&request.message)?;
-        let body = MailSendRequest::of_template(
-            &request.message,
-            &id,
-            &request.template,
-            &request.data,
-            &self.settings,
-        )?;
+        let body = MailSendRequest::of_template(&request.message, &id, &request.template, &self.settings)?;
         self.hand_over(cx, &request.message, id, &body).await
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use external_core::email::{
     BatchEmail, BatchRecipient, BatchRequest, CancelRequest, EmailService, HeaderName, HeaderText, Mailbox,
-    Message, MetadataKey, ScheduleEmail, ScheduleRequest, SendReceipt, SendRequest, VendorTemplateEmail,
-    VendorTemplateRequest,
+    Message, MetadataKey, ScheduleEmail, ScheduleRequest, SendReceipt, SendRequest, VendorTemplate,
+    VendorTemplateEmail, VendorTemplateRequest,
 };
 use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Provider, Result, Retry};
 use external_http::{MemoryAnswer, MemoryHttp, MemoryRequest};
@@ -169,7 +169,7 @@ async fn a_template_with_all_settings_is_what_the_sdk_sends() {
     let request = VendorTemplateRequest::new(message, "d-goldenfaketemplate000000000000000", data);
     let receipt = email.send_template(&CallContext::default(), &request).await.unwrap();
     assert_eq!(receipt.vendor_id.as_deref(), Some("golden-msg-id-0002"));
-    // A template is sent at once; when is told by another test.
+    // A template is sent at once; when is told by the next test.
     let mut expected = case;
     let body = expected.0["request"]["body_utf8"].as_str().unwrap().replace("\"send_at\": 1704168245, ", "");
     expected.0["request"]["body_utf8"] = body.into();
@@ -306,6 +306,33 @@ async fn a_schedule_asks_for_a_batch_and_is_taken_back_by_it() {
 
     let far = ScheduleRequest::new(mail(), at(NOW + 72 * 3600 + 1));
     let error = email.schedule(&cx, &far).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidArgument, Effect::NotSent));
+}
+
+#[tokio::test]
+async fn a_template_waits_as_any_mail_does() {
+    let (email, http) = over(config(), |request| match request.url.path() {
+        "/v3/mail/send" => MemoryAnswer::new(202).with_header("x-message-id", "m1"),
+        _ => MemoryAnswer::json(201, r#"{"batch_id":"b1"}"#),
+    });
+    let cx = CallContext::default();
+    let mut message = mail();
+    message.text = None;
+    let template = VendorTemplate::new("d-1", r#"{"name":"Ada"}"#);
+    let request = ScheduleRequest::new(message, at(NOW + 60)).with_template(template);
+    let receipt = email.schedule(&cx, &request).await.unwrap();
+    assert_eq!(receipt.vendor_id.as_deref(), Some("m1"));
+    let body = sent(&http);
+    assert_eq!(
+        (&body["template_id"], &body["send_at"], &body["batch_id"]),
+        (&json!("d-1"), &json!(NOW + 60), &json!("b1"))
+    );
+    assert_eq!(body["personalizations"][0]["dynamic_template_data"], json!({"name": "Ada"}));
+    assert_eq!(body.get("content"), None);
+
+    let mut request = request;
+    request.message.text = Some("of its own".to_owned());
+    let error = email.schedule(&cx, &request).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidArgument, Effect::NotSent));
 }
 

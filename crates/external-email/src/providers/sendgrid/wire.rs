@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use external_core::email::{EmailAddress, Mailbox, Message, MessageId};
+use external_core::email::{EmailAddress, Mailbox, Message, MessageId, VendorTemplate};
 use external_core::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -161,15 +161,14 @@ impl<'a> MailSendRequest<'a> {
     pub(super) fn of_template(
         message: &'a Message,
         id: &MessageId,
-        template: &'a str,
-        data: &str,
+        template: &'a VendorTemplate,
         settings: &'a Settings,
     ) -> Result<Self> {
-        let data: Map<String, Value> = serde_json::from_str(data)
+        let data: Map<String, Value> = serde_json::from_str(&template.data)
             .map_err(|_| Error::invalid_argument("the template's data is no JSON object"))?;
         let mut body = Self::of(message, id, settings)?;
         body.content.clear();
-        body.template_id = Some(template);
+        body.template_id = Some(&template.id);
         for one in &mut body.personalizations {
             one.dynamic_template_data = Some(data.clone());
         }
