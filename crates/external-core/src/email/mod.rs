@@ -12,6 +12,7 @@
 
 mod address;
 mod check;
+mod event;
 mod header;
 mod merge;
 mod message;
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 
 pub use address::{EmailAddress, Mailbox};
 pub use check::{check, check_batch, check_raw, check_schedule, check_size, check_template};
+pub use event::{EmailEvent, EmailEventKind};
 pub use header::{ContentId, FileName, HeaderName, HeaderText, MediaType, MessageId};
 pub use merge::{escape_html, replace_placeholders};
 pub use message::{Attachment, InlineImage, ListUnsubscribe, Message, MetadataKey};

@@ -4,6 +4,7 @@
 //!   a cancellation names.
 //! - SendGrid takes a mail for all its recipients or for none; who bounced shows in its events later. So each outcome of a
 //!   receipt is `Accepted`, and that means queued.
+//! - Those events are told by its webhook: [`SendgridEvents`].
 //! - It honours no idempotency key. A lost answer is `MaybeApplied`, and such a mail is never sent again; its Message-ID,
 //!   which SendGrid keeps, is what a reader can deduplicate by.
 //! - A batch is one request: a personalization for each recipient, their words as substitutions.
@@ -18,6 +19,7 @@ mod error;
 mod limits;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod webhook;
 mod wire;
 
 use std::fmt;
@@ -37,6 +39,7 @@ use external_core::{
 
 use api::Api;
 pub use config::{SendgridConfig, UnsubscribeGroup};
+pub use webhook::SendgridEvents;
 use wire::{MailSendRequest, Settings};
 
 use crate::mime::new_message_id;
