@@ -174,6 +174,3 @@ fn kind(fields: &Map<String, Value>) -> EmailEventKind {
 fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
-
-#[cfg(test)]
-mod tests;

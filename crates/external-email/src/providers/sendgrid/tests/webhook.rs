@@ -1,5 +1,6 @@
 //! Events as SendGrid's documentation shows them, signed by a key of the test.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
@@ -7,12 +8,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use external_core::ErrorKind;
-use external_core::email::EmailEventKind as Kind;
-use external_http::webhook::{MemoryReplays, answer_status};
-use serde_json::json;
+use external_core::email::{EmailAddress, EmailEvent, EmailEventKind as Kind, MessageId};
+use external_core::{BuildContext, ErrorKind};
+use external_http::webhook::{MemoryReplays, WebhookKey, answer_status};
+use http::request::Parts;
+use serde_json::{Value, json};
 
-use super::*;
+use super::super::SendgridEvents;
 
 const NOW: u64 = 1_513_299_569;
 
@@ -143,7 +145,7 @@ async fn nothing_is_read_that_is_not_signed() {
 #[tokio::test]
 async fn how_requests_are_received_can_be_changed() {
     let signer = Signer::new();
-    let replays = std::sync::Arc::new(MemoryReplays::new(10));
+    let replays = Arc::new(MemoryReplays::new(10));
     let events = signer.events().with_receiver(|receiver| receiver.with_replays(replays));
     let body = r#"[{"event": "delivered"}]"#;
     let parts = signer.signed(body);

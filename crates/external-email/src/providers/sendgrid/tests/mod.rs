@@ -1,6 +1,8 @@
 //! The provider beside the vendor's SDK: what it sends for the same inputs, and what it makes of the recorded answers. A
 //! transport in memory gives the answers.
 
+mod webhook;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -117,7 +119,7 @@ fn meaning(mut body: Value) -> Value {
 
 macro_rules! case {
     ($name:literal) => {
-        Case(serde_json::from_str(include_str!(concat!("fixtures/", $name, ".json"))).unwrap())
+        Case(serde_json::from_str(include_str!(concat!("../fixtures/", $name, ".json"))).unwrap())
     };
 }
 
