@@ -13,6 +13,9 @@ use crate::workspace::{Package, Workspace};
 /// The feature that switches on every provider.
 pub const FEATURE: &str = "all-providers";
 
+/// The feature that compiles the vendor-shaped servers.
+const SIMULATOR: &str = "simulator";
+
 /// The contract suites' test targets.
 pub const SUITES: &[&str] = &["contract", "client"];
 
@@ -31,10 +34,21 @@ pub struct Built {
 
 /// Adds the one graph's selection to a cargo command.
 pub fn select<'a>(command: &'a mut Command, workspace: &Workspace) -> &'a mut Command {
-    command.arg("--workspace");
-    // Cargo refuses a feature that no member has.
-    if workspace.packages.iter().any(|package| package.features.contains_key(FEATURE)) {
-        command.args(["--features", FEATURE]);
+    with_features(command.arg("--workspace"), &workspace.packages.iter().collect::<Vec<_>>())
+}
+
+/// Adds a part of that selection: these packages, and what of its features they have.
+pub fn select_part<'a>(command: &'a mut Command, packages: &[&Package]) -> &'a mut Command {
+    command.args(packages.iter().flat_map(|package| ["--package", &package.name]));
+    with_features(command, packages)
+}
+
+/// Cargo refuses a feature that no package has.
+fn with_features<'a>(command: &'a mut Command, packages: &[&Package]) -> &'a mut Command {
+    for feature in [FEATURE, SIMULATOR] {
+        if packages.iter().any(|package| package.features.contains_key(feature)) {
+            command.args(["--features", feature]);
+        }
     }
     command
 }
@@ -106,6 +120,26 @@ fn program(line: &str, packages: &[Package]) -> Option<Built> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_asked_for_the_features_it_has() {
+        let packages: Vec<Package> = serde_json::from_str(
+            r#"[{"name":"external-demo","version":"0.1.0","manifest_path":"/w/d/Cargo.toml","publish":[],
+                "features":{"all-providers":[]},"dependencies":[],"targets":[]},
+                {"name":"external-email","version":"0.1.0","manifest_path":"/w/e/Cargo.toml","publish":null,
+                "features":{"all-providers":[],"simulator":[]},"dependencies":[],"targets":[]}]"#,
+        )
+        .unwrap();
+        let asked = |part: &[&Package]| {
+            let mut command = Command::new("cargo");
+            let arguments = select_part(&mut command, part).get_args();
+            arguments.map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(asked(&[&packages[0]]), "--package external-demo --features all-providers");
+        let both =
+            "--package external-demo --package external-email --features all-providers --features simulator";
+        assert_eq!(asked(&[&packages[0], &packages[1]]), both);
+    }
 
     #[test]
     fn reads_programs_from_cargos_messages() {

@@ -26,9 +26,13 @@ pub use external_core::{
 };
 pub use external_resilience::{CallObserver, Domain, Policy};
 // Whatever else stands in the signatures here, so that a service needs this crate alone.
+#[cfg(feature = "sendgrid")]
+pub use external_http;
 #[cfg(feature = "file")]
 pub use providers::file::{FileConfig, FileEmail};
 pub use providers::memory::{MemoryConfig, MemoryEmail};
+#[cfg(feature = "sendgrid")]
+pub use providers::sendgrid::{SendgridConfig, SendgridEmail, SendgridEvents};
 #[cfg(feature = "smtp")]
 pub use providers::smtp::{SmtpConfig, SmtpEmail};
 pub use rehearsal::Rehearsal;

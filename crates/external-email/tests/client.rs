@@ -11,6 +11,8 @@ mod faulty;
 mod keys;
 #[path = "client/short.rs"]
 mod short;
+#[path = "simulators/mod.rs"]
+mod simulators;
 #[path = "client/suppression.rs"]
 mod suppression;
 #[path = "client/templates.rs"]
@@ -32,11 +34,8 @@ fn main() -> ExitCode {
         .with_all(templates::clauses())
         .with_all(batches::clauses())
         .with_all(suppression::clauses());
-    let folder = env!("CARGO_MANIFEST_DIR");
-    external_contract::run(
-        suite,
-        external_contract::harnesses(folder, external_email::registry().entries(), behind),
-    )
+    let simulators = simulators::start();
+    external_contract::run(suite, simulators.harnesses(behind))
 }
 
 fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {

@@ -1,5 +1,8 @@
 //! Runs the contract suite of e-mail against every provider of this crate.
 
+#[path = "simulators/mod.rs"]
+mod simulators;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,11 +12,8 @@ use external_resilience::metrics::Metrics;
 use external_resilience::{Domain, Policy};
 
 fn main() -> ExitCode {
-    let folder = env!("CARGO_MANIFEST_DIR");
-    external_contract::run(
-        external_contract::email::suite(),
-        external_contract::harnesses(folder, external_email::registry().entries(), behind),
-    )
+    let simulators = simulators::start();
+    external_contract::run(external_contract::email::suite(), simulators.harnesses(behind))
 }
 
 fn behind(service: Arc<dyn EmailService>, resilience: Resilience) -> Arc<dyn EmailService> {

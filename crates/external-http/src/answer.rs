@@ -55,7 +55,7 @@ pub async fn answered(
 ) -> Result<HttpResponse> {
     let id = request_id(&headers);
     if !request.statuses.accept(status) {
-        return Err(refusal(status, &headers, id, now));
+        return Err(refusal(status, &headers, now));
     }
     let told = |mut error: Error| {
         error = error.with_http_status(status.as_u16());
@@ -101,8 +101,11 @@ fn limited(body: ByteStream, limit: u64) -> ByteStream {
     }))
 }
 
-/// The error that a status is.
-fn refusal(status: StatusCode, headers: &HeaderMap, id: Option<String>, now: SystemTime) -> Error {
+/// The error that a status is, by the table of statuses at [`HttpTransport`](external_core::http::HttpTransport). For who
+/// takes every status as an answer, to read what its vendor says beside it; `now` is the time that dates in the answer are
+/// measured from.
+#[must_use]
+pub fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Error {
     use Effect::{MaybeApplied, NotApplied};
     use ErrorKind as Kind;
     let (kind, effect, passes) = match status.as_u16() {
@@ -128,7 +131,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, id: Option<String>, now: Sys
         .with_effect(effect)
         .with_retry(retry)
         .with_http_status(status.as_u16());
-    match id {
+    match request_id(headers) {
         Some(id) => error.with_request_id(id),
         None => error,
     }

@@ -27,7 +27,7 @@
 //! - The client follows redirects within [`HttpSettings`], and drops credentials where they lead to another host.
 //!
 //! What every provider promises is written at the contract, [`HttpTransport`]. Who writes a transport gets the table of
-//! statuses, limits and decompression from [`answered`].
+//! statuses, limits and decompression from [`answered`]; whose vendor says more than a status does begins with [`refusal`].
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -41,7 +41,7 @@ mod retry_after;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
-pub use answer::{answered, send_headers};
+pub use answer::{answered, refusal, send_headers};
 pub use auth::{ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth, HttpAuth, OAuth2Auth};
 pub use client::{HttpClient, HttpSettings, TraceContext};
 pub use external_core::http::*;

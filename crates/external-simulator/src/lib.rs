@@ -5,7 +5,8 @@
 //! client connects, when it says a certain text, at its turn. [`Pace`] makes them slow and unsteady. Where a client
 //! begins a TLS handshake the proxy can be the server that it meets, with a certificate that an [`Authority`] of this
 //! run has made: for another name, of an authority that nobody knows, expired. [`Unanswered`] is a port at which
-//! connections are never made. [`HttpServer`] is a vendor-shaped server: a function answers its requests.
+//! connections are never made. [`HttpServer`] is a vendor-shaped server: a function answers its requests;
+//! [`StandingServer`] is one on a thread of its own.
 //!
 //! Whatever is drawn (where an answer is cut, how long a line takes, what garbage looks like) comes from one seed.
 //! Whoever tells of a failure tells [`Proxy::seed`] too; [`Proxy::start_seeded`] repeats it.
@@ -15,12 +16,14 @@ mod certificates;
 mod garbage;
 mod http_server;
 mod proxy;
+mod standing;
 mod unanswered;
 
 pub use certificates::{Authority, Identity};
 pub use garbage::{Damage, Garbage};
 pub use http_server::{HttpAnswer, HttpQuestion, HttpServer};
 pub use proxy::{End, Fault, Length, Pace, Proxy, Rule};
+pub use standing::StandingServer;
 pub use unanswered::Unanswered;
 
 /// The examples of the README, compiled.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Ci, Log, Step, cargo_deny, graphs};
 use crate::failure::{Failure, Result};
-use crate::graph::SUITES;
+use crate::graph::{self, SUITES};
 use crate::workspace::Package;
 
 /// Every step, in order.
@@ -100,8 +100,8 @@ fn matrix(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
 fn doc(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     let (published, kept): (Vec<_>, Vec<_>) =
         ci.workspace().packages.iter().partition(|package| package.is_published());
-    let mut rest = ci.graph(&["doc", "--no-deps"]);
-    rest.args(published.iter().flat_map(|package| ["--exclude", &package.name]));
+    let mut rest = ci.workspace().cargo();
+    graph::select_part(rest.args(["doc", "--no-deps"]), &kept);
     let mut commands = if kept.is_empty() { Vec::new() } else { vec![rest] };
     for package in &published {
         let mut command = ci.workspace().cargo();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::failure::{Context, Failure, Result};
 use crate::runs::write_whole;
-use crate::scaffold::{Written, plan};
+use crate::scaffold::{Written, lane, plan};
 use crate::workspace::Workspace;
 
 /// Writes a provider that compiles, is registered, and fails its contract with messages that say what to do next.
@@ -48,12 +48,13 @@ impl NewProvider {
         println!(
             "\nNext:\n  \
              cargo check --package {package} --features {id}\n  \
-             cargo xtask contract-test --domain {domain} --provider {id} --lane embedded    each failure names a step\n  \
+             cargo xtask contract-test --domain {domain} --provider {id} --lane {}    each failure names a step\n  \
              dependencies of the vendor's own: `{id} = [\"dep:…\"]` in crates/{package}/Cargo.toml\n\n\
              When it is written: an example in crates/{package}/examples/, a row in the tables of its README.md and \
              src/lib.rs,\na line in its CHANGELOG.md, a small service that takes it alone in \
              xtask/adoption/{package}/{id}.rs,\nand cargo xtask support-matrix. cargo xtask tidy has nothing to say \
              yet, and holds the house rules as you go.\n\n{}",
+            lane(domain),
             start(domain, id)
         );
         Ok(ExitCode::SUCCESS)

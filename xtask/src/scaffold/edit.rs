@@ -2,8 +2,8 @@
 
 use crate::failure::{Failure, Result};
 
-/// The feature, and its place in `all-providers`.
-pub fn manifest(text: &str, id: &str) -> Result<String> {
+/// The feature, what it switches on, and its place in `all-providers`.
+pub fn manifest(text: &str, id: &str, enables: &[&str]) -> Result<String> {
     let start = find(text, 0, "\n[features]\n")? + "\n[features]\n".len();
     let end = text[start..].find("\n[").map_or(text.len(), |at| start + at);
     if text[start..end].lines().any(|line| line.split(" =").next() == Some(id)) {
@@ -16,7 +16,7 @@ pub fn manifest(text: &str, id: &str) -> Result<String> {
         return Err(Failure::new("`all-providers` does not end within [features]"));
     }
     let mut text = text.to_owned();
-    text.insert_str(table, &format!("\n{id} = []"));
+    text.insert_str(table, &format!("\n{id} = {enables:?}"));
     insert_item(&mut text, close, &format!("\"{id}\""));
     Ok(text)
 }
@@ -32,6 +32,16 @@ pub fn table(text: &str, id: &str) -> Result<String> {
     text.insert_str(close, &format!("    #[cfg(feature = \"{id}\")]\n    {id}::ENTRY,\n"));
     let module = line_after_last(&text, "\npub mod ")?;
     text.insert_str(module, &format!("#[cfg(feature = \"{id}\")]\npub mod {id};\n"));
+    Ok(text)
+}
+
+/// Its server in `SIMULATORS`.
+pub fn simulator(text: &str, id: &str) -> Result<String> {
+    let mut text = text.to_owned();
+    let rows = find(&text, 0, "const SIMULATORS:")?;
+    let close = find(&text, rows, "\n];")? + 1;
+    let row = format!("    #[cfg(feature = \"{id}\")]\n    (\"{id}\", {id}::simulator::simulate),\n");
+    text.insert_str(close, &row);
     Ok(text)
 }
 
@@ -73,14 +83,18 @@ mod tests {
         let text =
             "[package]\n[features]\nall-providers = [\"a\"]\na = [\n  \"dep:x\",\n]\n\n[dependencies]\n";
         assert_eq!(
-            super::manifest(text, "b").unwrap(),
+            super::manifest(text, "b", &[]).unwrap(),
             "[package]\n[features]\nall-providers = [\"a\", \"b\"]\na = [\n  \"dep:x\",\n]\nb = []\n\n[dependencies]\n"
         );
-        assert!(super::manifest(text, "a").unwrap_err().to_string().contains("already"));
+        assert!(super::manifest(text, "a", &[]).unwrap_err().to_string().contains("already"));
         let lines = "[package]\n[features]\nall-providers = [\n  \"a\",\n]\n\n[dependencies]\n";
-        assert!(super::manifest(lines, "b").unwrap().contains("  \"a\", \"b\"\n]\nb = []\n\n"));
+        assert!(
+            super::manifest(lines, "b", &["dep:y", "dep:z"])
+                .unwrap()
+                .contains("  \"a\", \"b\"\n]\nb = [\"dep:y\", \"dep:z\"]\n\n")
+        );
         let none = "[package]\n[features]\nall-providers = []\n";
-        assert!(super::manifest(none, "b").unwrap().contains("all-providers = [\"b\"]\nb = []\n"));
+        assert!(super::manifest(none, "b", &[]).unwrap().contains("all-providers = [\"b\"]\nb = []\n"));
     }
 
     #[test]

@@ -4,15 +4,52 @@ mod edit;
 
 use crate::failure::{Failure, Result};
 
-const CONFIG: &str = include_str!("../../templates/provider/config.rs.tpl");
-const ERROR: &str = include_str!("../../templates/provider/error.rs.tpl");
-const CONTRACT: &str = include_str!("../../templates/provider/contract.toml.tpl");
+/// A domain that providers can be made for.
+struct Domain {
+    name: &'static str,
+    /// What a provider's `mod.rs` begins as.
+    module: &'static str,
+    kind: &'static Kind,
+}
 
-/// A domain that providers can be made for, and what its `mod.rs` begins as.
-const DOMAINS: &[(&str, &str)] = &[
-    ("cache", include_str!("../../templates/cache/mod.rs.tpl")),
-    ("email", include_str!("../../templates/email/mod.rs.tpl")),
-    ("storage", include_str!("../../templates/storage/mod.rs.tpl")),
+/// How the vendors of a domain are spoken to, most often.
+struct Kind {
+    /// The files beside `mod.rs`.
+    files: &'static [(&'static str, &'static str)],
+    /// What the provider's feature switches on.
+    enables: &'static [&'static str],
+    /// Whether it brings a server shaped like the vendor.
+    has_simulator: bool,
+}
+
+/// By a protocol of their own, to a server that can be had.
+const PLAIN: Kind = Kind {
+    files: &[
+        ("config.rs", include_str!("../../templates/provider/config.rs.tpl")),
+        ("error.rs", include_str!("../../templates/provider/error.rs.tpl")),
+        ("contract.toml", include_str!("../../templates/provider/contract.toml.tpl")),
+    ],
+    enables: &[],
+    has_simulator: false,
+};
+
+/// By HTTP and JSON, to a vendor that has no server to run.
+const HTTP: Kind = Kind {
+    files: &[
+        ("config.rs", include_str!("../../templates/http/config.rs.tpl")),
+        ("api.rs", include_str!("../../templates/http/api.rs.tpl")),
+        ("error.rs", include_str!("../../templates/http/error.rs.tpl")),
+        ("simulator.rs", include_str!("../../templates/http/simulator.rs.tpl")),
+        ("contract.toml", include_str!("../../templates/http/contract.toml.tpl")),
+    ],
+    enables: &["dep:external-http", "dep:serde_json"],
+    has_simulator: true,
+};
+
+const DOMAINS: &[Domain] = &[
+    Domain { name: "cache", module: include_str!("../../templates/cache/mod.rs.tpl"), kind: &PLAIN },
+    Domain { name: "email", module: include_str!("../../templates/email/mod.rs.tpl"), kind: &HTTP },
+    Domain { name: "storage", module: include_str!("../../templates/storage/mod.rs.tpl"), kind: &PLAIN },
 ];
 
 /// Words that Rust keeps for itself, so that no module can be called so.
@@ -37,8 +74,8 @@ pub struct Written {
 
 /// Every file that a new provider makes or changes. `read` answers a file of the workspace, `None` if it is not there.
 pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Result<Vec<Written>> {
-    let Some((_, module)) = DOMAINS.iter().find(|(known, _)| *known == domain) else {
-        let known: Vec<&str> = DOMAINS.iter().map(|(known, _)| *known).collect();
+    let Some(Domain { module, kind, .. }) = DOMAINS.iter().find(|known| known.name == domain) else {
+        let known: Vec<&str> = DOMAINS.iter().map(|known| known.name).collect();
         return Err(Failure::new(format!("no domain `{domain}`: there are {}", known.join(", "))));
     };
     check_id(id)?;
@@ -52,29 +89,30 @@ pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Re
         text: fill(template, domain, id),
         what: "new",
     };
-    let mut written = vec![
-        file("mod.rs", module),
-        file("config.rs", CONFIG),
-        file("error.rs", ERROR),
-        file("contract.toml", CONTRACT),
-    ];
-    type Edit = fn(&str, &str, &str) -> Result<String>;
-    let edits: [(&str, &'static str, Edit); 3] = [
-        ("Cargo.toml", "its feature, also in all-providers", |text, _, id| edit::manifest(text, id)),
-        ("src/providers/mod.rs", "its module, its row, its line in KNOWN", |text, _, id| {
-            edit::table(text, id)
-        }),
-        ("src/lib.rs", "its types", |text, domain, id| {
-            edit::exports(text, id, &[format!("{}Config", name(id)), format!("{}{}", name(id), name(domain))])
-        }),
-    ];
-    for (path, what, edit) in edits {
+    let mut written = vec![file("mod.rs", module)];
+    written.extend(kind.files.iter().map(|(name, template)| file(name, template)));
+    let edited = |path: &str, what: &'static str, edit: &dyn Fn(&str) -> Result<String>| -> Result<Written> {
         let path = format!("{package}/{path}");
         let old = read(&path).ok_or_else(|| Failure::new(format!("{path} is not there")))?;
-        let text = edit(&old, domain, id).map_err(|failure| Failure::new(format!("{path}: {failure}")))?;
-        written.push(Written { path, text, what });
-    }
+        let text = edit(&old).map_err(|failure| Failure::new(format!("{path}: {failure}")))?;
+        Ok(Written { path, text, what })
+    };
+    let types = [format!("{}Config", name(id)), format!("{}{}", name(id), name(domain))];
+    written.push(edited("Cargo.toml", "its feature, also in all-providers", &|text| {
+        edit::manifest(text, id, kind.enables)
+    })?);
+    written.push(edited("src/providers/mod.rs", "its module, its row, its line in KNOWN", &|text| {
+        let text = edit::table(text, id)?;
+        if kind.has_simulator { edit::simulator(&text, id) } else { Ok(text) }
+    })?);
+    written.push(edited("src/lib.rs", "its types", &|text| edit::exports(text, id, &types))?);
     Ok(written)
+}
+
+/// The lane on which a new provider of this domain meets its suite.
+pub fn lane(domain: &str) -> &'static str {
+    let has_simulator = DOMAINS.iter().any(|known| known.name == domain && known.kind.has_simulator);
+    if has_simulator { "simulator" } else { "embedded" }
 }
 
 /// An id is feature, folder, module and configuration value at once.
@@ -124,7 +162,7 @@ mod tests {
     #[test]
     fn a_new_provider_is_tidy_in_every_domain() {
         let workspace = Workspace::load().unwrap();
-        for (domain, _) in DOMAINS {
+        for Domain { name: domain, .. } in DOMAINS {
             let mut tree = Tree::read(&workspace).unwrap();
             for written in planned(domain, &workspace) {
                 assert!(!written.text.contains("{{"), "{written:?}");
@@ -141,11 +179,12 @@ mod tests {
     #[test]
     fn it_is_registered_everywhere() {
         let workspace = Workspace::load().unwrap();
-        for (domain, _) in DOMAINS {
+        for Domain { name: domain, kind, .. } in DOMAINS {
             let planned = planned(domain, &workspace);
             let text = |end: &str| &planned.iter().find(|written| written.path.ends_with(end)).unwrap().text;
             let manifest: Vec<&str> = text("Cargo.toml").lines().collect();
-            assert!(manifest.contains(&"my_vendor2 = []"), "{domain}");
+            let feature = format!("my_vendor2 = {:?}", kind.enables);
+            assert!(manifest.contains(&feature.as_str()), "{domain}");
             let table = text("src/providers/mod.rs");
             assert!(table.contains("#[cfg(feature = \"my_vendor2\")]\npub mod my_vendor2;\n"), "{table}");
             assert!(
@@ -156,6 +195,8 @@ mod tests {
                 table.contains("KnownProvider { id: \"my_vendor2\", feature: \"my_vendor2\" }"),
                 "{table}"
             );
+            let row = "    #[cfg(feature = \"my_vendor2\")]\n    (\"my_vendor2\", my_vendor2::simulator::simulate),\n];";
+            assert_eq!(table.contains(row), kind.has_simulator, "{table}");
             let exports =
                 format!("pub use providers::my_vendor2::{{MyVendor2Config, MyVendor2{}}};", name(domain));
             assert!(text("src/lib.rs").contains(&exports));

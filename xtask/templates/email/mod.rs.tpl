@@ -1,40 +1,52 @@
-//! {{Name}}: say in two sentences what it is, which versions are spoken, and what it cannot do.
+//! The provider `{{id}}`: say in two sentences what {{Name}} is, and what it cannot do.
 //!
-//! Write `send`, then `probe`, and run `cargo xtask contract-test --provider {{id}}` after each; then the facets.
-//! `crates/external-email/src/providers/memory/` shows each in its simplest form.
+//! Write `send`, then `probe`, each with its endpoint in `api.rs` and in `simulator.rs`, and run
+//! `cargo xtask contract-test --provider {{id}}` after each; then the facets. `crates/external-email/src/providers/sendgrid/`
+//! is one that is finished.
 
+mod api;
 mod config;
 mod error;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use external_core::email::{EmailService, SendReceipt, SendRequest, check};
 use external_core::{CallContext, Capabilities, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result};
 
+use api::Api;
 pub use config::{{Name}}Config;
 use error::not_written;
 
-/// The row of the provider table.
+/// The row of this provider.
 pub(crate) const ENTRY: ProviderEntry<dyn {{Domain}}Service> = ProviderEntry {
     id: "{{id}}",
     feature: "{{id}}",
     kind: ProviderKind::Remote,
     build: |section, context| Ok(Arc::new(section.parse::<{{Name}}Config>()?.build(context)?)),
-    schema: || schemars::schema_for!({{Name}}Config).to_value().to_string(),
+    schema: super::schema::<{{Name}}Config>,
 };
 
-/// Sends mail through {{Name}}.
-#[derive(Debug)]
+/// Hands mail to {{Name}}.
 pub struct {{Name}}{{Domain}} {
     info: ProviderInfo,
+    api: Api,
 }
 
 impl {{Name}}{{Domain}} {
-    fn new(config: {{Name}}Config) -> Self {
+    fn over(api: Api) -> Self {
         // Declare what is proven and nothing else: what is not in here is refused before anything is sent.
         let capabilities = Capabilities::new();
-        Self { info: ProviderInfo::new("{{id}}", "{{domain}}", config.url, capabilities) }
+        Self { info: ProviderInfo::new("{{id}}", "{{domain}}", api.location(), capabilities), api }
+    }
+}
+
+impl fmt::Debug for {{Name}}{{Domain}} {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("{{Name}}{{Domain}}").field("location", &self.info.location()).finish_non_exhaustive()
     }
 }
 
@@ -47,10 +59,13 @@ impl Provider for {{Name}}{{Domain}} {
     async fn probe(&self, _cx: &CallContext) -> Result<()> {
         Err(not_written("probe", "ask something harmless that needs the credentials"))
     }
+
+    async fn close(&self) -> Result<()> {
+        self.api.close().await
+    }
 }
 
-// Each method is one exchange: no loop, no wait, no retry. `cx.mark_sent()` stands just before the first byte that can
-// take effect leaves, and the page of the vendor's documentation above the call.
+// Each method is one exchange: no loop, no wait, no retry. The transport marks the moment from which a mail may be sent.
 #[async_trait]
 impl EmailService for {{Name}}{{Domain}} {
     async fn send(&self, _cx: &CallContext, request: &SendRequest) -> Result<SendReceipt> {

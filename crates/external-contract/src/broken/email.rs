@@ -58,6 +58,7 @@ flaws! {
     SendsAtOnce: "A mail for later is sent now." ["email.schedule.1", "email.cancel.1"];
     RefusesPast: "A time that has passed is an error." ["email.schedule.2"];
     ClaimsScheduleLimit: "It declares how far ahead a mail may lie and does not keep it." ["email.schedule.3"];
+    ForgetsTemplates: "A template for later is forgotten: the mail says what it says itself." ["email.schedule.4"];
     CancelsNothing: "Taking a mail back says that it did." ["email.cancel.1", "email.cancel.2"];
     ListsTwice: "The outbox lists each mail twice." ["email.outbox.1"];
     ListsAll: "The outbox lists the mails of all recipients." ["email.outbox.2"];
@@ -345,6 +346,9 @@ impl ScheduleEmail for Broken {
         let now = external_core::BuildContext::default().now();
         match self.wrong {
             Some(Wrong::SendsAtOnce) => request.at = SystemTime::UNIX_EPOCH,
+            Some(Wrong::ForgetsTemplates) if request.template.take().is_some() => {
+                request.message.text = Some("x".to_owned());
+            }
             Some(Wrong::RefusesPast) if request.at <= now => {
                 return Err(Error::invalid_argument("that time has passed"));
             }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use external_core::email::{CancelRequest, ScheduleEmail, ScheduleRequest, VendorTemplateRequest};
+use external_core::email::{
+    CancelRequest, ScheduleEmail, ScheduleRequest, VendorTemplate, VendorTemplateRequest, supports,
+};
 use external_core::{Effect, ErrorKind};
 
 use super::S;
@@ -69,6 +71,37 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let at = case.now() + Duration::from_secs(most.saturating_sub(60));
                 let receipt = facet(case)?.schedule(&case.cx(), &ScheduleRequest::new(message, at)).await?;
                 facet(case)?.cancel(&case.cx(), &CancelRequest::new(receipt.id)).await?;
+            }
+        )
+        .capability("scheduling", check!(|case| { no_facet(case)?; })),
+        clause!(
+            "email.schedule.4",
+            "A template that is kept at the vendor waits and is taken back as any mail is; where `vendor-templates` are not supported it is `Unsupported`, `NotSent`.",
+            |case: S| {
+                let post = Post::of(case);
+                let at = case.now() + SOON;
+                let schedule = async |who: &str, template: VendorTemplate| {
+                    let request = ScheduleRequest::new(post.message("x", who)?, at).with_template(template);
+                    Ok::<_, Finding>(facet(case)?.schedule(&case.cx(), &request).await)
+                };
+                let data = format!("{{\"name\":\"Ada {}\"}}", case.namespace());
+                if !supports(case.service(), "vendor-templates").is_supported() {
+                    let result = schedule("ada", VendorTemplate::new("nothing", data)).await?;
+                    let error = ensure_error("a template for later", result, ErrorKind::Unsupported)?;
+                    ensure_eq("its effect", &error.effect(), &Effect::NotSent)?;
+                    return post.nothing_for(&[post.address("ada")?]).await;
+                }
+                let template = case.fact("template").ok_or_else(|| Finding::not_run("no fact `template`"))?;
+                let taken = schedule("taken", VendorTemplate::new(&template, &data)).await??;
+                facet(case)?.cancel(&case.cx(), &CancelRequest::new(taken.id)).await?;
+                let is_in_time = case.now() < at;
+                schedule("ada", VendorTemplate::new(&template, &data)).await??;
+                arrives(&post, "ada").await?;
+                let mail = post.only("ada").await?;
+                ensure(mail.mentions(case.namespace()), "the data in the mail", String::from_utf8_lossy(&mail.bytes))?;
+                if is_in_time {
+                    post.nothing_for(&[post.address("taken")?]).await?;
+                }
             }
         )
         .capability("scheduling", check!(|case| { no_facet(case)?; })),

@@ -7,7 +7,8 @@
 //! answer, whatever follows them behind a `+`: `refuses` (refused for good; `refuse550` unless told), `defers`
 //! (refused for now; `defer451`), `loses_reply` (taken, but the answer is lost; `dropafterdata`), `refuses_content`
 //! (refused as a whole after the recipients were accepted; `datafail`), or `unscripted` (why there are no such
-//! answers: these clauses are then told as not run); `template` (the name of a template kept at the vendor).
+//! answers: these clauses are then told as not run); `template` (the name of a template kept at the vendor); `empty-files`
+//! (`no` where the vendor takes none: they are then refused before anything is sent).
 
 mod batch;
 mod content;
@@ -20,16 +21,18 @@ mod post;
 mod raw;
 mod values;
 
+use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use external_core::email::{
-    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailService, OutboxRequest, ScheduleEmail,
-    ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
+    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailAddress, EmailService, OutboxRequest,
+    ScheduleEmail, ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
 
-use crate::{Case, ProviderCall, Suite, Traffic};
+use crate::{Case, Finding, ProviderCall, Suite, Traffic};
 use post::Post;
 
 type S = dyn EmailService;
@@ -41,6 +44,7 @@ const NATIVES: &[(&str, &[&str])] = &[
         &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "scheduling", "outbox"],
     ),
     ("file", &["outcome-per-recipient", "envelope-sender", "message-id", "raw", "batch", "outbox"]),
+    ("sendgrid", &["batch", "scheduling"]),
     ("smtp", &["outcome-per-recipient", "envelope-sender", "message-id", "raw"]),
 ];
 
@@ -65,6 +69,16 @@ pub fn suite() -> Suite<dyn EmailService> {
         .with_all(batch::clauses())
         .with_all(later::clauses())
         .with_all(outbox::clauses())
+}
+
+/// The mails in a folder as the fact `mailbox` names one that went to this address, oldest first, without the lines of their
+/// envelopes.
+///
+/// # Errors
+///
+/// Not run, if the folder cannot be read.
+pub fn mails_in(folder: &Path, to: &EmailAddress) -> std::result::Result<Vec<Bytes>, Finding> {
+    Ok(inbox::read(folder, to)?.into_iter().map(|mail| mail.bytes).collect())
 }
 
 /// The marker is the subject: it crosses the wire once, with the content.

@@ -1,8 +1,9 @@
 //! The suite of HTTP transports.
 //!
-//! A transport is tested against an origin of the suite's own ([`answer`]): over a network behind [`Origin`], which a test
-//! target starts and tells by [`Harness::with_variable`](crate::Harness::with_variable), or, where a transport asks
-//! functions, as its function. Requests name no host, so that the transport's configuration says where they go.
+//! A transport is tested against an origin of the suite's own ([`answer`]): over a network as the function of a
+//! [`StandingServer`](external_simulator::StandingServer), which a test target starts and tells by
+//! [`Harness::with_variable`](crate::Harness::with_variable), or, where a transport asks functions, as its function.
+//! Requests name no host, so that the transport's configuration says where they go.
 
 mod answers;
 mod origin;
@@ -14,7 +15,7 @@ use external_core::http::{CAPABILITIES, HttpBody, HttpRequest, HttpTransport, su
 use external_core::{ByteStream, Error, Result};
 use futures_util::future::BoxFuture;
 
-pub use origin::{Origin, answer};
+pub use origin::answer;
 
 use crate::{Case, ProviderCall, Suite, Traffic};
 use web::{Seen, Web};

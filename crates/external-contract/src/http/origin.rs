@@ -1,13 +1,8 @@
-//! The origin of the suite: what answers the requests of its clauses, and a server around it.
-
-use std::io;
-use std::net::SocketAddr;
-use std::sync::mpsc;
+//! The origin of the suite: what answers the requests of its clauses.
 
 use bytes::Bytes;
-use external_simulator::{HttpAnswer, HttpQuestion, HttpServer, Identity};
+use external_simulator::{HttpAnswer, HttpQuestion};
 use percent_encoding::percent_decode_str;
-use tokio::sync::oneshot;
 
 use super::web::Seen;
 
@@ -112,60 +107,4 @@ fn pairs(question: &HttpQuestion) -> Vec<(String, String)> {
 
 fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
-/// A server around [`answer`], on a thread and a runtime of its own, since suites run in many. It ends when it is dropped.
-#[derive(Debug)]
-pub struct Origin {
-    address: SocketAddr,
-    _ends: oneshot::Sender<()>,
-}
-
-impl Origin {
-    /// Listens on a free port of loopback.
-    ///
-    /// # Errors
-    ///
-    /// If no port or thread can be had.
-    pub fn start() -> io::Result<Self> {
-        Self::on_a_thread(None)
-    }
-
-    /// As [`start`](Self::start), over TLS.
-    ///
-    /// # Errors
-    ///
-    /// If no port or thread can be had.
-    pub fn start_tls(identity: Identity) -> io::Result<Self> {
-        Self::on_a_thread(Some(identity))
-    }
-
-    fn on_a_thread(identity: Option<Identity>) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (tell, told) = mpsc::channel();
-        let (ends, ended) = oneshot::channel::<()>();
-        std::thread::Builder::new().name("origin".to_owned()).spawn(move || {
-            runtime.block_on(async move {
-                let server = match identity {
-                    None => HttpServer::start(answer).await,
-                    Some(identity) => HttpServer::start_tls(identity, answer).await,
-                };
-                match server {
-                    Ok(server) => {
-                        drop(tell.send(Ok(server.address())));
-                        drop(ended.await);
-                    }
-                    Err(error) => drop(tell.send(Err(error))),
-                }
-            });
-        })?;
-        let address = told.recv().map_err(io::Error::other)??;
-        Ok(Self { address, _ends: ends })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
 }

@@ -146,15 +146,17 @@ impl Office {
         })
     }
 
-    /// Only the dates that the clauses use: this is no parser of dates.
+    /// Seconds, or a date, which counts from the server's own.
     fn wait(&self, head: &str) -> Option<Duration> {
-        let told = head.lines().find_map(|line| line.strip_prefix("retry-after: "))?;
+        let field = |name| head.lines().find_map(|line| line.strip_prefix(name));
+        let told = field("retry-after: ")?;
+        let date = |text| httpdate::parse_http_date(text).ok();
         match (told.parse(), self.config.flaw) {
             (_, Flaw::ForgetsTheWait) => None,
             (Ok(seconds), _) => Some(Duration::from_secs(seconds)),
             (Err(_), Flaw::WaitsForGood) if !told.ends_with("GMT") => Some(Duration::MAX),
             (Err(_), Flaw::KnowsNoDates) => None,
-            (Err(_), _) => told.ends_with("12:00:30 GMT").then_some(Duration::from_secs(30)),
+            (Err(_), _) => date(told)?.duration_since(date(field("date: ")?)?).ok(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! bare. One function, so that all refuse alike.
 
 use super::message::Message;
-use super::request::{BatchRequest, RawRequest, ScheduleRequest, SendRequest};
+use super::request::{BatchRequest, RawRequest, ScheduleRequest, SendRequest, VendorTemplateRequest};
 use crate::{Effect, Error, ProviderInfo, Result};
 
 /// Longest idempotency key, in octets.
@@ -67,10 +67,26 @@ pub fn check_raw(info: &ProviderInfo, request: &RawRequest) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`check`].
+/// As [`check`], or as [`check_template`] where a vendor's template is scheduled.
 pub fn check_schedule(info: &ProviderInfo, request: &ScheduleRequest) -> Result<()> {
     check_key(request.idempotency_key.as_deref())?;
-    check_message(info, &request.message, true)
+    match &request.template {
+        None => check_message(info, &request.message, true),
+        Some(_) => {
+            require(info, "vendor-templates")?;
+            check_bodiless(info, &request.message)
+        }
+    }
+}
+
+/// Checks a request to send a vendor's template: bodies are the template's.
+///
+/// # Errors
+///
+/// As [`check`]; `InvalidArgument` for a message with bodies of its own, which no vendor would show.
+pub fn check_template(info: &ProviderInfo, request: &VendorTemplateRequest) -> Result<()> {
+    check_key(request.idempotency_key.as_deref())?;
+    check_bodiless(info, &request.message)
 }
 
 /// Checks the exact size of a mail, by a provider that has built its bytes.
@@ -88,6 +104,13 @@ pub fn check_size(info: &ProviderInfo, bytes: u64) -> Result<()> {
     }
 }
 
+fn check_bodiless(info: &ProviderInfo, message: &Message) -> Result<()> {
+    if message.text.is_some() || message.html.is_some() {
+        return Err(Error::invalid_argument("the mail has a text of its own beside the vendor's template"));
+    }
+    check_message(info, message, false)
+}
+
 fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Result<()> {
     let Some(from) = &message.from else {
         return Err(Error::invalid_argument(
@@ -102,7 +125,7 @@ fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Res
     if with_body && !body {
         return Err(Error::invalid_argument("the mail has neither text nor HTML nor an attachment"));
     }
-    if message.html.is_none() && !message.inline.is_empty() {
+    if with_body && message.html.is_none() && !message.inline.is_empty() {
         return Err(Error::invalid_argument("the mail has inline images but no HTML to show them"));
     }
     let mut ids: Vec<&str> = message.inline.iter().map(|image| image.content_id.as_str()).collect();

@@ -55,6 +55,30 @@ pub(super) fn expand(batch: &BatchRequest) -> Result<Vec<SendRequest>> {
     batch.recipients.iter().enumerate().map(mail).collect()
 }
 
+/// A text of a batch with something else in the places of its placeholders: what a vendor that fills them in itself calls
+/// them.
+///
+/// # Errors
+///
+/// `InvalidArgument` for `{{` that opens no placeholder.
+pub fn replace_placeholders(text: &str, mut with: impl FnMut(&str) -> String) -> Result<String> {
+    let mut out = String::with_capacity(text.len());
+    for piece in split("text", text)? {
+        match piece {
+            Piece::Literal(text) => out.push_str(text),
+            Piece::Variable(name) => out.push_str(&with(name)),
+        }
+    }
+    Ok(out)
+}
+
+/// A value as it stands in the HTML of a batch.
+pub fn escape_html(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    escape(value, &mut out);
+    out
+}
+
 fn split<'a>(field: &'static str, text: &'a str) -> Result<Vec<Piece<'a>>> {
     let mut pieces = Vec::new();
     let mut rest = text;

@@ -12,6 +12,7 @@
 
 mod address;
 mod check;
+mod event;
 mod header;
 mod merge;
 mod message;
@@ -23,15 +24,17 @@ mod request;
 use async_trait::async_trait;
 
 pub use address::{EmailAddress, Mailbox};
-pub use check::{check, check_batch, check_raw, check_schedule, check_size};
+pub use check::{check, check_batch, check_raw, check_schedule, check_size, check_template};
+pub use event::{EmailEvent, EmailEventKind};
 pub use header::{ContentId, FileName, HeaderName, HeaderText, MediaType, MessageId};
+pub use merge::{escape_html, replace_placeholders};
 pub use message::{Attachment, InlineImage, ListUnsubscribe, Message, MetadataKey};
 pub use receipt::{
     BatchReceipt, Cancelled, Outcome, RecipientOutcome, Refusal, ScheduleReceipt, SendReceipt, StoredMail,
 };
 pub use request::{
     BatchRecipient, BatchRequest, CancelRequest, OutboxRequest, RawMessage, RawRequest, ScheduleRequest,
-    SendRequest, VendorTemplateRequest,
+    SendRequest, VendorTemplate, VendorTemplateRequest,
 };
 
 use crate::{CallContext, Capability, Provider, Result};
@@ -203,6 +206,8 @@ pub trait ScheduleEmail: Send + Sync {
     /// - Nothing is sent before that time, and the mail is there once it has come. (email.schedule.1)
     /// - A time that has passed means at once. (email.schedule.2)
     /// - A time further ahead than the limit `schedule-seconds` is `InvalidArgument`, `NotSent`. (email.schedule.3)
+    /// - A template that is kept at the vendor waits and is taken back as any mail is; where `vendor-templates` are not
+    ///   supported it is `Unsupported`, `NotSent`. (email.schedule.4)
     ///
     /// # Errors
     ///

@@ -191,6 +191,8 @@ pub struct ScheduleReceipt {
     pub at: SystemTime,
     /// The identity it will carry.
     pub message_id: Option<MessageId>,
+    /// The vendor's own name for the mail, if it gave one.
+    pub vendor_id: Option<String>,
     /// Whether this is the answer to an earlier request with the same idempotency key.
     pub replayed: bool,
 }
@@ -198,7 +200,14 @@ pub struct ScheduleReceipt {
 impl ScheduleReceipt {
     /// A mail that waits until then.
     pub fn new(id: impl Into<String>, at: SystemTime, message_id: Option<MessageId>) -> Self {
-        Self { id: id.into(), at, message_id, replayed: false }
+        Self { id: id.into(), at, message_id, vendor_id: None, replayed: false }
+    }
+
+    /// Adds the vendor's own name for the mail.
+    #[must_use]
+    pub fn with_vendor_id(mut self, id: impl Into<String>) -> Self {
+        self.vendor_id = Some(id.into());
+        self
     }
 }
 

@@ -252,6 +252,8 @@ pub struct ScheduleRequest {
     pub message: Message,
     /// When. Now or earlier: at once.
     pub at: SystemTime,
+    /// The template, kept at the vendor, that subject and bodies are made from. Default: none, the message has its own.
+    pub template: Option<VendorTemplate>,
     /// Two requests with the same key are one mail, where `idempotency-key` is native.
     pub idempotency_key: Option<String>,
     /// Timeout and metadata of this call.
@@ -261,7 +263,14 @@ pub struct ScheduleRequest {
 impl ScheduleRequest {
     /// Sends this message at this time.
     pub fn new(message: Message, at: SystemTime) -> Self {
-        Self { message, at, idempotency_key: None, call: CallOptions::default() }
+        Self { message, at, template: None, idempotency_key: None, call: CallOptions::default() }
+    }
+
+    /// Makes subject and bodies from a template that is kept at the vendor, where `vendor-templates` is native.
+    #[must_use]
+    pub fn with_template(mut self, template: VendorTemplate) -> Self {
+        self.template = Some(template);
+        self
     }
 
     /// Sets the key that makes a repetition the same mail.
@@ -303,31 +312,44 @@ impl CancelRequest {
 
 call_options!(CancelRequest);
 
-/// Sends a template that is kept at the vendor.
+/// A template that is kept at the vendor, and what it is filled with.
 #[derive(Clone)]
+#[non_exhaustive]
+pub struct VendorTemplate {
+    /// The vendor's name or id of the template.
+    pub id: String,
+    /// What it is filled with: a JSON object, as text.
+    pub data: String,
+}
+
+impl VendorTemplate {
+    /// This template, filled with a JSON object.
+    pub fn new(id: impl Into<String>, data: impl Into<String>) -> Self {
+        Self { id: id.into(), data: data.into() }
+    }
+}
+
+impl fmt::Debug for VendorTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VendorTemplate")
+            .field("id", &self.id)
+            .field("data_bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sends a template that is kept at the vendor.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VendorTemplateRequest {
     /// Who, and everything else but subject and bodies.
     pub message: Message,
-    /// The vendor's name or id of the template.
-    pub template: String,
-    /// What the template is filled with: a JSON object, as text.
-    pub data: String,
+    /// What subject and bodies are made from.
+    pub template: VendorTemplate,
     /// Two requests with the same key are one mail, where `idempotency-key` is native.
     pub idempotency_key: Option<String>,
     /// Timeout and metadata of this call.
     pub call: CallOptions,
-}
-
-impl fmt::Debug for VendorTemplateRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VendorTemplateRequest")
-            .field("message", &self.message)
-            .field("template", &self.template)
-            .field("data_bytes", &self.data.len())
-            .field("idempotency_key", &self.idempotency_key)
-            .finish_non_exhaustive()
-    }
 }
 
 impl VendorTemplateRequest {
@@ -335,8 +357,7 @@ impl VendorTemplateRequest {
     pub fn new(message: Message, template: impl Into<String>, data: impl Into<String>) -> Self {
         Self {
             message,
-            template: template.into(),
-            data: data.into(),
+            template: VendorTemplate::new(template, data),
             idempotency_key: None,
             call: CallOptions::default(),
         }
@@ -405,6 +426,9 @@ mod tests {
             "{:?}",
             VendorTemplateRequest::new(message.clone(), "welcome", "{\"code\": \"canary\"}")
         ));
+        let template = VendorTemplate::new("welcome", "{\"code\": \"canary\"}");
+        let later = ScheduleRequest::new(message.clone(), SystemTime::UNIX_EPOCH).with_template(template);
+        told.push(format!("{later:?}"));
         told.push(format!("{:?}", SendRequest::new(message)));
         for told in told {
             assert!(!told.contains("canary") && told.contains("text_bytes: Some(6)"), "{told}");

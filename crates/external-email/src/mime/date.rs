@@ -12,7 +12,7 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `Sun, 06 Nov 1994 08:49:37 +0000`.
-pub(super) fn date(at: SystemTime) -> Result<String> {
+pub(crate) fn date(at: SystemTime) -> Result<String> {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since <= LAST);
     let seconds = since
         .ok_or_else(|| Error::invalid_argument("the date of a mail must lie in the years 1970 to 9999"))?

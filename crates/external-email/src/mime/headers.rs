@@ -88,6 +88,17 @@ impl HeaderBlock {
     }
 }
 
+/// Free text as the value of a header that somebody else writes: one line, in encoded words where it needs them.
+#[allow(dead_code, reason = "a build without providers that hand over headers has no use for it")]
+pub(crate) fn encoded_text(value: &str) -> String {
+    if folds_as_it_is(value) {
+        return value.to_owned();
+    }
+    let mut out = String::new();
+    encode_words(value, 0, &mut out);
+    out.replace("\r\n ", " ")
+}
+
 /// An address in a header: its domain in ASCII unless its local part needs UTF-8 anyway, so that a mail to a Unicode
 /// domain needs no SMTPUTF8.
 pub(crate) fn address(address: &EmailAddress) -> Cow<'_, str> {

@@ -4,7 +4,7 @@
 //! a name, so a custom header could not stand twice, and it leaves text that looks like an encoded word as it is, which a
 //! reader then decodes.
 
-mod date;
+pub(crate) mod date;
 pub(crate) mod headers;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -28,11 +28,10 @@ fn people(case: &Case<S>, count: usize) -> Vec<EmailAddress> {
 fn piece(service: &S) -> usize {
     match service.batch() {
         None => 1,
-        Some(_) => service
-            .info()
-            .capabilities()
-            .get_limit("batch-recipients")
-            .map_or(1, |limit| usize::try_from(limit).unwrap()),
+        Some(_) => {
+            let limit = service.info().capabilities().get_limit("batch-recipients");
+            usize::try_from(limit.unwrap()).unwrap()
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What arrived: from the provider's outbox, or from the folder in which the test server keeps its mails.
 
+use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use external_contract::email::mails_in;
 use external_contract::{Case, Finding};
 use external_core::CallContext;
 use external_email::{EmailAddress, OutboxRequest};
@@ -50,30 +53,16 @@ pub(crate) async fn delivered(
 }
 
 async fn now(case: &Case<S>, service: &S, to: &EmailAddress) -> Result<Vec<Delivered>, Finding> {
-    let mails: Vec<Vec<u8>> = match (service.outbox(), case.fact("mailbox")) {
+    let mails: Vec<Bytes> = match (service.outbox(), case.fact("mailbox")) {
         (Some(outbox), _) => {
             let request = OutboxRequest::new().with_recipient(to.clone());
-            outbox
-                .sent(&CallContext::default(), &request)
-                .await?
-                .into_iter()
-                .map(|mail| mail.bytes.to_vec())
-                .collect()
+            let mails = outbox.sent(&CallContext::default(), &request).await?;
+            mails.into_iter().map(|mail| mail.bytes).collect()
         }
-        (None, Some(folder)) => in_folder(&folder, to),
+        (None, Some(folder)) => mails_in(Path::new(&folder), to)?,
         (None, None) => return Err(Finding::not_run("the target tells no mailbox")),
     };
     Ok(mails.iter().map(|bytes| take_apart(bytes)).collect())
-}
-
-fn in_folder(folder: &str, to: &EmailAddress) -> Vec<Vec<u8>> {
-    let wanted = format!("X-Envelope-To: {to}\r\n");
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mails = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "eml"));
-    mails
-        .filter_map(|entry| std::fs::read(entry.path()).ok())
-        .filter(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes()))
-        .collect()
 }
 
 fn take_apart(bytes: &[u8]) -> Delivered {

@@ -1,4 +1,5 @@
-//! A provider that remembers what it was asked and fails on demand.
+//! A provider that remembers what it was asked and fails on demand. Its batches are small, so that a handful of mails goes
+//! out in pieces: how much the one behind it takes at once is for the contract's own clauses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,9 @@ use external_core::{CallContext, Effect, Error, Provider, ProviderInfo, Result};
 use external_email::{
     BatchEmail, BatchReceipt, BatchRequest, EmailService, OutboxEmail, SendReceipt, SendRequest,
 };
+
+/// The most recipients that it takes in one batch.
+const BATCH: u64 = 3;
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct Faulty {
     inner: Arc<dyn EmailService>,
+    info: ProviderInfo,
     faults: Mutex<VecDeque<Fault>>,
     sends: Mutex<Vec<SendRequest>>,
     batches: Mutex<Vec<BatchRequest>>,
@@ -33,8 +38,13 @@ pub(crate) struct Faulty {
 impl Faulty {
     /// The calls to come fail like this, one after the other; those after them succeed.
     pub(crate) fn over(inner: Arc<dyn EmailService>, faults: &[Fault]) -> Arc<Self> {
+        let its = inner.info();
+        let most = its.capabilities().get_limit("batch-recipients").unwrap_or(BATCH).min(BATCH);
+        let capabilities = its.capabilities().clone().limit("batch-recipients", most);
+        let info = ProviderInfo::new(its.id(), its.domain(), its.location(), capabilities);
         Arc::new(Self {
             inner,
+            info,
             faults: Mutex::new(faults.iter().copied().collect()),
             sends: Mutex::default(),
             batches: Mutex::default(),
@@ -66,7 +76,7 @@ impl Faulty {
 #[async_trait]
 impl Provider for Faulty {
     fn info(&self) -> &ProviderInfo {
-        self.inner.info()
+        &self.info
     }
 
     async fn probe(&self, cx: &CallContext) -> Result<()> {

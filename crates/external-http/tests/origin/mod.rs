@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use external_contract::external_simulator::{Authority, HttpQuestion};
-use external_contract::http::{Origin, answer};
+use external_contract::external_simulator::{Authority, HttpQuestion, StandingServer};
+use external_contract::http::answer;
 use external_contract::{Behind, Harness};
 use external_http::external_core::{ProviderEntry, ProviderKind};
 use external_http::{HttpTransport, MemoryAnswer, MemoryConfig, MemoryRequest};
 
 /// The origins, as long as they are needed.
 pub(crate) struct Origins {
-    plain: Origin,
-    tls: Origin,
+    plain: StandingServer,
+    tls: StandingServer,
     /// What vouches for the second one.
     authority: tempfile::NamedTempFile,
 }
@@ -23,7 +23,8 @@ pub(crate) fn start() -> Origins {
     let identity = made.identity(&["localhost", "127.0.0.1"]).expect("a certificate");
     let authority = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(authority.path(), made.pem()).expect("a written file");
-    let (plain, tls) = (Origin::start().expect("an origin"), Origin::start_tls(identity).expect("an origin"));
+    let plain = StandingServer::start(answer).expect("an origin");
+    let tls = StandingServer::start_tls(identity, answer).expect("an origin");
     Origins { plain, tls, authority }
 }
 
@@ -40,7 +41,7 @@ impl Origins {
             .into_iter()
             .map(|harness| {
                 harness
-                    .with_variable("ORIGIN", format!("http://{}", self.plain.address()))
+                    .with_variable("ORIGIN", self.plain.url())
                     .with_variable("ORIGIN_TLS", format!("https://localhost:{}", self.tls.address().port()))
                     .with_variable("ORIGIN_CA", self.authority.path().to_string_lossy())
             })
