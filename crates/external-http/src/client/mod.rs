@@ -22,11 +22,13 @@ use external_core::http::{
 use external_core::{BuildContext, CallContext, CallOptions, Capability, Provider, ProviderInfo, Result};
 use external_resilience::{BoxFuture, Call, CallObserver, CloseReport, Domain, Pipeline, Policy};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 
 pub use settings::HttpSettings;
 
 use crate::auth::HttpAuth;
 use crate::providers;
+use crate::sse::is_event_stream;
 
 /// How long closing waits for calls where nobody says otherwise.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -283,7 +285,12 @@ impl HttpClient {
             Delivery::Streamed { .. } => {
                 let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request, login));
                 let (mut answer, guard) = run.await?;
-                answer.body = guard.around(answer.body, settings.idle_timeout);
+                let is_events =
+                    answer.headers.get(CONTENT_TYPE).is_some_and(|told| is_event_stream(told.as_bytes()));
+                answer.body = match is_events {
+                    true => guard.around_events(answer.body, settings.idle_timeout),
+                    false => guard.around(answer.body, settings.idle_timeout),
+                };
                 Ok(answer)
             }
             _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request, login)).await,
