@@ -83,10 +83,10 @@ impl<T: DeserializeOwned> JsonLines<T> {
                 }
             };
             self.number += 1;
-            let text = match self.number {
-                1 => line.text().strip_prefix(BYTE_ORDER_MARK).unwrap_or(line.text()),
-                _ => line.text(),
-            };
+            let mut text = line.text();
+            if self.number == 1 {
+                text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+            }
             if !text.trim_ascii().is_empty() {
                 return Some(decoded(text).map_err(|error| error.with_context("line", self.number)));
             }

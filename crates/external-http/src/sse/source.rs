@@ -49,7 +49,7 @@ pub struct SseSource {
 enum State {
     Unconnected,
     Waiting(Instant),
-    Connected(SseStream, Instant),
+    Connected(Box<SseStream>, Instant),
     Ended,
 }
 
@@ -195,7 +195,7 @@ impl SseSource {
                 self.state = State::Ended;
                 let parser = (self.parser)().with_last_event_id(self.last_event_id.clone());
                 let stream = SseStream::of(answer)?.with_parser(parser);
-                self.state = State::Connected(stream, Instant::now());
+                self.state = State::Connected(Box::new(stream), Instant::now());
                 Ok(Some(SseUpdate::Connected))
             }
             Err(error) => self.disconnected(Some(error)),
