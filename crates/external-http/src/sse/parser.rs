@@ -38,12 +38,12 @@ pub struct SseParser {
     refused: Option<Error>,
 }
 
-/// The event whose end has not come yet. Ids outlive the event they came with.
+/// The event whose end has not come yet.
 #[derive(Default)]
 struct Draft {
     event: Bytes,
     data: Data,
-    id: Text,
+    told_id: Option<Text>,
 }
 
 /// Lines of data, a line feed between them.
@@ -88,7 +88,6 @@ impl SseParser {
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
         self.last_event_id = Text::decode(Bytes::from(id.into()));
-        self.draft.id = self.last_event_id.clone();
         self
     }
 
@@ -106,9 +105,43 @@ impl SseParser {
         if let Some(error) = &self.refused {
             return Err(error.clone());
         }
-        let read = self.read();
-        self.refused = read.as_ref().err().cloned();
-        read
+        while let Some(line) = self.lines.next()? {
+            let skipped = match take(&mut self.is_first_line) && line.text().starts_with(BYTE_ORDER_MARK) {
+                true => BYTE_ORDER_MARK.len(),
+                false => 0,
+            };
+            let text = &line.text()[skipped..];
+            if text.is_empty() {
+                if let Some(id) = self.draft.told_id.take() {
+                    self.last_event_id = id;
+                }
+                match self.draft.finish(&self.last_event_id) {
+                    Some(event) => return Ok(Some(event)),
+                    None => continue,
+                }
+            }
+            let (name, value_at) = match memchr(b':', text) {
+                Some(colon) => (&text[..colon], colon + 1 + usize::from(text.get(colon + 1) == Some(&b' '))),
+                None => (text, text.len()),
+            };
+            let value = &text[value_at..];
+            match name {
+                b"data" => {
+                    if let Err(error) = self.draft.data.add(line.share(skipped + value_at), self.max_event) {
+                        return Err(self.refused.insert(error).clone());
+                    }
+                }
+                b"event" => self.draft.event = line.share(skipped + value_at),
+                // Copied: it may be kept long after its chunk.
+                b"id" if !value.contains(&0) => {
+                    self.draft.told_id = Some(Text::decode(Bytes::copy_from_slice(value)));
+                }
+                b"retry" => self.retry = milliseconds(value).or(self.retry),
+                // Comments, and what the standard does not know.
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// The id of the last event that was whole: what a new connection begins after. Empty if none was told.
@@ -121,38 +154,6 @@ impl SseParser {
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
         self.retry
-    }
-
-    fn read(&mut self) -> Result<Option<SseEvent>> {
-        while let Some(line) = self.lines.next()? {
-            let skipped = match take(&mut self.is_first_line) && line.text().starts_with(BYTE_ORDER_MARK) {
-                true => BYTE_ORDER_MARK.len(),
-                false => 0,
-            };
-            let text = &line.text()[skipped..];
-            if text.is_empty() {
-                self.last_event_id = self.draft.id.clone();
-                match self.draft.finish() {
-                    Some(event) => return Ok(Some(event)),
-                    None => continue,
-                }
-            }
-            let (name, value_at) = match memchr(b':', text) {
-                Some(colon) => (&text[..colon], colon + 1 + usize::from(text.get(colon + 1) == Some(&b' '))),
-                None => (text, text.len()),
-            };
-            let value = &text[value_at..];
-            match name {
-                b"data" => self.draft.data.add(line.share(skipped + value_at), self.max_event)?,
-                b"event" => self.draft.event = line.share(skipped + value_at),
-                // Copied: it may be kept long after its chunk.
-                b"id" if !value.contains(&0) => self.draft.id = Text::decode(Bytes::copy_from_slice(value)),
-                b"retry" => self.retry = milliseconds(value).or(self.retry),
-                // Comments, and what the standard does not know.
-                _ => {}
-            }
-        }
-        Ok(None)
     }
 }
 
@@ -170,14 +171,14 @@ impl fmt::Debug for SseParser {
 
 impl Draft {
     /// The event, if there is data: without, nothing happened.
-    fn finish(&mut self) -> Option<SseEvent> {
+    fn finish(&mut self, id: &Text) -> Option<SseEvent> {
         let event = take(&mut self.event);
         let data = match take(&mut self.data) {
             Data::None => return None,
             Data::One(line) => line,
             Data::Several(lines) => lines.freeze(),
         };
-        Some(SseEvent { event: Text::decode(event), data: Text::decode(data), id: self.id.clone() })
+        Some(SseEvent { event: Text::decode(event), data: Text::decode(data), id: id.clone() })
     }
 }
 
