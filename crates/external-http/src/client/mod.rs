@@ -39,7 +39,7 @@ const UNKNOWN_LENGTH: u64 = 1 << 30;
 /// Where the trace context of the running call comes from: W3C `traceparent` and what belongs to it. It is asked within
 /// the call's own span, once an attempt.
 ///
-/// With `tracing-opentelemetry` it is a few lines around the propagator.
+/// With `tracing-opentelemetry` it is a few lines around the propagator: `examples/traceparent.rs`.
 pub trait TraceContext: Send + Sync {
     /// Sets the header fields of the trace that the caller is in, if any.
     fn inject(&self, headers: &mut HeaderMap);
