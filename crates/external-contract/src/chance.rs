@@ -1,9 +1,11 @@
 //! What differs from run to run: names that nobody else has, and the seed of whatever is drawn.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use external_core::BuildContext;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use crate::harness::variable;
 
@@ -18,6 +20,22 @@ pub(crate) fn seed() -> u64 {
             u64::from_le_bytes(drawn)
         })
     })
+}
+
+/// What draws by a seed.
+pub(crate) fn drawing(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes()) {
+        *to = from;
+    }
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+/// What tells apart those who draw by the same seed, so that together they see more.
+pub(crate) fn hashed(who: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    who.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Unique across processes and machines that share a back end.

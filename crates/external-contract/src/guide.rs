@@ -66,6 +66,31 @@
 //!
 //! [`Harness::behind`](crate::Harness::behind) adds the clauses about your client. Without one they are told as not run.
 //!
+//! # How to put a vendor's SDK behind a contract
+//!
+//! An SDK knows the vendor's protocol, signatures and credentials, and has opinions on everything else. Take the former and
+//! switch off the latter: the example is the provider `s3` of `external-storage` (`src/providers/s3`), over `aws-sdk-s3`.
+//! Before you begin: a vendor whose interface is a few HTTP calls is less work over `HttpTransport`, without its SDK.
+//!
+//! | what | how | in `s3` |
+//! |---|---|---|
+//! | retries | Off, and shown to be off: N calls make N requests (`common.3`). A retry below the pipeline knows neither deadline nor budget, and repeats what must happen once | `sdk.rs`: `RetryConfig::disabled()` |
+//! | timeouts, stall guards | Off: attempt, total and idle timeout are the pipeline's. Connecting alone may have its own | `sdk.rs`: `TimeoutConfig::disabled()`, `StalledStreamProtectionConfig::disabled()` |
+//! | connections | Yours, if the SDK takes a transport: one TLS stack, and a connection that was never made is known as `NotSent` | `transport.rs`: an `HttpConnector` over `external_net::dial` |
+//! | the sent mark | Set where the first byte leaves. Contexts are borrowed and SDKs want `'static`: a shared flag travels with the request, and a guard passes it to the context when the attempt ends *or is dropped*. Where the SDK hides that moment, mark at entry and say so in the provider's docs | `transport.rs`: `Sent`, `Mark`, `PassMark` |
+//! | errors | One table in `error.rs`: the vendor's code first, the status where there is none, then what broke on the way. Kind, effect and retry advice for each; code, request id and status are kept, messages cleaned and cut. What the SDK could not even send is `NotSent` | `error.rs`: `failed`, `by_code`, `by_status` |
+//! | what an error shows | The SDK's own Display may hold URLs, signatures and bodies: keep it as a source only after a look at what it prints. `common.7` searches it | `error.rs`: `Chain` |
+//! | cancellation | An attempt is dropped at any await. Nothing may go on behind it (an SDK that spawns is asked not to, or told to stop by a guard), and nothing half read goes back to a pool | the request's future is the attempt's; a connection with an unread answer is closed |
+//! | checksums, compression, redirects | Once, and by whom the contract says | `sdk.rs`: `WhenRequired`, both ways |
+//! | clock and randomness | From the [`BuildContext`](external_core::BuildContext), so that signatures can be tested | `sdk.rs`: `Clock` |
+//! | credentials | Asked for at use, never copied; what the SDK finds by itself (profiles, instance roles) is loaded at first use, not in `build()`, and again after a refusal | `sdk.rs`: `Sdk::client`, `Sdk::forget`; `credentials.rs` |
+//! | telemetry | The pipeline's spans and records are all that is needed. The SDK's own spans stay below DEBUG, or are listed in `leaks` with the filter that keeps them out | `contract.toml`: `identifiers` names what the SDK shows and is no secret |
+//! | types | None of the SDK's in a public signature. Its structs become ours in `wire.rs`, by pure functions with plain tests | `wire.rs` |
+//! | features | Without default features: no second TLS stack, no runtime but tokio | `aws-sdk-s3` with `rt-tokio` alone |
+//!
+//! Then let the suite judge it: `proxy` in `contract.toml`, so that requests are counted, and a target with every answer of
+//! the common block's table.
+//!
 //! # What the common block expects
 //!
 //! Clauses `common.<point>.<n>` know no domain. They hold for every provider, whatever it speaks:

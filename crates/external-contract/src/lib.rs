@@ -135,6 +135,10 @@
 //! assert_eq!(tally.to_string(), "1 passed, 0 failed, 0 unsupported, 0 not run");
 //! ```
 //!
+//! # What is read by hand
+//!
+//! Whoever reads a format by hand tries it with inputs that nearly fit: [`fuzz`].
+//!
 //! # What the runner listens to
 //!
 //! libtest's flags (`--list`, a filter, `--exact`, `--skip`, `--format`, `--test-threads`), `--capabilities` (prints
@@ -163,6 +167,7 @@ mod clause;
 mod common_block;
 mod control;
 pub mod email;
+pub mod fuzz;
 pub mod guide;
 mod harness;
 pub mod http;

@@ -2,16 +2,16 @@
 //! program that tells the two apart the shortest form is reported.
 
 use std::fmt::{self, Debug, Display, Write};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use external_core::{Error, ErrorKind, Provider, ProviderKind};
 use futures_util::future::BoxFuture;
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 use tokio::time::Instant;
 
+use crate::chance::{drawing, hashed};
 use crate::{Case, Finding, Verdict};
 
 /// What a clause of this lane may take, the search for a shorter program included.
@@ -139,15 +139,9 @@ fn told<T: Display>(steps: &[T], difference: Difference) -> Finding {
 
 /// Providers are told apart, so that together they see more programs.
 fn own<S: ?Sized + Provider + 'static>(case: &Case<S>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (case.provider_id(), case.is_about_client()).hash(&mut hasher);
-    hasher.finish()
+    hashed(&(case.provider_id(), case.is_about_client()))
 }
 
 fn runner(seed: u64) -> TestRunner {
-    let mut bytes = [0; 32];
-    for (to, from) in bytes.iter_mut().zip(seed.to_le_bytes()) {
-        *to = from;
-    }
-    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    TestRunner::new_with_rng(Config::default(), drawing(seed))
 }

@@ -3,32 +3,23 @@
 //! `cargo run -p external-http --example webhook --features reqwest,webhook`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
-use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+mod vendor;
 
 use bytes::Bytes;
-use external_http::webhook::{
-    HeaderScheme, MemoryReplays, SignedPart, WebhookKey, WebhookReceiver, answer_status,
-};
-use external_http::{BuildContext, HttpClient, HttpRequest, ReqwestConfig, Statuses};
-use hmac::{Hmac, KeyInit, Mac};
+use external_http::BuildContext;
+use external_http::webhook::{WebhookReceiver, answer_status};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use vendor::Failure;
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let context = BuildContext::default();
-    let content =
-        [SignedPart::Timestamp("x-timestamp".into()), SignedPart::Text(".".into()), SignedPart::Body];
-    let scheme = HeaderScheme::new("x-signature", content, [WebhookKey::hmac_sha256("s3cret".into())])?;
-    let receiver = WebhookReceiver::new(scheme, &context).with_replays(Arc::new(MemoryReplays::new(10_000)));
-
+    let receiver = vendor::receiver(&context)?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/hooks", listener.local_addr()?);
     tokio::spawn(async move {
@@ -38,24 +29,7 @@ async fn main() -> Result<(), Failure> {
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
     });
-
-    // The vendor's side.
-    let body = r#"{"event": "delivered"}"#;
-    let now = context.now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"s3cret")?;
-    mac.update(format!("{now}.{body}").as_bytes());
-    let signature =
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, mac.finalize().into_bytes());
-    let http = HttpClient::over(ReqwestConfig::new().build(&context)?);
-    for (who, body) in [("the vendor", body), ("the same again", body), ("a forger", "{}")] {
-        let request = HttpRequest::post(&url)?
-            .with_header("x-timestamp", &now)?
-            .with_header("x-signature", &signature)?
-            .with_body(body)
-            .with_statuses(Statuses::Any);
-        println!("{who}: {}", http.send(&request).await?.status);
-    }
-    Ok(())
+    vendor::send(&url, &context).await
 }
 
 /// The body comes no further than the limit; the rest is the receiver's.

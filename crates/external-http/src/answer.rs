@@ -76,7 +76,7 @@ pub async fn answered(
     let body = match request.delivery {
         Delivery::Streamed { limit: u64::MAX } => body,
         Delivery::Streamed { limit } => limited(body, limit),
-        _ => ByteStream::from_bytes(limited(body, limit).collect(u64::MAX).await.map_err(told)?),
+        _ => ByteStream::from_bytes(body.collect(limit).await.map_err(|error| told(beyond(limit, error)))?),
     };
     Ok(HttpResponse::new(status, headers, body).with_request_id(id))
 }
@@ -90,6 +90,11 @@ fn too_large(limit: u64) -> Error {
     Error::payload_too_large("the answer's body is larger than the limit of the request")
         .with_effect(Effect::MaybeApplied)
         .with_context("limit", limit)
+}
+
+/// A body that is read as a whole stops at the limit of the reading.
+fn beyond(limit: u64, error: Error) -> Error {
+    if error.kind() == ErrorKind::PayloadTooLarge { too_large(limit) } else { error }
 }
 
 fn limited(body: ByteStream, limit: u64) -> ByteStream {

@@ -23,6 +23,7 @@
 //! - [`HttpRequest`] is what is asked; its body can be sent again ([`HttpBody`], [`FileBody`]).
 //! - [`Statuses`] says which statuses are answers; all others are errors with kind, effect and retry advice.
 //! - [`auth`] puts credentials on requests, and is the seam for vendors' signing schemes.
+//! - [`sse`] reads server-sent events and connects again, [`json_lines`] reads newline-delimited JSON.
 //! - `webhook` (a feature) verifies what vendors send before anybody reads it.
 //! - The client follows redirects within [`HttpSettings`], and drops credentials where they lead to another host.
 //!
@@ -35,9 +36,12 @@ pub mod auth;
 mod client;
 mod decoding;
 mod file;
+pub mod json_lines;
+mod lines;
 pub mod providers;
 mod request_id;
 mod retry_after;
+pub mod sse;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 

@@ -23,10 +23,15 @@ const LONGEST: usize = 128;
 /// or longer than 128 bytes is none.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
-    let told = NAMES.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    let is_id =
-        |id: &&str| !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|byte| byte.is_ascii_graphic());
-    told.map(str::trim).find(is_id).map(str::to_owned)
+    // Answers have a few fields: fewer than there are names to look for.
+    let told = headers.iter().filter_map(|(name, value)| {
+        let rank = NAMES.iter().position(|known| *known == name.as_str())?;
+        let id = value.to_str().ok()?.trim();
+        let is_id = !id.is_empty() && id.len() <= LONGEST && id.bytes().all(|byte| byte.is_ascii_graphic());
+        is_id.then_some((rank, id))
+    });
+    // Of several values of one field the first one counts.
+    told.reduce(|best, other| if other.0 < best.0 { other } else { best }).map(|(_, id)| id.to_owned())
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 #![cfg(feature = "reqwest")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use external_contract::external_simulator::{Authority, HttpAnswer, HttpQuestion, HttpServer, Proxy};
+use external_contract::external_simulator::{Authority, HttpAnswer, HttpServer, Proxy};
 use external_http::external_core::CallContext;
 use external_http::external_core::build::TlsSettings;
 use external_http::{
@@ -17,20 +16,13 @@ fn built(config: ReqwestConfig) -> ReqwestHttp {
     config.build(&BuildContext::default()).unwrap()
 }
 
-/// A server that remembers what it was asked.
-async fn server() -> (HttpServer, Arc<Mutex<Vec<HttpQuestion>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let remembered = asked.clone();
-    let server = HttpServer::start(move |question| {
-        remembered.lock().unwrap().push(question.clone());
-        HttpAnswer::new(200).with_body("from the proxy or the origin")
-    });
-    (server.await.unwrap(), asked)
+async fn server() -> HttpServer {
+    HttpServer::start(|_| HttpAnswer::new(200).with_body("from the proxy or the origin")).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_proxy_is_asked_with_its_login_and_a_bypassed_host_is_not() {
-    let (proxy, asked) = server().await;
+    let proxy = server().await;
     let config = ProxyConfig::new(format!("http://{}", proxy.address()))
         .with_login("app", Secret::new("pr0xy"))
         .with_bypass("127.0.0.1");
@@ -38,18 +30,18 @@ async fn a_proxy_is_asked_with_its_login_and_a_bypassed_host_is_not() {
     let cx = CallContext::default();
     // Nobody resolves this name: it is the proxy that answers.
     http.execute(&cx, &HttpRequest::get("http://upstream.invalid/a").unwrap()).await.unwrap();
-    let login = asked.lock().unwrap()[0].headers["proxy-authorization"].to_str().unwrap().to_owned();
+    let login = proxy.asked()[0].headers["proxy-authorization"].to_str().unwrap().to_owned();
     assert_eq!(login, "Basic YXBwOnByMHh5");
-    let (origin, direct) = server().await;
+    let origin = server().await;
     let url = format!("http://{}/b", origin.address());
     http.execute(&cx, &HttpRequest::get(&url).unwrap()).await.unwrap();
-    assert_eq!((asked.lock().unwrap().len(), direct.lock().unwrap().len()), (1, 1));
-    assert!(!direct.lock().unwrap()[0].headers.contains_key("proxy-authorization"));
+    assert_eq!((proxy.asked().len(), origin.asked().len()), (1, 1));
+    assert!(!origin.asked()[0].headers.contains_key("proxy-authorization"));
 }
 
 #[tokio::test]
 async fn connections_are_used_again_and_given_back() {
-    let (origin, _) = server().await;
+    let origin = server().await;
     let proxy = Proxy::start(origin.address().to_string()).await.unwrap();
     let http = built(ReqwestConfig::new().with_base_url(format!("http://{}", proxy.address())));
     let cx = CallContext::default();
@@ -87,7 +79,7 @@ async fn over_tls_the_versions_are_agreed_and_the_authority_is_ones_own() {
 
 #[tokio::test]
 async fn a_file_is_sent_as_it_is() {
-    let (origin, asked) = server().await;
+    let origin = server().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let content: Vec<u8> = (0..251_u8).cycle().take(300_000).collect();
     std::fs::write(file.path(), &content).unwrap();
@@ -97,7 +89,7 @@ async fn a_file_is_sent_as_it_is() {
     for _ in 0..2 {
         http.execute(&CallContext::default(), &request).await.unwrap();
     }
-    for question in asked.lock().unwrap().iter() {
+    for question in origin.asked() {
         assert!(question.body == content, "{} bytes", question.body.len());
         assert_eq!(question.headers["content-length"], "300000");
     }
@@ -105,7 +97,7 @@ async fn a_file_is_sent_as_it_is() {
 
 #[tokio::test]
 async fn a_body_that_is_not_as_long_as_it_said_is_the_callers_mistake() {
-    let (origin, asked) = server().await;
+    let origin = server().await;
     let http = built(ReqwestConfig::new().with_base_url(format!("http://{}", origin.address())));
     for told in [3, 7] {
         let make = || external_http::ByteStream::from_bytes("hello".into());
@@ -113,16 +105,16 @@ async fn a_body_that_is_not_as_long_as_it_said_is_the_callers_mistake() {
         let error = http.execute(&CallContext::default(), &request).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{}", error.report());
     }
-    assert!(asked.lock().unwrap().is_empty());
+    assert!(origin.asked().is_empty());
 }
 
 #[tokio::test]
 async fn a_post_without_a_body_says_so() {
-    let (origin, asked) = server().await;
+    let origin = server().await;
     let http = built(ReqwestConfig::new().with_base_url(format!("http://{}", origin.address())));
     http.execute(&CallContext::default(), &HttpRequest::post("/").unwrap()).await.unwrap();
     http.execute(&CallContext::default(), &HttpRequest::get("/").unwrap()).await.unwrap();
-    let asked = asked.lock().unwrap();
+    let asked = origin.asked();
     assert_eq!(asked[0].headers["content-length"], "0");
     assert!(!asked[1].headers.contains_key("content-length"));
     assert!(asked[0].headers["user-agent"].to_str().unwrap().starts_with("external-http/"));

@@ -59,6 +59,9 @@ impl Tls {
     ///
     /// `Configuration` naming the file that cannot be read or holds no certificate, or a key that does not fit.
     pub async fn client_config(&self) -> Result<Arc<ClientConfig>> {
+        if let Some(config) = self.shared.settled() {
+            return Ok(config);
+        }
         let shared = self.shared.clone();
         match tokio::task::spawn_blocking(move || shared.load()).await {
             Ok(loaded) => loaded,
@@ -70,6 +73,16 @@ impl Tls {
 }
 
 impl Shared {
+    /// What was made, where no file can change: then no thread need look at one.
+    fn settled(&self) -> Option<Arc<ClientConfig>> {
+        if self.settings.ca_file.is_some() || self.settings.client_certificate.is_some() {
+            return None;
+        }
+        // Who holds it is making it: that is waited for elsewhere.
+        let made = self.made.try_lock().ok()?;
+        made.as_ref().map(|made| made.config.clone())
+    }
+
     /// Blocks on the files, and on whoever reads them already.
     fn load(&self) -> Result<Arc<ClientConfig>> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,6 +175,17 @@ mod tests {
         let tls = Tls::new(TlsSettings::new());
         let (one, other) = tokio::join!(tls.client_config(), tls.client_config());
         assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn where_no_file_can_change_nobody_looks_again() {
+        let tls = Tls::new(TlsSettings::new());
+        let first = tls.client_config().await.unwrap();
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(tls.client_config()).poll(&mut task) {
+            std::task::Poll::Ready(again) => assert!(Arc::ptr_eq(&first, &again.unwrap())),
+            std::task::Poll::Pending => panic!("a thread looks for files"),
+        }
     }
 
     /// The pipe has no content until this thread writes it: read by this thread, it would never come.

@@ -1,11 +1,13 @@
 //! Certificates made for one run: an authority of its own, and what a server shows that is as it should be, or is not.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls_pki_types::PrivateKeyDer;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ALL_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A certificate authority that nobody knows but who is told.
 ///
@@ -23,9 +25,12 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// What a TLS server shows: a certificate and its key.
-#[derive(Debug, Clone)]
+/// What a TLS server shows, or a client that is asked for it: a certificate and its key.
+#[derive(Clone)]
 pub struct Identity {
+    certificate: CertificateDer<'static>,
+    pem: String,
+    key: Arc<KeyPair>,
     pub(crate) config: Arc<ServerConfig>,
 }
 
@@ -38,6 +43,9 @@ impl Authority {
     pub fn new() -> io::Result<Self> {
         let mut params = CertificateParams::new(Vec::new()).map_err(io::Error::other)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Two authorities of one name would be taken for one whose signatures are broken.
+        let name = format!("an authority of this run, {:016x}", fastrand::u64(..));
+        params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().map_err(io::Error::other)?;
         Ok(Self { issuer: CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)? })
     }
@@ -75,14 +83,79 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = params.signed_by(&key, &*self.issuer).map_err(io::Error::other)?;
-        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .map_err(io::Error::other)?;
-        Ok(Identity { config: Arc::new(config) })
+        let (pem, certificate) = (certificate.pem(), certificate.der().clone());
+        let config = Arc::new(serving(&certificate, &key, None, ALL_VERSIONS)?);
+        Ok(Identity { certificate, pem, key: Arc::new(key), config })
     }
+}
+
+impl Identity {
+    /// The same server, which takes only clients that show a certificate of this authority.
+    ///
+    /// # Errors
+    ///
+    /// None but what keeps TLS from being set up.
+    pub fn demanding(self, clients_of: &Authority) -> io::Result<Self> {
+        self.with(clients_of, ALL_VERSIONS)
+    }
+
+    /// As [`demanding`](Self::demanding), and over TLS 1.2 alone: there a client is told before the handshake ends that it
+    /// is not taken, in TLS 1.3 after that.
+    ///
+    /// # Errors
+    ///
+    /// As [`demanding`](Self::demanding).
+    pub fn demanding_over_tls12(self, clients_of: &Authority) -> io::Result<Self> {
+        self.with(clients_of, &[&rustls::version::TLS12])
+    }
+
+    fn with(
+        self,
+        clients_of: &Authority,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> io::Result<Self> {
+        let config = Arc::new(serving(&self.certificate, &self.key, Some(clients_of), versions)?);
+        Ok(Self { config, ..self })
+    }
+
+    /// The certificate, for clients that are to show it.
+    #[must_use]
+    pub fn certificate_pem(&self) -> String {
+        self.pem.clone()
+    }
+
+    /// Its private key.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+fn serving(
+    certificate: &CertificateDer<'static>,
+    key: &KeyPair,
+    clients_of: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)
+        .map_err(io::Error::other)?;
+    let builder = match clients_of {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.issuer.der().clone()).map_err(io::Error::other)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
+        }
+    };
+    let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
+    builder.with_single_cert(vec![certificate.clone()], key).map_err(io::Error::other)
 }

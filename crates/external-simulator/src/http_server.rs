@@ -1,11 +1,12 @@
 //! An HTTP server on loopback whose answers a function makes: what vendor-shaped servers are built from.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -111,10 +112,51 @@ impl HttpAnswer {
 
 type Handler = dyn Fn(&HttpQuestion) -> HttpAnswer + Send + Sync;
 
+/// How many questions are remembered, and how much of their bodies: the last ones.
+const REMEMBERED: (usize, usize) = (1000, 16 << 20);
+
 /// The server. It ends, with its connections, when it is dropped.
 pub struct HttpServer {
     address: SocketAddr,
+    desk: Arc<Desk>,
     accepting: JoinHandle<()>,
+}
+
+/// Where questions are answered, and remembered.
+struct Desk {
+    handler: Box<Handler>,
+    transcript: Mutex<Transcript>,
+}
+
+#[derive(Default)]
+struct Transcript {
+    questions: VecDeque<HttpQuestion>,
+    /// Of all their bodies.
+    bytes: usize,
+}
+
+impl Transcript {
+    fn add(&mut self, question: HttpQuestion) {
+        self.bytes += question.body.len();
+        self.questions.push_back(question);
+        while self.questions.len() > REMEMBERED.0 || self.bytes > REMEMBERED.1 {
+            let Some(oldest) = self.questions.pop_front() else { break };
+            self.bytes -= oldest.body.len();
+        }
+    }
+}
+
+impl Desk {
+    fn transcript(&self) -> MutexGuard<'_, Transcript> {
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, question: HttpQuestion) -> HttpAnswer {
+        let answer = (self.handler)(&question);
+        let answer = if question.method == Method::HEAD { bodiless(answer) } else { answer };
+        self.transcript().add(question);
+        answer
+    }
 }
 
 impl HttpServer {
@@ -126,7 +168,7 @@ impl HttpServer {
     pub async fn start(
         handler: impl Fn(&HttpQuestion) -> HttpAnswer + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::listen(None, Arc::new(handler)).await
+        Self::listen(None, Box::new(handler)).await
     }
 
     /// As [`start`](Self::start), over TLS.
@@ -140,12 +182,14 @@ impl HttpServer {
     ) -> io::Result<Self> {
         let mut config = rustls::ServerConfig::clone(&identity.config);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self::listen(Some(TlsAcceptor::from(Arc::new(config))), Arc::new(handler)).await
+        Self::listen(Some(TlsAcceptor::from(Arc::new(config))), Box::new(handler)).await
     }
 
-    async fn listen(tls: Option<TlsAcceptor>, handler: Arc<Handler>) -> io::Result<Self> {
+    async fn listen(tls: Option<TlsAcceptor>, handler: Box<Handler>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
+        let desk = Arc::new(Desk { handler, transcript: Mutex::default() });
+        let at_work = desk.clone();
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             loop {
@@ -156,28 +200,34 @@ impl HttpServer {
                 };
                 // What has ended is forgotten.
                 while connections.try_join_next().is_some() {}
-                let (tls, handler) = (tls.clone(), handler.clone());
+                let (tls, desk) = (tls.clone(), at_work.clone());
                 connections.spawn(async move {
                     // An answer in several writes waits for nobody's acknowledgement.
                     drop(client.set_nodelay(true));
                     match tls {
-                        None => serve(client, handler).await,
+                        None => serve(client, desk).await,
                         Some(tls) => {
                             if let Ok(client) = tls.accept(client).await {
-                                serve(client, handler).await;
+                                serve(client, desk).await;
                             }
                         }
                     }
                 });
             }
         });
-        Ok(Self { address, accepting })
+        Ok(Self { address, desk, accepting })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What was asked, oldest first: the last 1000 questions that came whole, and of them no more than 16 MiB of bodies.
+    #[must_use]
+    pub fn asked(&self) -> Vec<HttpQuestion> {
+        self.desk.transcript().questions.iter().cloned().collect()
     }
 }
 
@@ -193,21 +243,16 @@ impl fmt::Debug for HttpServer {
     }
 }
 
-async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, handler: Arc<Handler>) {
+async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, desk: Arc<Desk>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let handler = handler.clone();
+        let desk = desk.clone();
         async move {
             let (head, body) = request.into_parts();
             // Who breaks off in the middle of a request is not answered.
             let body = body.collect().await?.to_bytes();
             let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
             let question = HttpQuestion { method: head.method, target, headers: head.headers, body };
-            let answer = handler(&question);
-            Ok::<_, hyper::Error>(said(if question.method == Method::HEAD {
-                bodiless(answer)
-            } else {
-                answer
-            }))
+            Ok::<_, hyper::Error>(said(desk.answer(question)))
         }
     });
     // A client that goes away is no event here.
@@ -278,6 +323,8 @@ mod tests {
         client.write_all(request.as_bytes()).await.unwrap();
         let mut said = String::new();
         client.read_to_string(&mut said).await.unwrap();
+        let asked = server.asked();
+        assert_eq!((asked.len(), &asked[0].body[..]), (1, &b"xyz"[..]));
         said
     }
 
@@ -292,6 +339,21 @@ mod tests {
         assert!(said.ends_with("\r\n\r\nhello"), "{said}");
         let other = asked(&REQUEST.replace("/a", "/b"), HttpAnswer::new(201)).await;
         assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    }
+
+    #[test]
+    fn old_questions_and_large_ones_are_forgotten() {
+        let question =
+            |path: &str, bytes| HttpQuestion::new(Method::PUT, path, HeaderMap::new(), vec![0; bytes]);
+        let mut transcript = Transcript::default();
+        for at in 0..1002 {
+            transcript.add(question(&at.to_string(), 1));
+        }
+        assert_eq!((transcript.questions.len(), transcript.questions[0].path()), (1000, "2"));
+        transcript.add(question("large", REMEMBERED.1 - 1));
+        assert_eq!((transcript.questions.len(), transcript.questions[0].path()), (2, "1001"));
+        transcript.add(question("too large", REMEMBERED.1 + 1));
+        assert_eq!((transcript.questions.len(), transcript.bytes), (0, 0));
     }
 
     #[tokio::test]

@@ -32,6 +32,7 @@ pub const SUITES: &[Suite] = &[
     Suite { domain: "cache", servers: &[&servers::REDIS], also: &[], packages: &[] },
     // The server that answers at once is in the program: none but a native one keeps up.
     Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT], packages: &[AIOSMTPLIB] },
+    Suite { domain: "http", servers: &[], also: &[], packages: &[] },
     Suite { domain: "pipeline", servers: &[], also: &[], packages: &[] },
     Suite { domain: "storage", servers: &[&servers::MINIO], also: &[&servers::MINIO_TLS], packages: &[] },
 ];
@@ -91,6 +92,8 @@ mod tests {
     fn a_domain_is_chosen_by_its_name() {
         assert_eq!(select(Some("email")).unwrap().len(), 1);
         assert_eq!(select(None).unwrap().len(), SUITES.len());
-        assert!(select(Some("mail")).err().unwrap().to_string().contains("cache, email, pipeline, storage"));
+        assert!(
+            select(Some("mail")).err().unwrap().to_string().contains("cache, email, http, pipeline, storage")
+        );
     }
 }

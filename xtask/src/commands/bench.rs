@@ -21,7 +21,7 @@ use crate::tool::Tool;
     \"value\",\n\"ratio\"}]}]}."
 )]
 pub struct Bench {
-    /// Only this domain: cache, email or storage
+    /// Only this domain: cache, email, http, pipeline or storage
     #[arg(long)]
     domain: Option<String>,
     /// Only cases whose name holds this text

@@ -1,5 +1,6 @@
 //! `HttpUrl`: where a request goes, without anything that must not be shown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -44,9 +45,11 @@ impl HttpUrl {
         if path.split('/').any(is_dots) {
             return refuse("a path with segments of dots");
         }
-        let Ok(uri) = format!("{place}{}", in_full(target)).parse::<Uri>() else {
-            return refuse("not a URL");
+        let parsed = match in_full(target) {
+            Cow::Borrowed(_) => text.parse::<Uri>(),
+            Cow::Owned(target) => format!("{place}{target}").parse(),
         };
+        let Ok(uri) = parsed else { return refuse("not a URL") };
         match (uri.scheme(), uri.authority()) {
             (None, None) if text.starts_with('/') => Ok(Self(uri)),
             (Some(scheme), Some(authority)) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => {
@@ -114,7 +117,11 @@ impl HttpUrl {
     /// Whether both have the same scheme, host and port.
     #[must_use]
     pub fn has_origin_of(&self, other: &Self) -> bool {
-        (self.0.scheme(), self.host(), self.port()) == (other.0.scheme(), other.host(), other.port())
+        let have_one_host = match (self.0.host(), other.0.host()) {
+            (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (ours, theirs) => ours == theirs,
+        };
+        have_one_host && (self.0.scheme(), self.port()) == (other.0.scheme(), other.port())
     }
 
     /// The same URL with one more pair in its query, percent-encoded.
@@ -160,8 +167,8 @@ impl HttpUrl {
             format!("{folder}/{location}")
         };
         let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-        let target = in_full(&format!("{}{query}", without_dots(path)));
-        match target.parse::<PathAndQuery>() {
+        let target = format!("{}{query}", without_dots(path));
+        match in_full(&target).parse::<PathAndQuery>() {
             Ok(target) => Ok(self.clone().at(target.as_str())),
             Err(_) => Err(Error::invalid_argument("a redirect to something that is no URL")),
         }
@@ -179,28 +186,34 @@ impl HttpUrl {
 
 /// `.` and `..`, however they are written.
 fn is_dots(segment: &str) -> bool {
-    matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..")
+    segment.starts_with(['.', '%'])
+        && matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..")
 }
 
 /// Path and query with everything encoded that RFC 3986 wants encoded there, and apostrophes in the query, since libraries
 /// do not agree about them. White space and control characters stay, to be refused.
-fn in_full(target: &str) -> String {
-    let mut all = String::with_capacity(target.len());
-    let mut in_query = false;
-    for byte in target.bytes() {
+fn in_full(target: &str) -> Cow<'_, str> {
+    let is_bare = |in_query: &mut bool, byte: u8| {
+        *in_query |= byte == b'?';
         match byte {
-            b'?' => {
-                in_query = true;
-                all.push('?');
-            }
-            b'\'' if in_query => push_encoded(&mut all, byte),
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' | 0x80.. => {
-                push_encoded(&mut all, byte);
-            }
-            other => all.push(other.into()),
+            b'\'' => *in_query,
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' | 0x80.. => true,
+            _ => false,
+        }
+    };
+    let mut in_query = false;
+    if !target.bytes().any(|byte| is_bare(&mut in_query, byte)) {
+        return Cow::Borrowed(target);
+    }
+    let mut all = String::with_capacity(target.len() + 8);
+    in_query = false;
+    for byte in target.bytes() {
+        match is_bare(&mut in_query, byte) {
+            true => push_encoded(&mut all, byte),
+            false => all.push(byte.into()),
         }
     }
-    all
+    Cow::Owned(all)
 }
 
 /// Removes `.` and `..` segments (RFC 3986, 5.2.4).

@@ -22,11 +22,13 @@ use external_core::http::{
 use external_core::{BuildContext, CallContext, CallOptions, Capability, Provider, ProviderInfo, Result};
 use external_resilience::{BoxFuture, Call, CallObserver, CloseReport, Domain, Pipeline, Policy};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 
 pub use settings::HttpSettings;
 
 use crate::auth::HttpAuth;
 use crate::providers;
+use crate::sse::is_event_stream;
 
 /// How long closing waits for calls where nobody says otherwise.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -37,7 +39,7 @@ const UNKNOWN_LENGTH: u64 = 1 << 30;
 /// Where the trace context of the running call comes from: W3C `traceparent` and what belongs to it. It is asked within
 /// the call's own span, once an attempt.
 ///
-/// With `tracing-opentelemetry` it is a few lines around the propagator.
+/// With `tracing-opentelemetry` it is a few lines around the propagator: `examples/traceparent.rs`.
 pub trait TraceContext: Send + Sync {
     /// Sets the header fields of the trace that the caller is in, if any.
     fn inject(&self, headers: &mut HeaderMap);
@@ -229,6 +231,10 @@ impl HttpClient {
     /// One exchange after another, as redirects lead, under one context.
     async fn send_with(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
         let settings = &self.shared.settings;
+        if settings.max_redirects == 0 && self.shared.auth.is_none() {
+            // Nobody asks where it leads.
+            return self.pass(cx, request, None).await;
+        }
         let mut here = self.place(&request.url);
         // Credentials are for the base's origin, or, without one, for the origin that the caller names.
         let home = self.shared.base.as_ref().unwrap_or(&here).clone();
@@ -283,7 +289,12 @@ impl HttpClient {
             Delivery::Streamed { .. } => {
                 let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request, login));
                 let (mut answer, guard) = run.await?;
-                answer.body = guard.around(answer.body, settings.idle_timeout);
+                let is_events =
+                    answer.headers.get(CONTENT_TYPE).is_some_and(|told| is_event_stream(told.as_bytes()));
+                answer.body = match is_events {
+                    true => guard.around_events(answer.body, settings.idle_timeout),
+                    false => guard.around(answer.body, settings.idle_timeout),
+                };
                 Ok(answer)
             }
             _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request, login)).await,

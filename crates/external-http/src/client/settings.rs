@@ -20,7 +20,8 @@ pub struct HttpSettings {
     pub redirect_hosts: Vec<String>,
     /// Whether requests carry the caller's trace context, if the client was given a source of it. Default: yes.
     pub traceparent: bool,
-    /// How long a reader of a streamed body waits for it to go on. Default 30 seconds.
+    /// How long a reader of a streamed body waits for it to go on; of server-sent events, for anything to come. Default 30
+    /// seconds.
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,

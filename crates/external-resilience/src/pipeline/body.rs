@@ -16,7 +16,26 @@ impl CallGuard {
     /// ends with `Timeout`.
     #[must_use]
     pub fn around(self, body: ByteStream, idle: Duration) -> ByteStream {
-        ByteStream::new(Guarded { body, guard: Some(self), idle, timer: None, patience: idle, come: 0 })
+        self.passing(body, idle, ENOUGH)
+    }
+
+    /// As [`around`](Self::around), for a body whose bytes come when something happens: events, say. Any chunk, however small,
+    /// shows that it is alive.
+    #[must_use]
+    pub fn around_events(self, body: ByteStream, idle: Duration) -> ByteStream {
+        self.passing(body, idle, 1)
+    }
+
+    fn passing(self, body: ByteStream, idle: Duration, enough: usize) -> ByteStream {
+        ByteStream::new(Guarded {
+            body,
+            guard: Some(self),
+            idle,
+            enough,
+            timer: None,
+            patience: idle,
+            come: 0,
+        })
     }
 }
 
@@ -24,14 +43,16 @@ struct Guarded {
     body: ByteStream,
     guard: Option<CallGuard>,
     idle: Duration,
+    /// So many bytes within one idle timeout of waiting show that the body is alive.
+    enough: usize,
     /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow service.
     timer: Option<Pin<Box<Sleep>>>,
-    /// How much waiting is left until [`ENOUGH`] bytes must have come, and how many of them have.
+    /// How much waiting is left until enough bytes must have come, and how many of them have.
     patience: Duration,
     come: usize,
 }
 
-/// So many bytes within one idle timeout of waiting show that a body is alive; a byte now and then does not.
+/// What is enough of a body that should flow; a byte now and then is not.
 const ENOUGH: usize = 1024;
 
 impl Stream for Guarded {
@@ -71,7 +92,7 @@ impl Guarded {
     fn arrived(&mut self, bytes: usize) {
         let left = self.timer.take().map(|timer| timer.deadline().saturating_duration_since(Instant::now()));
         self.come += bytes;
-        if self.come >= ENOUGH {
+        if self.come >= self.enough {
             self.come = 0;
             self.patience = self.idle;
         } else if let Some(left) = left {

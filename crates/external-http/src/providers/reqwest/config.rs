@@ -31,7 +31,7 @@ pub struct ReqwestConfig {
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,
-    /// How many unused connections are kept for each host. More are made when needed. Default 64.
+    /// How many unused connections are kept for each host. More are made when needed. Default 1024.
     pub max_idle_per_host: usize,
     /// `User-Agent` of requests that set none. Default `external-http/<version>`.
     pub user_agent: String,
@@ -104,7 +104,7 @@ impl Default for ReqwestConfig {
             version: HttpVersion::default(),
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(15),
-            max_idle_per_host: 64,
+            max_idle_per_host: 1024,
             user_agent: concat!("external-http/", env!("CARGO_PKG_VERSION")).to_owned(),
             tls: None,
             proxy: None,

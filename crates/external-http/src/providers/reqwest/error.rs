@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | the request never had a connection: name, refusal, proxy, TLS | `Unavailable` | `NotSent` | backoff |
 //! | the server's certificate is not trusted | `Unavailable` | `NotSent` | never |
+//! | the server refuses our certificate, or wants one | `Unauthenticated` | `NotSent`, `NotApplied` in TLS 1.3 | never |
 //! | no connection within the connect timeout | `Timeout` | `NotSent` | backoff |
 //! | an answer that is no HTTP | `Corrupt` | `MaybeApplied` | backoff |
 //! | anything else once the request was on its way | `Unavailable` | `MaybeApplied` | backoff |
@@ -11,10 +12,17 @@
 use std::error::Error as StdError;
 
 use external_core::{Effect, Error, Retry};
+use rustls::AlertDescription;
 
 /// The error of an exchange that came to no answer. URLs never enter it.
 pub(super) fn failed(error: reqwest::Error, was_sent: bool) -> Error {
     let error = error.without_url();
+    if is_refused(&error) {
+        // In TLS 1.3 a client may write before it is told; what it wrote was given to nobody.
+        let effect = if was_sent { Effect::NotApplied } else { Effect::NotSent };
+        let why = "the server refuses the client's certificate, or wants one";
+        return Error::unauthenticated(why).with_effect(effect).with_source(error);
+    }
     let ours = match was_sent {
         true if is_nonsense(&error) => Error::corrupt("the answer is no HTTP"),
         true => Error::unavailable("the connection broke before the answer"),
@@ -45,10 +53,31 @@ fn is_nonsense(error: &reqwest::Error) -> bool {
 
 /// A certificate that is not trusted now will not be in a moment.
 fn is_distrust(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let found = inmost(cause).downcast_ref::<rustls::Error>();
-        matches!(found, Some(rustls::Error::InvalidCertificate(_)))
+    of_tls(error).any(|found| matches!(found, rustls::Error::InvalidCertificate(_)))
+}
+
+/// What a server says of a client's certificate, in the handshake alone (RFC 8446, 6.2).
+fn is_refused(error: &reqwest::Error) -> bool {
+    use AlertDescription as Alert;
+    of_tls(error).any(|found| {
+        matches!(
+            found,
+            rustls::Error::AlertReceived(
+                Alert::AccessDenied
+                    | Alert::BadCertificate
+                    | Alert::CertificateExpired
+                    | Alert::CertificateRequired
+                    | Alert::CertificateRevoked
+                    | Alert::CertificateUnknown
+                    | Alert::UnknownCA
+                    | Alert::UnsupportedCertificate
+            )
+        )
     })
+}
+
+fn of_tls(error: &reqwest::Error) -> impl Iterator<Item = &rustls::Error> {
+    causes(error).filter_map(|cause| inmost(cause).downcast_ref())
 }
 
 /// What a connector reports is hidden in errors of I/O, which do not tell it as their source.

@@ -116,7 +116,7 @@ impl HttpTransport for ReqwestHttp {
         let mut outgoing = reqwest::Request::new(request.method.clone(), asked);
         *outgoing.headers_mut() = headers;
         *outgoing.body_mut() = Some(reqwest::Body::wrap(body));
-        let answer = match client.execute(outgoing).await {
+        let mut answer = match client.execute(outgoing).await {
             Ok(answer) => answer,
             Err(error) => {
                 let was_sent = sending.was_sent();
@@ -127,7 +127,7 @@ impl HttpTransport for ReqwestHttp {
                 });
             }
         };
-        let (status, headers) = (answer.status(), answer.headers().clone());
+        let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         let body = answer.bytes_stream().map(|chunk| chunk.map_err(error::broke_off));
         answered(request, status, headers, ByteStream::new(body), self.context.now()).await
     }

@@ -1,0 +1,17 @@
+//! Clients for interfaces that nobody wrapped: REST, GraphQL and SOAP, on top of [`external_http::HttpClient`].
+//!
+//! | client | feature |
+//! |---|---|
+//! | `rest` | `rest` |
+//! | `graphql` | `graphql` |
+//! | `soap` | `soap` |
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "graphql")]
+pub mod graphql;
+#[cfg(feature = "rest")]
+pub mod rest;
+#[cfg(feature = "soap")]
+pub mod soap;
+
+pub use external_http::{self, CallOptions, Effect, Error, ErrorKind, HttpClient, Result, Secret};

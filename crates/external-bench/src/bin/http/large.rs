@@ -1,0 +1,125 @@
+//! 1 GiB down and up, streamed: a child process for each transfer, so that memory and processor time are its own.
+
+use std::cell::RefCell;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use bytes::Bytes;
+use external_bench::{Contestant, Options, Process, Rounds};
+use external_core::ByteStream;
+use external_http::{HttpBody, HttpRequest};
+use futures_util::{Stream, StreamExt};
+
+use crate::rest::{ours, raw};
+use crate::server::{PIECE, Server};
+
+/// What makes this program a child: followed by contestant, direction, size and URL.
+pub(crate) const FLAG: &str = "--child";
+
+const NAMES: [&str; 2] = ["ours", "reqwest"];
+
+pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -> Result<(), String> {
+    let (size, told) = if options.quick { (64_usize << 20, "64 MiB") } else { (1 << 30, "1 GiB") };
+    let failed = RefCell::new(None);
+    for (direction, url) in [("down", server.url(&format!("/large/{size}"))), ("up", server.url("/large"))] {
+        let name = format!("{told} {direction}");
+        let (processor, memory) = (format!("{name}: processor"), format!("{name}: memory grown by"));
+        let cases =
+            [(name.as_str(), "MB/s"), (processor.as_str(), "CPU seconds a GiB"), (memory.as_str(), "MiB")];
+        let contestant = |who: &'static str| {
+            let (failed, url) = (&failed, url.clone());
+            Contestant::of_many(who, move || {
+                child(who, direction, size, &url).unwrap_or_else(|why| {
+                    failed.borrow_mut().get_or_insert(why);
+                    vec![0.0; 3]
+                })
+            })
+        };
+        rounds.long_cases("http", &cases, NAMES.into_iter().map(contestant).collect());
+    }
+    failed.take().map_or(Ok(()), Err)
+}
+
+/// Starts a child and reads what it took, a figure for each case.
+fn child(who: &str, direction: &str, size: usize, url: &str) -> Result<Vec<f64>, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let task = [FLAG, who, direction, &size.to_string(), url];
+    let output = Command::new(program).args(task).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("the child: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{who} {direction} ended with {}", output.status));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("the child said: {error}"))
+}
+
+/// The child's work.
+pub(crate) fn work(task: &[String]) -> Result<(), String> {
+    let [who, direction, size, url] = task else {
+        return Err(format!("{FLAG} CONTESTANT down|up BYTES URL"));
+    };
+    let size: usize = size.parse().map_err(|_| "no size")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let taken = runtime.block_on(transfer(who, direction, size, url))?;
+    println!("{}", serde_json::to_string(&taken).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+async fn transfer(who: &str, direction: &str, size: usize, url: &str) -> Result<Vec<f64>, String> {
+    let ours = ours()?;
+    let items = format!("{}/items", url.split("/large").next().unwrap_or_default());
+    // Connected, and everything that is loaded once is loaded: what TLS is made by, too.
+    ours.get(&items).await.map_err(|error| error.report().to_string())?;
+    let raw = raw()?;
+    raw.get(&items).send().await.map_err(|error| error.to_string())?;
+    let (before, start) = (Process::now(), Instant::now());
+    let moved = match (who, direction) {
+        ("ours", "down") => {
+            let request = HttpRequest::get(url).map_err(|error| error.to_string())?.streamed();
+            let mut body = ours.send(&request).await.map_err(|error| error.report().to_string())?.body;
+            let mut read = 0;
+            while let Some(chunk) = body.next_chunk().await.map_err(|error| error.report().to_string())? {
+                read += chunk.len();
+            }
+            read
+        }
+        ("reqwest", "down") => {
+            let mut answer = raw.get(url).send().await.map_err(|error| error.to_string())?;
+            let mut read = 0;
+            while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
+                read += chunk.len();
+            }
+            read
+        }
+        ("ours", "up") => {
+            let body = HttpBody::from_factory(None, move || ByteStream::new(zeros(size).map(Ok)));
+            let answer = ours.put(url, body).await.map_err(|error| error.report().to_string())?;
+            said(&answer.bytes().await.map_err(|error| error.report().to_string())?)
+        }
+        ("reqwest", "up") => {
+            let body = reqwest::Body::wrap_stream(zeros(size).map(Ok::<_, std::io::Error>));
+            let answer = raw.put(url).body(body).send().await.map_err(|error| error.to_string())?;
+            said(&answer.bytes().await.map_err(|error| error.to_string())?)
+        }
+        _ => return Err(format!("no contestant {who}, or no direction {direction}")),
+    };
+    if moved != size {
+        return Err(format!("{moved} bytes instead of {size}"));
+    }
+    let (seconds, after) = (start.elapsed().as_secs_f64(), Process::now());
+    Ok(vec![
+        size as f64 / 1e6 / seconds,
+        (after.cpu_seconds - before.cpu_seconds) * f64::from(1 << 30) / size as f64,
+        after.peak_bytes.saturating_sub(before.resident_bytes) as f64 / f64::from(1 << 20),
+    ])
+}
+
+/// A body of so many bytes, of a length that is not told.
+fn zeros(size: usize) -> impl Stream<Item = Bytes> + Send + Sync {
+    let piece = Bytes::from(vec![0; PIECE]);
+    futures_util::stream::iter((0..size).step_by(PIECE)).map(move |at| piece.slice(..PIECE.min(size - at)))
+}
+
+fn said(body: &[u8]) -> usize {
+    std::str::from_utf8(body).ok().and_then(|size| size.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,48 @@
+//! A webhook behind axum, and what it answers: to its vendor, to a repetition, to a forger.
+//!
+//! The handler takes the whole request: an extractor for JSON would have parsed the body before anybody verified it, and
+//! lost what was signed.
+//!
+//! `cargo run -p external-http --example webhook_axum --features reqwest,webhook`
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
+
+mod vendor;
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::routing::post;
+use external_http::webhook::{WebhookReceiver, answer_status};
+use external_http::{BuildContext, StatusCode};
+use vendor::Failure;
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let context = BuildContext::default();
+    let app = Router::new().route("/hooks", post(hook)).with_state(vendor::receiver(&context)?);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/hooks", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    vendor::send(&url, &context).await
+}
+
+/// The body comes no further than the limit; the rest is the receiver's.
+async fn hook(State(receiver): State<WebhookReceiver>, request: Request) -> StatusCode {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, receiver.body_limit()).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE;
+    };
+    match receiver.receive(&parts, body).await {
+        Err(error) => {
+            println!("refused: {error}");
+            answer_status(&error)
+        }
+        Ok(verified) => match verified.json::<serde_json::Value>() {
+            Ok(event) => {
+                println!("taken: {event}");
+                StatusCode::NO_CONTENT
+            }
+            Err(_) => StatusCode::BAD_REQUEST,
+        },
+    }
+}
