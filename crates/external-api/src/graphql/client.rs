@@ -1,0 +1,269 @@
+//! The client: one exchange after another through the pipeline, each of them understood as GraphQL before it is judged.
+//!
+//! The pipeline here is the outer one, so that a 200 whose body says `RATE_LIMITED` is waited for and repeated like a 429;
+//! that of the [`HttpClient`] below keeps its breaker, its limits and its records.
+
+use std::fmt;
+use std::sync::Arc;
+
+use external_core::http::{HttpBody, HttpRequest, HttpTransport, HttpUrl, Statuses};
+use external_core::{BuildContext, CallContext, Operation, ProviderInfo, Repeat, Result};
+use external_http::HttpClient;
+use external_resilience::{Call, CallObserver, Pipeline, Policy};
+use http::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::persisted::{self, Persistence, Unknown};
+use super::reply::{ACCEPT, Answer, read};
+use super::request::header;
+use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
+
+/// The domain's name in operations and records.
+const DOMAIN: &str = "graphql";
+
+/// A GraphQL API, behind the call pipeline. Cloning is cheap; clones share everything.
+///
+/// ```
+/// use external_api::graphql::{GraphqlClient, GraphqlRequest};
+/// use external_api::HttpClient;
+/// use external_api::external_http::{MemoryAnswer, MemoryHttp};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Found {
+///     user: User,
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     name: String,
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// let double = MemoryHttp::new().with_fallback(|_| MemoryAnswer::json(200, r#"{"data": {"user": {"name": "Ada"}}}"#));
+/// let api = GraphqlClient::new(HttpClient::over(double), "https://api.example.org/graphql")?;
+///
+/// let request = GraphqlRequest::new("query ($id: ID!) { user(id: $id) { name } }").with_variable("id", 7)?;
+/// let found: Found = api.query(&request).await?.into_data()?;
+/// assert_eq!(found.user.name, "Ada");
+/// # Ok::<(), external_api::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct GraphqlClient {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) http: HttpClient,
+    pub(super) url: HttpUrl,
+    pub(super) headers: HeaderMap,
+    pub(super) pipeline: Pipeline,
+    pub(super) context: BuildContext,
+    persistence: Arc<Persistence>,
+}
+
+impl GraphqlClient {
+    /// A client of the API at `url`. Retries, deadlines and breaker are those of `http`, and so are credentials.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for what is no URL.
+    pub fn new(http: HttpClient, url: &str) -> Result<Self> {
+        let url = HttpUrl::parse(url)?;
+        let info =
+            ProviderInfo::new(http.info().id(), DOMAIN, url.to_string(), http.info().capabilities().clone());
+        // Places and turns are those of the client below: a call has one of each.
+        let policy = http.pipeline().policy().clone().with_bulkhead(None).with_rate_limit(None);
+        let pipeline = Pipeline::new(http.pipeline().instance(), &info, policy);
+        let (context, persistence) = (BuildContext::default(), Arc::default());
+        Ok(Self {
+            shared: Arc::new(Shared { http, url, headers: HeaderMap::new(), pipeline, context, persistence }),
+        })
+    }
+
+    pub(super) fn changed(&self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Shared::clone(&self.shared);
+        change(&mut shared);
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same client under another policy. Its operations are `query`, `mutation` and `subscribe`. Breaker and counts start
+    /// anew.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy(policy))
+    }
+
+    /// The same client, heard by one more observer. Breaker and counts start anew.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
+        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_observer(observer))
+    }
+
+    /// The same client with another clock, source of randomness and TLS settings.
+    #[must_use]
+    pub fn with_context(self, context: BuildContext) -> Self {
+        self.changed(|shared| shared.context = context)
+    }
+
+    /// The same client, whose requests bear this header field unless they have one of their own by that name.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidArgument` for a name or a value that no header field may have.
+    pub fn with_header(self, name: &str, value: &str) -> Result<Self> {
+        let (name, value) = header(name, value)?;
+        Ok(self.changed(|shared| drop(shared.headers.insert(name, value))))
+    }
+
+    /// The same client, which sends a hash in the place of documents that the server has seen, and the document where it has
+    /// not. Of a server that keeps none this is remembered.
+    #[must_use]
+    pub fn with_persisted_queries(self, mode: PersistedQueries) -> Self {
+        self.changed(|shared| shared.persistence = Arc::new(Persistence::of(mode)))
+    }
+
+    /// Asks. A query changes nothing, so it is repeated where that may help.
+    ///
+    /// # Errors
+    ///
+    /// Where there are no data: by the code of the server's errors, which [`errors_of`](super::errors_of) hands out, else by
+    /// the status; `Corrupt` for an answer that is no GraphQL, and for data of another type than `T`, which is never
+    /// retried. Errors beside data are part of the reply.
+    pub async fn query<T: DeserializeOwned + Send>(
+        &self,
+        request: &GraphqlRequest,
+    ) -> Result<GraphqlReply<T>> {
+        self.call(request, "query", Repeat::Safe).await
+    }
+
+    /// Changes something. It is repeated only where it certainly took no effect, or has an idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query). Errors beside data are part of the reply: what the data tells of was done.
+    pub async fn mutate<T: DeserializeOwned + Send>(
+        &self,
+        request: &GraphqlRequest,
+    ) -> Result<GraphqlReply<T>> {
+        let repeat = if request.idempotency_key.is_some() { Repeat::Keyed } else { Repeat::Once };
+        self.call(request, "mutation", repeat).await
+    }
+
+    /// The client below.
+    #[must_use]
+    pub fn http(&self) -> &HttpClient {
+        &self.shared.http
+    }
+
+    /// The pipeline its calls pass.
+    #[must_use]
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.shared.pipeline
+    }
+
+    async fn call<T: DeserializeOwned + Send>(
+        &self,
+        request: &GraphqlRequest,
+        name: &'static str,
+        repeat: Repeat,
+    ) -> Result<GraphqlReply<T>> {
+        let operation = Operation::new(DOMAIN, name, repeat);
+        let cx = request.context();
+        let persistence = &self.shared.persistence;
+        if persistence.applies(request) {
+            let extensions = persisted::extensions(request);
+            let by_get = persistence.mode == PersistedQueries::Get && repeat == Repeat::Safe;
+            let hashed = self.hashed(request, &extensions, by_get)?;
+            match self.exchange(&cx, operation, hashed).await? {
+                Answer::Unknown(Unknown::NotSupported) => persistence.refuse(),
+                Answer::Unknown(Unknown::NotFound) => {
+                    let both = self.post(request, request.parameters(true, &extensions)?)?;
+                    return settled(self.exchange(&cx, operation, both).await?);
+                }
+                answer => return settled(answer),
+            }
+        }
+        let whole = if request.uploads.is_empty() {
+            self.post(request, request.parameters(true, &request.extensions)?)?
+        } else {
+            let (body, content_type) = upload::form(request, &self.shared.context)?;
+            guarded(self.request(Method::POST, self.shared.url.clone(), request).with_body(body))?
+                .with_header("content-type", &content_type)?
+        };
+        settled(self.exchange(&cx, operation, whole).await?)
+    }
+
+    /// The request with a hash in the place of its document.
+    fn hashed(
+        &self,
+        request: &GraphqlRequest,
+        extensions: &Map<String, Value>,
+        by_get: bool,
+    ) -> Result<HttpRequest> {
+        match persisted::url(&self.shared.url, request, extensions).filter(|_| by_get) {
+            Some(url) => guarded(self.request(Method::GET, url, request)),
+            None => self.post(request, request.parameters(false, extensions)?),
+        }
+    }
+
+    pub(super) fn post(&self, request: &GraphqlRequest, parameters: Vec<u8>) -> Result<HttpRequest> {
+        let post = self.request(Method::POST, self.shared.url.clone(), request);
+        post.with_body(HttpBody::from(parameters)).with_header("content-type", "application/json")
+    }
+
+    fn request(&self, method: Method, url: HttpUrl, request: &GraphqlRequest) -> HttpRequest {
+        let mut asked = HttpRequest::new(method, url);
+        asked.headers = self.shared.headers.clone();
+        for name in request.headers.keys() {
+            asked.headers.remove(name);
+        }
+        asked.headers.extend(request.headers.clone());
+        asked.headers.entry(http::header::ACCEPT).or_insert(http::HeaderValue::from_static(ACCEPT));
+        asked.idempotency_key.clone_from(&request.idempotency_key);
+        asked.with_statuses(Statuses::Any).with_body_limit(request.body_limit)
+    }
+
+    /// One pass through the pipeline.
+    async fn exchange<T: DeserializeOwned + Send>(
+        &self,
+        cx: &CallContext,
+        operation: Operation,
+        request: HttpRequest,
+    ) -> Result<Answer<T>> {
+        let Shared { http, pipeline, context, .. } = &*self.shared;
+        let request = request.with_repeat(operation.repeat);
+        let call = Call::new(operation).with_body(request.body.length().unwrap_or_default());
+        let run = pipeline.run(call, cx, |cx, _| {
+            let request = &request;
+            Box::pin(async move { read(http.execute(cx, request).await?, context.now()).await })
+        });
+        run.await
+    }
+}
+
+/// Servers refuse what a browser could be made to send from anywhere, unless a field says that it was meant.
+/// <https://www.apollographql.com/docs/apollo-server/security/cors#preventing-cross-site-request-forgery-csrf>
+fn guarded(request: HttpRequest) -> Result<HttpRequest> {
+    request.with_header("apollo-require-preflight", "true")
+}
+
+fn settled<T>(answer: Answer<T>) -> Result<GraphqlReply<T>> {
+    match answer {
+        Answer::Reply(reply) => Ok(reply),
+        Answer::Misfit(error) => Err(error),
+        Answer::Unknown(_) => {
+            Err(external_core::Error::unexpected("the server refuses a document that came with its hash"))
+        }
+    }
+}
+
+impl fmt::Debug for GraphqlClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphqlClient")
+            .field("url", &self.shared.url)
+            .field("pipeline", &self.shared.pipeline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! Files in the place of variables, by the GraphQL multipart request specification: streamed, and sent anew by each attempt.
+//!
+//! <https://github.com/jaydenseric/graphql-multipart-request-spec>
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use external_core::http::{BodySource, HttpBody};
+use external_core::{BuildContext, ByteStream, Error, Result};
+use futures_util::{StreamExt, stream};
+use serde_json::{Map, Value, json};
+
+use super::GraphqlRequest;
+
+/// The longest list that a path makes room in: a path is not written by strangers, but a slip should cost no memory.
+const LONGEST_LIST: usize = 1000;
+
+/// A file to be sent with a mutation.
+///
+/// ```
+/// use external_api::graphql::{GraphqlRequest, Upload};
+///
+/// let request = GraphqlRequest::new("mutation ($file: Upload!) { keep(file: $file) { id } }")
+///     .with_upload("file", Upload::new("notes.txt", "three words here").with_content_type("text/plain"))?;
+/// # Ok::<(), external_api::Error>(())
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Upload {
+    /// The name that the server is told.
+    pub file_name: String,
+    /// What the file is. Default `application/octet-stream`.
+    pub content_type: String,
+    /// The bytes: in memory, a file (`FileBody`), or made by a function.
+    pub content: HttpBody,
+}
+
+impl Upload {
+    /// A file of this name.
+    #[must_use]
+    pub fn new(file_name: impl Into<String>, content: impl Into<HttpBody>) -> Self {
+        Self {
+            file_name: file_name.into(),
+            content_type: "application/octet-stream".to_owned(),
+            content: content.into(),
+        }
+    }
+
+    /// Says what the file is.
+    #[must_use]
+    pub fn with_content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("content", &self.content).finish_non_exhaustive()
+    }
+}
+
+/// The value at a path, made where there is none yet.
+pub(super) fn place_for<'a>(variables: &'a mut Map<String, Value>, path: &str) -> Result<&'a mut Value> {
+    let wrong = |why| Error::invalid_argument(why).with_context("path", path);
+    let mut steps = path.split('.');
+    let first =
+        steps.next().filter(|first| !first.is_empty()).ok_or_else(|| wrong("a path without a variable"))?;
+    let mut here = variables.entry(first).or_insert(Value::Null);
+    for step in steps {
+        let index = step.parse::<usize>();
+        if here.is_null() {
+            *here = if index.is_ok() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+        }
+        here = match (here, index) {
+            (Value::Array(list), Ok(index)) if index < LONGEST_LIST => {
+                if list.len() <= index {
+                    list.resize(index + 1, Value::Null);
+                }
+                &mut list[index]
+            }
+            (Value::Object(fields), _) if !step.is_empty() => fields.entry(step).or_insert(Value::Null),
+            _ => return Err(wrong("a path that leads through something other than objects and lists")),
+        };
+    }
+    Ok(here)
+}
+
+/// The body of a request with files, and its media type.
+pub(super) fn form(request: &GraphqlRequest, context: &BuildContext) -> Result<(HttpBody, String)> {
+    let boundary = context.random_id();
+    let operations = request.parameters(true, &request.extensions)?;
+    let map: Map<String, Value> = (0..)
+        .zip(&request.uploads)
+        .map(|(at, (path, _)): (u32, _)| (at.to_string(), json!([format!("variables.{path}")])))
+        .collect();
+    let mut head = Vec::new();
+    field(&mut head, &boundary, "operations", &operations);
+    field(&mut head, &boundary, "map", Value::Object(map).to_string().as_bytes());
+    let mut parts = vec![HttpBody::from(head)];
+    for (at, (_, upload)) in request.uploads.iter().enumerate() {
+        let Upload { file_name, content_type, content } = upload;
+        if content_type.contains(['\r', '\n']) {
+            return Err(Error::invalid_argument("not a media type"));
+        }
+        let file_name = escaped(file_name);
+        parts.push(HttpBody::from(format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{at}\"; filename=\"{file_name}\"\r\n\
+             Content-Type: {content_type}\r\n\r\n"
+        )));
+        parts.push(content.clone());
+        parts.push(HttpBody::from("\r\n"));
+    }
+    parts.push(HttpBody::from(format!("--{boundary}--\r\n")));
+    Ok((HttpBody::from_source(Parts(parts)), format!("multipart/form-data; boundary={boundary}")))
+}
+
+fn field(form: &mut Vec<u8>, boundary: &str, name: &str, value: &[u8]) {
+    form.extend(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
+    form.extend(value);
+    form.extend(b"\r\n");
+}
+
+/// A file name as browsers write it: <https://html.spec.whatwg.org/#multipart-form-data>
+fn escaped(name: &str) -> String {
+    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Bodies one after another.
+struct Parts(Vec<HttpBody>);
+
+#[async_trait]
+impl BodySource for Parts {
+    fn length(&self) -> Option<u64> {
+        self.0.iter().map(HttpBody::length).sum()
+    }
+
+    async fn open(&self) -> Result<ByteStream> {
+        // Each is opened when its turn comes, but one that cannot be should be known before anything is sent.
+        let mut opened = Vec::with_capacity(self.0.len());
+        for part in &self.0 {
+            opened.push(part.open().await?);
+        }
+        let chunks = stream::iter(opened).flatten();
+        Ok(ByteStream::new(chunks.filter(|chunk: &Result<Bytes>| {
+            let is_empty = chunk.as_ref().is_ok_and(Bytes::is_empty);
+            std::future::ready(!is_empty)
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_makes_what_it_leads_through() {
+        let mut variables = Map::new();
+        for path in ["file", "input.files.1", "input.name"] {
+            place_for(&mut variables, path).unwrap();
+        }
+        assert_eq!(
+            Value::Object(variables.clone()),
+            json!({"file": null, "input": {"files": [null, null], "name": null}})
+        );
+        *place_for(&mut variables, "input.name").unwrap() = json!("text");
+        for wrong in ["", "input.name.x", "input.files.x", "input.", "input.files.100000"] {
+            assert!(place_for(&mut variables, wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_is_what_the_specification_shows() {
+        let context = BuildContext::new().with_random(|buffer| buffer.fill(7));
+        let request = GraphqlRequest::new("mutation ($file: Upload!) { keep(file: $file) { id } }")
+            .with_upload("file", Upload::new("a \"b\"\r\n.txt", "Alpha").with_content_type("text/plain"))
+            .unwrap();
+        let (body, content_type) = form(&request, &context).unwrap();
+        let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let expected = [
+            "--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n",
+            r#"{"query":"mutation ($file: Upload!) { keep(file: $file) { id } }","variables":{"file":null}}"#,
+            "\r\n--B\r\nContent-Disposition: form-data; name=\"map\"\r\n\r\n",
+            r#"{"0":["variables.file"]}"#,
+            "\r\n--B\r\nContent-Disposition: form-data; name=\"0\"; filename=\"a %22b%22%0D%0A.txt\"\r\n",
+            "Content-Type: text/plain\r\n\r\nAlpha\r\n--B--\r\n",
+        ];
+        let expected = expected.concat().replace("--B", &format!("--{boundary}"));
+        for _ in 0..2 {
+            let sent = body.open().await.unwrap().collect(u64::MAX).await.unwrap();
+            assert_eq!(sent, expected);
+        }
+        assert_eq!(body.length(), Some(expected.len() as u64));
+    }
+
+    #[test]
+    fn a_media_type_breaks_no_line() {
+        let upload = Upload::new("a", "b").with_content_type("text/plain\r\nX: y");
+        let request = GraphqlRequest::new("m").with_upload("file", upload).unwrap();
+        assert!(form(&request, &BuildContext::new()).is_err());
+    }
+}

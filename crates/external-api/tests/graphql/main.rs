@@ -1,0 +1,9 @@
+//! What the GraphQL client does, over the double and over the network.
+#![cfg(feature = "graphql")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod answers;
+mod persisted;
+mod place;
+mod repeats;
+mod uploads;
