@@ -17,10 +17,11 @@ use serde_json::{Map, Value};
 use super::persisted::{self, Persistence, Unknown};
 use super::reply::{ACCEPT, Answer, read};
 use super::request::header;
+use super::subscription::Sockets;
 use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
 
 /// The domain's name in operations and records.
-const DOMAIN: &str = "graphql";
+pub(super) const DOMAIN: &str = "graphql";
 
 /// A GraphQL API, behind the call pipeline. Cloning is cheap; clones share everything.
 ///
@@ -61,6 +62,17 @@ pub(super) struct Shared {
     pub(super) pipeline: Pipeline,
     pub(super) context: BuildContext,
     persistence: Arc<Persistence>,
+    /// What subscriptions go over; without, over `http`.
+    pub(super) sockets: Option<Sockets>,
+    pub(super) max_reconnects: u32,
+}
+
+impl Shared {
+    /// Where the API is, with its host where that is known.
+    pub(super) fn place(&self) -> HttpUrl {
+        let base = HttpUrl::parse(self.http.info().location());
+        base.map_or_else(|_| self.url.clone(), |base| self.url.below(&base))
+    }
 }
 
 impl GraphqlClient {
@@ -76,9 +88,17 @@ impl GraphqlClient {
         // Places and turns are those of the client below: a call has one of each.
         let policy = http.pipeline().policy().clone().with_bulkhead(None).with_rate_limit(None);
         let pipeline = Pipeline::new(http.pipeline().instance(), &info, policy);
-        let (context, persistence) = (BuildContext::default(), Arc::default());
         Ok(Self {
-            shared: Arc::new(Shared { http, url, headers: HeaderMap::new(), pipeline, context, persistence }),
+            shared: Arc::new(Shared {
+                http,
+                url,
+                headers: HeaderMap::new(),
+                pipeline,
+                context: BuildContext::default(),
+                persistence: Arc::default(),
+                sockets: None,
+                max_reconnects: 5,
+            }),
         })
     }
 
@@ -208,12 +228,12 @@ impl GraphqlClient {
         }
     }
 
-    pub(super) fn post(&self, request: &GraphqlRequest, parameters: Vec<u8>) -> Result<HttpRequest> {
+    pub(super) fn post(&self, request: &GraphqlRequest, parameters: String) -> Result<HttpRequest> {
         let post = self.request(Method::POST, self.shared.url.clone(), request);
         post.with_body(HttpBody::from(parameters)).with_header("content-type", "application/json")
     }
 
-    fn request(&self, method: Method, url: HttpUrl, request: &GraphqlRequest) -> HttpRequest {
+    pub(super) fn request(&self, method: Method, url: HttpUrl, request: &GraphqlRequest) -> HttpRequest {
         let mut asked = HttpRequest::new(method, url);
         asked.headers = self.shared.headers.clone();
         for name in request.headers.keys() {

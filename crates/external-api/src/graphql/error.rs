@@ -59,7 +59,7 @@ impl GraphqlError {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         let told = ["code", "errorType", "classification"];
-        told.iter().find_map(|name| self.extensions.get(*name)?.as_str()).or(self.named.as_deref())
+        told.iter().find_map(|name| self.extensions.get(*name)?.as_str()).or_else(|| self.named.as_deref())
     }
 
     /// Whether it has this code, however it is spelled.
@@ -110,7 +110,7 @@ pub(super) enum Stage {
 
 /// One error for all that the server told. `otherwise` is what the answer's status says, for codes that nobody knows.
 pub(super) fn error_of(errors: Vec<GraphqlError>, stage: Stage, otherwise: Option<Error>) -> Error {
-    let meant = errors.iter().find(|error| error.meaning().is_some()).or(errors.first());
+    let meant = errors.iter().find(|error| error.meaning().is_some()).or_else(|| errors.first());
     let meaning = meant.and_then(GraphqlError::meaning);
     let base = match (meaning, otherwise) {
         (Some(meaning), _) => {

@@ -9,12 +9,15 @@
 //! - Errors have kind, effect and retry advice by the server's code, and [`errors_of`] hands out what it told. What is no
 //!   GraphQL is an error that says so.
 //! - [`PersistedQueries`] sends hashes in the place of documents; [`Upload`] sends files.
+//! - [`subscribe`](GraphqlClient::subscribe) is one stream of events, over WebSocket (graphql-transport-ws) or server-sent
+//!   events (graphql-sse); a connection that is lost is made anew, and the stream says so.
 
 mod client;
 mod error;
 mod persisted;
 mod reply;
 mod request;
+mod subscription;
 mod upload;
 
 pub use client::GraphqlClient;
@@ -22,4 +25,5 @@ pub use error::{GraphqlError, Location, PathSegment, errors_of};
 pub use persisted::PersistedQueries;
 pub use reply::GraphqlReply;
 pub use request::GraphqlRequest;
+pub use subscription::{Subscription, SubscriptionEvent, WebSocketConfig};
 pub use upload::Upload;

@@ -91,6 +91,16 @@ pub(super) async fn read<T: DeserializeOwned>(answer: HttpResponse, now: SystemT
     })
 }
 
+/// Reads a reply that came as a message of its own: an event of a subscription. Errors without data are a reply, too.
+pub(super) fn read_event<T: DeserializeOwned>(message: &[u8]) -> Result<GraphqlReply<T>> {
+    match decode(message) {
+        Some(Decoded::Reply(reply)) => Ok(reply),
+        Some(Decoded::Errors(errors, _, extensions)) => Ok(GraphqlReply { data: None, errors, extensions }),
+        Some(Decoded::Misfit(error)) => Err(error),
+        None => Err(no_graphql(Media::Json)),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Media {
     /// It is GraphQL, whatever the status.
@@ -176,7 +186,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Data<T> {
 }
 
 /// The error that a status is by itself.
-async fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Error> {
+pub(super) async fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Error> {
     if status.as_u16() < 400 {
         return None;
     }

@@ -150,14 +150,14 @@ impl GraphqlRequest {
     }
 
     /// The parameters of the request, as JSON. Without a document where a hash stands for it.
-    pub(super) fn parameters(&self, document: bool, extensions: &Map<String, Value>) -> Result<Vec<u8>> {
+    pub(super) fn parameters(&self, document: bool, extensions: &Map<String, Value>) -> Result<String> {
         let parameters = Parameters {
             query: document.then_some(self.document.as_str()),
             operation_name: self.operation_name.as_deref(),
             variables: &self.variables,
             extensions,
         };
-        serde_json::to_vec(&parameters).map_err(unusable)
+        serde_json::to_string(&parameters).map_err(unusable)
     }
 }
 
@@ -219,9 +219,9 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_sent() {
         let bare = GraphqlRequest::new("{ a }");
-        assert_eq!(bare.parameters(true, &bare.extensions).unwrap(), br#"{"query":"{ a }"}"#);
+        assert_eq!(bare.parameters(true, &bare.extensions).unwrap(), r#"{"query":"{ a }"}"#);
         let full = bare.with_operation("A").with_variable("x", 1).unwrap().with_extension("e", true).unwrap();
-        let sent: Value = serde_json::from_slice(&full.parameters(true, &full.extensions).unwrap()).unwrap();
+        let sent: Value = serde_json::from_str(&full.parameters(true, &full.extensions).unwrap()).unwrap();
         assert_eq!(
             sent,
             json!({"query": "{ a }", "operationName": "A", "variables": {"x": 1}, "extensions": {"e": true}})

@@ -96,7 +96,7 @@ pub(super) fn form(request: &GraphqlRequest, context: &BuildContext) -> Result<(
         .map(|(at, (path, _)): (u32, _)| (at.to_string(), json!([format!("variables.{path}")])))
         .collect();
     let mut head = Vec::new();
-    field(&mut head, &boundary, "operations", &operations);
+    field(&mut head, &boundary, "operations", operations.as_bytes());
     field(&mut head, &boundary, "map", Value::Object(map).to_string().as_bytes());
     let mut parts = vec![HttpBody::from(head)];
     for (at, (_, upload)) in request.uploads.iter().enumerate() {

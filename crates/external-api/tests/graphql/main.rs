@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
+mod peer;
 mod persisted;
 mod place;
 mod repeats;
 mod uploads;
+mod websocket;
