@@ -1,6 +1,7 @@
 //! Subscriptions: one stream, whatever carries it, that survives the loss of its connection and says so.
 
 mod protocol;
+mod sse;
 mod websocket;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use websocket::WebSocketConfig;
 use super::client::{DOMAIN, Shared};
 use super::reply::read_event;
 use super::{GraphqlClient, GraphqlReply, GraphqlRequest};
+use sse::Events;
 use websocket::Socket;
 
 /// How many events wait for a slow reader before the connection is read no further.
@@ -168,7 +170,10 @@ impl GraphqlClient {
                         let socket = sockets.open(cx, handshake, parameters, request.body_limit).await?;
                         Ok(Link::Socket(Box::new(socket)))
                     }
-                    None => Err(Error::unsupported("subscriptions")),
+                    None => {
+                        let post = self.post(request, parameters.clone())?;
+                        Ok(Link::Events(Events::open(&self.shared, cx, post, request.body_limit).await?))
+                    }
                 }
             })
         });
@@ -179,18 +184,22 @@ impl GraphqlClient {
 /// What carries a subscription.
 enum Link {
     Socket(Box<Socket>),
+    Events(Events),
 }
 
 impl Link {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         match self {
             Self::Socket(socket) => socket.next().await,
+            Self::Events(events) => events.next().await,
         }
     }
 
     async fn end(&mut self) {
         match self {
             Self::Socket(socket) => socket.end().await,
+            // Its connection ends with it, and that is what the server is told.
+            Self::Events(_) => {}
         }
     }
 }
