@@ -3,7 +3,7 @@
 //! | client | feature |
 //! |---|---|
 //! | `rest` | `rest` |
-//! | `graphql` | `graphql` |
+//! | `graphql::GraphqlClient` | `graphql` |
 //! | `soap` | `soap` |
 #![forbid(unsafe_code)]
 
@@ -15,3 +15,8 @@ pub mod rest;
 pub mod soap;
 
 pub use external_http::{self, CallOptions, Effect, Error, ErrorKind, HttpClient, Result, Secret};
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "graphql", feature = "rest", feature = "soap"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,7 +59,7 @@ impl GraphqlError {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         let told = ["code", "errorType", "classification"];
-        told.iter().find_map(|name| self.extensions.get(*name)?.as_str()).or_else(|| self.named.as_deref())
+        told.iter().find_map(|name| self.extensions.get(*name)?.as_str()).or(self.named.as_deref())
     }
 
     /// Whether it has this code, however it is spelled.

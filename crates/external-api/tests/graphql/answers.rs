@@ -1,7 +1,8 @@
 //! What comes back: data, errors, both, and what is neither.
 
+use external_api::external_http::external_resilience::Policy;
 use external_api::graphql::{GraphqlReply, GraphqlRequest, PathSegment, errors_of};
-use external_api::{Effect, ErrorKind};
+use external_api::{Effect, Error, ErrorKind};
 use external_simulator::HttpAnswer;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -103,6 +104,26 @@ async fn an_answer_without_data_is_an_error_that_says_what_is_known() {
             let said = format!("{status} {:?}: {}", answer.body, error.report());
             assert_eq!((error.kind(), error.effect()), (kind, effect), "{said}");
             assert_eq!((error.http_status(), place.asked().len()), (Some(status), 1), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_status_without_graphql_means_what_it_means_to_the_http_client() {
+    for status in (400..600)
+        .filter(|status| *status % 7 == 0 || (400..430).contains(status) || *status >= 500 && *status < 512)
+    {
+        let page = typed("text/html", status, "<html>")
+            .with_header("retry-after", "7")
+            .with_header("x-request-id", "r-1");
+        for place in answering(page).await {
+            let place = place.with(|api| api.with_policy(Policy::off()));
+            let error = place.api.mutate::<Data>(&request()).await.unwrap_err();
+            let plain = place.api.http().clone().with_policy(Policy::off());
+            let expected = plain.post_json(&place.url, "{}").await.unwrap_err();
+            let facts = |error: &Error| (error.kind(), error.effect(), error.retry(), error.http_status());
+            assert_eq!(facts(&error), facts(&expected), "{status}");
+            assert_eq!((error.message(), error.request_id()), (expected.message(), Some("r-1")), "{status}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the GraphQL client does, over the double and over the network.
 #![cfg(feature = "graphql")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod answers;
 mod events;

@@ -14,6 +14,7 @@ use serde_json::Value;
 /// A client, and what it asked.
 pub(crate) struct Place {
     pub(crate) api: GraphqlClient,
+    pub(crate) url: String,
     asked: Arc<Mutex<Vec<HttpQuestion>>>,
     _server: Option<HttpServer>,
 }
@@ -51,13 +52,14 @@ pub(crate) async fn both(answer: impl Fn(&HttpQuestion) -> HttpAnswer + Send + S
     };
     let (asked, answered) = remember();
     let double = MemoryHttp::new().with_fallback(move |request| said(answered(&question(request))));
-    let memory = Place { api: client(HttpClient::over(double), "/graphql"), asked, _server: None };
+    let url = "/graphql".to_owned();
+    let memory = Place { api: client(HttpClient::over(double), &url), url, asked, _server: None };
 
     let (asked, answered) = remember();
     let server = HttpServer::start(answered).await.unwrap();
     let http = HttpClient::over(ReqwestConfig::new().build(&BuildContext::default()).unwrap());
-    let api = client(http, &format!("http://{}/graphql", server.address()));
-    [memory, Place { api, asked, _server: Some(server) }]
+    let url = format!("http://{}/graphql", server.address());
+    [memory, Place { api: client(http, &url), url, asked, _server: Some(server) }]
 }
 
 /// The same answer to everything.

@@ -1,10 +1,13 @@
 //! Subscriptions over WebSocket, against a server that does as it is told.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use external_api::external_http::external_core::build::TlsSettings;
+use external_api::external_http::external_core::{CallContext, async_trait};
 use external_api::external_http::external_resilience::Policy;
-use external_api::external_http::{BearerAuth, Domain, MemoryHttp};
+use external_api::external_http::{BearerAuth, Domain, HttpAuth, HttpRequest, MemoryHttp};
 use external_api::graphql::{
     GraphqlClient, GraphqlRequest, Subscription, SubscriptionEvent, Upload, WebSocketConfig, errors_of,
 };
@@ -341,6 +344,39 @@ async fn where_no_websocket_is_the_error_says_so() {
     let api = client("http://127.0.0.1:1/", WebSocketConfig::new()).with_policy(Policy::off());
     let error = api.subscribe::<Value>(&request()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
+}
+
+/// Another token after each refusal, twice.
+#[derive(Debug, Default)]
+struct Renewing(AtomicUsize);
+
+#[async_trait]
+impl HttpAuth for Renewing {
+    async fn authorize(&self, _: &CallContext, request: &mut HttpRequest) -> external_api::Result<()> {
+        let token = format!("token-{}", self.0.load(Ordering::Relaxed));
+        request.headers.insert("authorization", token.parse().unwrap());
+        Ok(())
+    }
+
+    async fn refused(&self, _: &HttpRequest) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < 2
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_refused_is_tried_once_more_with_other_credentials() {
+    let tokens = Arc::new(Mutex::new(Vec::new()));
+    let seen = tokens.clone();
+    let server = HttpServer::start(move |question| {
+        seen.lock().unwrap().push(question.headers["authorization"].to_str().unwrap().to_owned());
+        HttpAnswer::new(401)
+    });
+    let server = server.await.unwrap();
+    let config = WebSocketConfig::new().with_auth(Renewing::default());
+    let api = client(&format!("http://{}/", server.address()), config);
+    let error = api.subscribe::<Value>(&request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(*tokens.lock().unwrap(), ["token-0", "token-1"]);
 }
 
 #[tokio::test]

@@ -172,7 +172,8 @@ impl GraphqlClient {
                     }
                     None => {
                         let post = self.post(request, parameters.clone())?;
-                        Ok(Link::Events(Events::open(&self.shared, cx, post, request.body_limit).await?))
+                        let events = Events::open(&self.shared, cx, post, request.body_limit).await?;
+                        Ok(Link::Events(Box::new(events)))
                     }
                 }
             })
@@ -184,7 +185,7 @@ impl GraphqlClient {
 /// What carries a subscription.
 enum Link {
     Socket(Box<Socket>),
-    Events(Events),
+    Events(Box<Events>),
 }
 
 impl Link {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use external_core::build::TlsSettings;
@@ -133,7 +133,7 @@ impl WebSocketConfig {
             );
         }
         let tls = Arc::new(Tls::new(self.tls.clone().unwrap_or_else(|| context.tls().clone())));
-        Ok(Sockets { config: self, url, tls })
+        Ok(Sockets { config: self, url, tls, context: context.clone() })
     }
 }
 
@@ -158,6 +158,7 @@ pub(in super::super) struct Sockets {
     config: WebSocketConfig,
     pub(super) url: HttpUrl,
     tls: Arc<Tls>,
+    context: BuildContext,
 }
 
 impl Sockets {
@@ -207,7 +208,7 @@ impl Sockets {
             .max_frame_size(Some(limit));
         let stream = match client_async_with_config(handshake(request)?, connection, Some(limits)).await {
             Ok((stream, _)) => stream,
-            Err(error) => return Err(not_upgraded(error).await),
+            Err(error) => return Err(not_upgraded(error, self.context.now()).await),
         };
         let mut socket = Socket { stream, ping_interval: self.config.ping_interval, is_asked: false };
         socket.begin(self.config.init.as_ref().map(|init| init()).as_ref(), self.config.ack_timeout).await?;
@@ -350,11 +351,11 @@ fn broken(error: WsError) -> Error {
 }
 
 /// Why there is no WebSocket.
-async fn not_upgraded(error: WsError) -> Error {
+async fn not_upgraded(error: WsError, now: SystemTime) -> Error {
     match error {
         WsError::Http(answer) => {
             let status = answer.status();
-            let refused = refusal(status, answer.headers(), std::time::SystemTime::UNIX_EPOCH).await;
+            let refused = refusal(status, answer.headers(), now).await;
             refused.unwrap_or_else(|| no_websocket().with_http_status(status.as_u16()))
         }
         WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => {
