@@ -7,9 +7,11 @@ mod debian;
 mod fleet;
 mod go_module;
 mod go_toolchain;
+mod graphql;
 mod kept;
 mod mailpit;
 mod minio;
+mod node;
 mod ports;
 mod program;
 mod python;
@@ -61,7 +63,7 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, graphql::GRAPHQL];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {
