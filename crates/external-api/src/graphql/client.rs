@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use external_core::http::{HttpBody, HttpRequest, HttpTransport, HttpUrl, Statuses};
-use external_core::{BuildContext, CallContext, Operation, ProviderInfo, Repeat, Result};
+use external_core::{
+    BuildContext, CallContext, Effect, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result,
+};
 use external_http::HttpClient;
 use external_resilience::{Call, CallObserver, Pipeline, Policy};
 use http::{HeaderMap, Method};
@@ -192,27 +194,41 @@ impl GraphqlClient {
         let operation = Operation::new(DOMAIN, name, repeat);
         let cx = request.context();
         let persistence = &self.shared.persistence;
-        if persistence.applies(request) {
-            let extensions = persisted::extensions(request);
-            let by_get = persistence.mode == PersistedQueries::Get && repeat == Repeat::Safe;
-            let hashed = self.hashed(request, &extensions, by_get)?;
-            match self.exchange(&cx, operation, hashed).await? {
-                Answer::Unknown(Unknown::NotSupported) => persistence.refuse(),
-                Answer::Unknown(Unknown::NotFound) => {
-                    let both = self.post(request, request.parameters(true, &extensions)?)?;
-                    return settled(self.exchange(&cx, operation, both).await?);
-                }
-                answer => return settled(answer),
-            }
+        if !persistence.applies(request) {
+            return settled(self.exchange(&cx, operation, self.whole(request)?).await?);
         }
-        let whole = if request.uploads.is_empty() {
-            self.post(request, request.parameters(true, &request.extensions)?)?
-        } else {
-            let (body, content_type) = upload::form(request, &self.shared.context)?;
-            guarded(self.request(Method::POST, self.shared.url.clone(), request).with_body(body))?
-                .with_header("content-type", &content_type)?
-        };
-        settled(self.exchange(&cx, operation, whole).await?)
+        let extensions = persisted::extensions(request);
+        let by_get = persistence.mode == PersistedQueries::Get && repeat == Repeat::Safe;
+        let hashed = self.hashed(request, &extensions, by_get)?;
+        match self.exchange(&cx, operation, hashed).await {
+            Ok(Answer::Unknown(Unknown::NotFound)) => {
+                let both = self.post(request, request.parameters(true, &extensions)?)?;
+                settled(self.exchange(&cx, operation, both).await?)
+            }
+            Ok(Answer::Unknown(Unknown::NotSupported)) => {
+                persistence.refuse();
+                settled(self.exchange(&cx, operation, self.whole(request)?).await?)
+            }
+            // A server that has not heard of hashes misses the document. If it was something else, it still is.
+            Err(error)
+                if error.kind() == ErrorKind::InvalidArgument && error.effect() == Effect::NotApplied =>
+            {
+                let reply = settled(self.exchange(&cx, operation, self.whole(request)?).await?)?;
+                persistence.refuse();
+                Ok(reply)
+            }
+            answer => settled(answer?),
+        }
+    }
+
+    /// The request as it is, with its files.
+    fn whole(&self, request: &GraphqlRequest) -> Result<HttpRequest> {
+        if request.uploads.is_empty() {
+            return self.post(request, request.parameters(true, &request.extensions)?);
+        }
+        let (body, content_type) = upload::form(request, &self.shared.context)?;
+        let post = self.request(Method::POST, self.shared.url.clone(), request).with_body(body);
+        guarded(post)?.with_header("content-type", &content_type)
     }
 
     /// The request with a hash in the place of its document.
@@ -274,7 +290,7 @@ fn settled<T>(answer: Answer<T>) -> Result<GraphqlReply<T>> {
         Answer::Reply(reply) => Ok(reply),
         Answer::Misfit(error) => Err(error),
         Answer::Unknown(_) => {
-            Err(external_core::Error::unexpected("the server refuses a document that came with its hash"))
+            Err(Error::unexpected("the server says that it does not know a document that it was sent"))
         }
     }
 }

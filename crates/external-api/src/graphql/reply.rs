@@ -63,32 +63,35 @@ pub(super) async fn read<T: DeserializeOwned>(answer: HttpResponse, now: SystemT
     let body = body.collect(u64::MAX).await?;
     let media = Media::of(&headers);
     let read = match media {
+        Media::Graphql => decode::<T>(&body),
+        // With data the status would be another: this is from somebody on the way.
+        Media::Json => {
+            decode::<T>(&body).filter(|read| status.as_u16() < 400 || matches!(read, Decoded::Errors(..)))
+        }
         Media::Other => None,
-        Media::Graphql | Media::Json => decode::<T>(&body),
     };
-    let outcome = match read {
+    let located = |error: Error| {
+        let error = error.with_http_status(status.as_u16());
+        request_id.into_iter().fold(error, Error::with_request_id)
+    };
+    match read {
+        Some(Decoded::Reply(reply)) => Ok(Answer::Reply(reply)),
+        Some(Decoded::Misfit(error)) => Ok(Answer::Misfit(located(error))),
         Some(Decoded::Errors(errors, stage, extensions)) => {
             if let Some(unknown) = Unknown::told(&errors) {
                 return Ok(Answer::Unknown(unknown));
             }
             let error = error_of(errors, stage, refusal(status, &headers, now).await);
-            Err(told_to_wait(error, &headers, &extensions, now))
+            Err(located(told_to_wait(error, &headers, &extensions, now)))
         }
-        Some(Decoded::Misfit(error)) => Ok(Answer::Misfit(error)),
-        // What has data was executed, whatever somebody on the way made of the status.
-        Some(Decoded::Reply(reply)) => Ok(Answer::Reply(reply)),
-        None => Err(match refusal(status, &headers, now).await {
+        None => Err(located(match refusal(status, &headers, now).await {
             Some(error) => error,
             None if status.is_redirection() => {
                 Error::unexpected("the server redirects: configure where it leads")
             }
             None => no_graphql(media),
-        }),
-    };
-    outcome.map_err(|error| {
-        let error = error.with_http_status(status.as_u16());
-        request_id.into_iter().fold(error, Error::with_request_id)
-    })
+        })),
+    }
 }
 
 /// Reads a reply that came as a message of its own: an event of a subscription. Errors without data are a reply, too.

@@ -87,6 +87,13 @@ fn refusals() -> Vec<(HttpAnswer, ErrorKind, Effect, u16)> {
         (typed("text/html", 404, "<html>"), Kind::NotFound, NotApplied, 404),
         (json(403, r#"{"error": "no"}"#), Kind::PermissionDenied, NotApplied, 403),
         (json(404, r#"{"errors": "Not Found"}"#), Kind::NotFound, NotApplied, 404),
+        (json(404, r#"{"data": {"a": 1}}"#), Kind::NotFound, NotApplied, 404),
+        (
+            json(502, r#"{"data": {"b": 1}, "errors": [{"message": "m"}]}"#),
+            Kind::Unavailable,
+            MaybeApplied,
+            502,
+        ),
         (HttpAnswer::new(401), Kind::Unauthenticated, NotApplied, 401),
         (typed("text/html", 200, "<html>log in</html>"), Kind::Corrupt, MaybeApplied, 200),
         (typed("text/html", 200, r#"{"data": {"a": 1}}"#), Kind::Corrupt, MaybeApplied, 200),
@@ -179,7 +186,10 @@ async fn data_of_another_type_are_the_callers_matter() {
     for place in answering(graphql(200, r#"{"data": {"a": "s3cret"}}"#)).await {
         let error = place.api.query::<Data>(&request()).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::MaybeApplied));
-        assert_eq!((error.context_value("line"), place.asked().len()), (Some("1"), 1));
+        assert_eq!(
+            (error.context_value("line"), error.http_status(), place.asked().len()),
+            (Some("1"), Some(200), 1)
+        );
         assert!(!error.report().contains("s3cret"), "{}", error.report());
     }
     // Where something is missing the server says why.

@@ -106,6 +106,34 @@ async fn a_server_that_keeps_none_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_not_heard_of_hashes_gets_the_document() {
+    let answer = |question: &HttpQuestion| match told(question) {
+        (true, None) => graphql(200, r#"{"data": {"how": "plain"}}"#),
+        _ if question.method == "GET" => HttpAnswer::new(405),
+        _ => json(400, r#"{"errors": [{"message": "Must provide query string."}]}"#),
+    };
+    for mode in [PersistedQueries::Post, PersistedQueries::Get] {
+        for place in both(answer).await {
+            let place = place.with(|api| api.with_persisted_queries(mode));
+            for _ in 0..3 {
+                assert_eq!(how(&place, &request()).await, "plain");
+            }
+            assert_eq!(place.asked().len(), 4);
+        }
+    }
+    // What the server refuses with the document, too, is no reason to leave hashes.
+    for place in answering(json(400, r#"{"errors": [{"message": "no such field"}]}"#)).await {
+        let place = place.with(|api| api.with_persisted_queries(PersistedQueries::Post));
+        for _ in 0..2 {
+            let error = place.api.mutate::<Value>(&request()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        }
+        let hashed = place.asked().iter().filter(|question| told(question).1.is_some()).count();
+        assert_eq!((hashed, place.asked().len()), (2, 4));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_forgets_at_once_is_an_error_and_no_loop() {
     for place in answering(refusal("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")).await {
         let place = place.with(|api| api.with_persisted_queries(PersistedQueries::Post));

@@ -289,3 +289,27 @@ fn wait(shared: &Shared, retry: Retry, losses: u32) -> Duration {
         _ => jittered,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use external_core::BuildContext;
+    use external_http::{HttpClient, MemoryHttp};
+    use external_resilience::Policy;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_heed_the_server() {
+        let policy = Policy::default().with_backoff(Duration::from_millis(100), Duration::from_secs(1));
+        let client = GraphqlClient::new(HttpClient::over(MemoryHttp::new()).with_policy(policy), "/graphql");
+        // The longest that chance gives.
+        let client =
+            client.unwrap().with_context(BuildContext::new().with_random(|buffer| buffer.fill(0xFF)));
+        let waited = |retry, losses| wait(&client.shared, retry, losses).as_millis();
+        let waits: Vec<u128> =
+            [1, 2, 3, 4, 40].into_iter().map(|losses| waited(Retry::Backoff, losses)).collect();
+        assert_eq!(waits, [200, 400, 800, 1000, 1000]);
+        assert_eq!(waited(Retry::After(Duration::from_secs(7)), 1), 7000);
+        assert_eq!(waited(Retry::After(Duration::ZERO), 1), 200);
+    }
+}
