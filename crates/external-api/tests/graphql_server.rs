@@ -23,7 +23,7 @@ const VARIABLE: &str = "EXTERNAL_TEST_GRAPHQL_URL";
 
 /// Where the server is; `None`, and a word about it, where there is none.
 fn url() -> Option<String> {
-    let url = std::env::var(VARIABLE).ok().filter(|url| !url.is_empty());
+    let url = BuildContext::default().env(VARIABLE).filter(|url| !url.is_empty());
     if url.is_none() {
         eprintln!("not run: {VARIABLE} is not set");
     }
@@ -47,7 +47,7 @@ async fn numbers(subscription: &mut Subscription<Value>) -> Vec<u64> {
     while let Some(event) = subscription.next().await.unwrap() {
         match event {
             SubscriptionEvent::Next(reply) => {
-                seen.push(reply.into_data().unwrap()["count"].as_u64().unwrap())
+                seen.push(reply.into_data().unwrap()["count"].as_u64().unwrap());
             }
             other => panic!("{other:?}"),
         }
