@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use external_core::http::{Delivery, HttpRequest, HttpResponse};
+use bytes::{Bytes, BytesMut};
+use external_core::http::{Delivery, HttpRefusal, HttpRequest, HttpResponse};
 use external_core::{ByteStream, Effect, Error, ErrorKind, Result, Retry};
 use futures_util::StreamExt;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
@@ -55,7 +55,11 @@ pub async fn answered(
 ) -> Result<HttpResponse> {
     let id = request_id(&headers);
     if !request.statuses.accept(status) {
-        return Err(refusal(status, &headers, now));
+        let error = refusal(status, &headers, now);
+        return Err(match request.refusal_limit {
+            0 => error,
+            limit => error.with_source(said(request, headers, body, limit).await),
+        });
     }
     let told = |mut error: Error| {
         error = error.with_http_status(status.as_u16());
@@ -68,17 +72,36 @@ pub async fn answered(
     if request.method != Method::HEAD && told_length(&headers).is_some_and(|length| length > limit) {
         return Err(told(too_large(limit)));
     }
-    // Who says what encodings it takes decodes them itself.
-    let body = match request.headers.contains_key(ACCEPT_ENCODING) {
-        true => body,
-        false => decoded(&mut headers, body),
-    };
+    let body = readable(request, &mut headers, body);
     let body = match request.delivery {
         Delivery::Streamed { limit: u64::MAX } => body,
         Delivery::Streamed { limit } => limited(body, limit),
         _ => ByteStream::from_bytes(body.collect(limit).await.map_err(|error| told(beyond(limit, error)))?),
     };
     Ok(HttpResponse::new(status, headers, body).with_request_id(id))
+}
+
+/// Who says what encodings it takes decodes them itself.
+fn readable(request: &HttpRequest, headers: &mut HeaderMap, body: ByteStream) -> ByteStream {
+    match request.headers.contains_key(ACCEPT_ENCODING) {
+        true => body,
+        false => decoded(headers, body),
+    }
+}
+
+/// What the server says about a refusal. What breaks it off changes nothing about the refusal.
+async fn said(request: &HttpRequest, mut headers: HeaderMap, body: ByteStream, limit: u64) -> HttpRefusal {
+    let mut body = readable(request, &mut headers, body);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut all = BytesMut::new();
+    while let Ok(Some(chunk)) = body.next_chunk().await {
+        let fits = chunk.len().min(limit - all.len());
+        all.extend_from_slice(&chunk[..fits]);
+        if all.len() == limit {
+            break;
+        }
+    }
+    HttpRefusal { headers, body: all.freeze() }
 }
 
 fn told_length(headers: &HeaderMap) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use external_core::http::Statuses;
+use external_core::http::{HttpRefusal, Statuses};
 use external_core::{Effect, ErrorKind, Retry};
 
 use super::{S, web};
@@ -114,7 +114,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         ),
         clause!(
             "http.status.4",
-            "The error holds nothing of the body, nor of the request's URL and header fields.",
+            "The error shows nothing of the body, nor of the request's URL and header fields.",
             |case| {
                 let web = web(case);
                 for status in ["400", "401", "404", "422"] {
@@ -129,6 +129,30 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     ensure(!told.contains(case.canary()), "an error without the canary", "it is there")?;
                     let encoded = request.url.query().unwrap_or_default();
                     ensure(!told.contains(encoded), "an error without the query", "it is there")?;
+                }
+            }
+        ),
+        clause!(
+            "http.status.5",
+            "Where the request asks for it the error keeps the header fields of the answer and the beginning of its body, and shows nothing of them.",
+            |case| {
+                let web = web(case);
+                for status in ["400", "404", "422", "503"] {
+                    let script = [("status", status), ("say", case.canary()), ("header", "x-code:17")];
+                    let request = web.scripted(&script)?;
+                    for (limit, kept) in [(0, None), (5, case.canary().get(..5)), (1000, Some(case.canary()))] {
+                        let mut request = request.clone().with_refusal_limit(limit);
+                        request.repeat = Some(external_core::Repeat::Once);
+                        let Err(error) = web.send(&request).await else {
+                            return Err(Finding::failed(format!("{status} is an error"), "an answer"));
+                        };
+                        let said = error.find_source::<HttpRefusal>();
+                        ensure_eq("the body", &said.map(|said| &said.body[..]), &kept.map(str::as_bytes))?;
+                        let code = said.map(|said| said.headers.get("x-code").map(|code| code.as_bytes()));
+                        ensure_eq("a header field", &code, &kept.map(|_| Some(&b"17"[..])))?;
+                        let told = format!("{error} {error:?} {}", error.report());
+                        ensure(!told.contains(case.canary()), "an error without the canary", "it is there")?;
+                    }
                 }
             }
         ),

@@ -285,6 +285,24 @@ impl Error {
         self.0.ended_by
     }
 
+    /// The first cause of this type, however deep it lies.
+    ///
+    /// ```
+    /// let error = external_core::Error::unavailable("gone").with_source(std::io::Error::other("reset"));
+    /// assert!(error.find_source::<std::io::Error>().is_some());
+    /// ```
+    #[must_use]
+    pub fn find_source<T: StdError + 'static>(&self) -> Option<&T> {
+        let mut source = self.source();
+        while let Some(cause) = source {
+            if let Some(found) = cause.downcast_ref() {
+                return Some(found);
+            }
+            source = cause.source();
+        }
+        None
+    }
+
     /// The facts added on the way, in the order they were added.
     pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.context.iter().map(|(name, value)| (*name, &**value))

@@ -19,7 +19,7 @@ mod url;
 
 pub use body::{BodySource, HttpBody};
 pub use request::{Delivery, HttpRequest, Statuses};
-pub use response::HttpResponse;
+pub use response::{HttpRefusal, HttpResponse};
 pub use transport::HttpTransport;
 pub use url::HttpUrl;
 

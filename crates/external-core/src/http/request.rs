@@ -36,6 +36,9 @@ pub struct HttpRequest {
     pub statuses: Statuses,
     /// How the answer's body is handed over. Default: as a whole, 16 MiB at most.
     pub delivery: Delivery,
+    /// How many bytes of what the server says about a refusal its error keeps, as
+    /// [`HttpRefusal`](super::HttpRefusal). Default: none.
+    pub refusal_limit: u64,
     /// What repeating the request would do, where the method does not tell: a `POST` that only searches is `Safe`.
     pub repeat: Option<Repeat>,
     /// Sent as `Idempotency-Key`. It says that the server takes two requests with the same key for one, so that repeating
@@ -120,6 +123,7 @@ impl HttpRequest {
             body: HttpBody::empty(),
             statuses: Statuses::default(),
             delivery: Delivery::default(),
+            refusal_limit: 0,
             repeat: None,
             idempotency_key: None,
             call: CallOptions::new(),
@@ -195,6 +199,13 @@ impl HttpRequest {
     #[must_use]
     pub fn with_body_limit(mut self, limit: u64) -> Self {
         self.delivery = Delivery::Whole { limit };
+        self
+    }
+
+    /// Keeps so many bytes of what the server says about a refusal, for who reads [`HttpRefusal`](super::HttpRefusal).
+    #[must_use]
+    pub fn with_refusal_limit(mut self, limit: u64) -> Self {
+        self.refusal_limit = limit;
         self
     }
 

@@ -1,5 +1,6 @@
 //! What is answered.
 
+use std::error::Error as StdError;
 use std::fmt;
 
 use ::http::header::HeaderName;
@@ -70,3 +71,37 @@ impl fmt::Debug for HttpResponse {
             .finish_non_exhaustive()
     }
 }
+
+/// What the server said beside a status that is an error: in the error's source chain, where the request asked for it
+/// ([`HttpRequest::refusal_limit`](super::HttpRequest::refusal_limit)). It shows nothing of what was said.
+///
+/// ```
+/// use external_core::Error;
+/// use external_core::http::HttpRefusal;
+///
+/// let said = HttpRefusal { body: "no such item".into(), ..HttpRefusal::default() };
+/// let error = Error::invalid_argument("the server answered 422").with_source(said);
+/// assert_eq!(error.find_source::<HttpRefusal>().unwrap().body, "no such item");
+/// assert!(!error.report().contains("item"));
+/// ```
+#[derive(Clone, Default)]
+pub struct HttpRefusal {
+    /// Header fields.
+    pub headers: HeaderMap,
+    /// The body, or as much of it as the request asked for and as came.
+    pub body: Bytes,
+}
+
+impl fmt::Display for HttpRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server said why, in {} bytes", self.body.len())
+    }
+}
+
+impl fmt::Debug for HttpRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpRefusal({} bytes)", self.body.len())
+    }
+}
+
+impl StdError for HttpRefusal {}

@@ -48,7 +48,9 @@ pub trait HttpTransport: Provider {
     ///   use. (http.status.2)
     /// - A request that takes any status as an answer gets it as one, with its body; one that takes final statuses gets
     ///   every one that does not ask for another attempt. (http.status.3)
-    /// - The error holds nothing of the body, nor of the request's URL and header fields. (http.status.4)
+    /// - The error shows nothing of the body, nor of the request's URL and header fields. (http.status.4)
+    /// - Where the request asks for it the error keeps the header fields of the answer and the beginning of its
+    ///   body, and shows nothing of them. (http.status.5)
     ///
     /// | status | kind | effect | retry |
     /// |---|---|---|---|
