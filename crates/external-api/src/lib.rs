@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `rest` | `rest` |
 //! | `graphql::GraphqlClient` | `graphql` |
+//! | `rest::RestClient` | `rest` |
+//! | `graphql` | `graphql` |
 //! | `soap` | `soap` |
 #![forbid(unsafe_code)]
 

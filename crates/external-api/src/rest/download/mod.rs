@@ -1,0 +1,349 @@
+//! Downloads to files, which go on where they broke off and are there as a whole or not at all.
+
+mod part;
+mod range;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use external_core::{ByteStream, Error, ErrorKind, Result, Retry};
+use external_http::{HttpRequest, HttpResponse};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, IF_RANGE, RANGE};
+use http::{Method, StatusCode};
+use part::PartFile;
+use range::ContentRange;
+
+use super::client::named;
+use super::{RestClient, RestRequest, Validators};
+
+/// So many requests are made for one download at most.
+const MAX_REQUESTS: u32 = 100;
+
+/// Where a download goes, and what it is held against.
+///
+/// Its bytes are collected in a file beside the target, which takes the target's place when all are there: who opens the
+/// target finds the old content or the new. Bytes of two versions are never mixed: what is there is gone on with only if
+/// the server says that it is the same version still, by a strong entity tag, and starts anew otherwise.
+///
+/// What a failed download has got stays in that file, if its version has such a tag, and the next download of the same
+/// URL to the same target goes on there. Without a tag it is removed.
+#[derive(Debug, Clone)]
+pub struct Download {
+    target: PathBuf,
+    length: Option<u64>,
+    sha256: Option<[u8; 32]>,
+    limit: u64,
+}
+
+impl Download {
+    /// To this file, which is replaced if it is there.
+    #[must_use]
+    pub fn to(target: impl Into<PathBuf>) -> Self {
+        Self { target: target.into(), length: None, sha256: None, limit: u64::MAX }
+    }
+
+    /// It has so many bytes. Without this the length is the one that the server tells, if it does.
+    #[must_use]
+    pub fn with_length(mut self, bytes: u64) -> Self {
+        self.length = Some(bytes);
+        self
+    }
+
+    /// Its SHA-256.
+    #[must_use]
+    pub fn with_sha256(mut self, digest: [u8; 32]) -> Self {
+        self.sha256 = Some(digest);
+        self
+    }
+
+    /// The most bytes; more is `PayloadTooLarge`. Default: any number.
+    #[must_use]
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+}
+
+/// What was downloaded.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Downloaded {
+    /// How many bytes the file has.
+    pub bytes: u64,
+    /// How many of them were there already, from an earlier download.
+    pub found: u64,
+    /// How many requests it took.
+    pub requests: u32,
+    /// What tells this version.
+    pub validators: Validators,
+    /// How the bytes are encoded, if they are: the server did so unasked, and the file is as they came.
+    pub content_encoding: Option<String>,
+}
+
+impl RestClient {
+    /// Downloads what a `GET` answers into a file.
+    ///
+    /// Where the transfer breaks off the rest is asked for (`Range`, `If-Range`), as long as each request brings something.
+    /// A timeout of the request is for each head; a transfer ends where it stalls.
+    ///
+    /// ```no_run
+    /// # async fn download(rest: external_api::rest::RestClient) -> external_api::Result<()> {
+    /// use external_api::rest::{Download, RestRequest};
+    ///
+    /// let film = RestRequest::get("/films/{id}/file").with_parameter("id", 7);
+    /// let done = rest.download(&film, Download::to("film.mp4").with_limit(10 << 30)).await?;
+    /// println!("{} bytes", done.bytes);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send) and what broke the transfer; `Corrupt` for another length or SHA-256 than expected;
+    /// `PayloadTooLarge` beyond the limit; `Conflict` while another download writes the same file; `InvalidArgument` for
+    /// what is no `GET` or asks for a range itself; `Unexpected` for a file that cannot be written.
+    pub async fn download(&self, request: &RestRequest, download: Download) -> Result<Downloaded> {
+        let name = request.name();
+        let request = self.to_http(request.clone())?.streamed();
+        if request.method != Method::GET || request.headers.contains_key(RANGE) {
+            return Err(Error::invalid_argument("a download is a GET of a whole"));
+        }
+        let mut running =
+            Running { client: self, request, download, part: None, requests: 0, found: 0, encoding: None };
+        running.run().await.map_err(|error| named(error, name))
+    }
+}
+
+struct Running<'a> {
+    client: &'a RestClient,
+    request: HttpRequest,
+    download: Download,
+    part: Option<PartFile>,
+    requests: u32,
+    found: u64,
+    encoding: Option<String>,
+}
+
+/// What an answer is worth.
+enum Step {
+    /// The bytes that go on where the file ends.
+    Body(ByteStream),
+    /// Nothing more is needed.
+    Complete,
+    /// Another request, with what is known now.
+    Again,
+}
+
+impl Running<'_> {
+    async fn run(&mut self) -> Result<Downloaded> {
+        // Ranges are of the bytes as they are sent, so those of one encoding.
+        self.request.headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        loop {
+            if self.requests == MAX_REQUESTS {
+                return Err(Error::unavailable("a download that took too many requests"));
+            }
+            self.requests += 1;
+            let step = match self.client.exchange(&self.range_request()?).await {
+                Ok(answer) => self.judge(answer).await?,
+                // The range is beyond the end: it is not the version that was begun.
+                Err(error) if error.http_status() == Some(416) && self.length() > 0 => self.discard(),
+                Err(error) => return Err(error),
+            };
+            match step {
+                Step::Again => {}
+                Step::Complete => return self.finish().await,
+                Step::Body(body) => {
+                    let before = self.length();
+                    match self.copy(body).await {
+                        Ok(()) => return self.finish().await,
+                        Err(error) => self.goes_on_after(error, before)?,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether another request is of use after a body that broke: each must have brought something.
+    fn goes_on_after(&mut self, error: Error, before: u64) -> Result<()> {
+        if error.kind() == ErrorKind::PayloadTooLarge {
+            // Nobody wants the rest of it.
+            self.discard();
+        }
+        if error.retry() == Retry::Never || self.length() <= before || self.requests == MAX_REQUESTS {
+            return Err(error);
+        }
+        if self.tag().is_none() {
+            self.discard();
+        }
+        Ok(())
+    }
+
+    /// The request for what is missing, if the server still has the version.
+    fn range_request(&self) -> Result<HttpRequest> {
+        let mut request = self.request.clone();
+        if let Some(tag) = self.tag().filter(|_| self.length() > 0) {
+            request = request.with_header("range", &format!("bytes={}-", self.length()))?;
+            request.headers.insert(IF_RANGE, tag.clone());
+        }
+        Ok(request)
+    }
+
+    async fn judge(&mut self, answer: HttpResponse) -> Result<Step> {
+        match answer.status {
+            StatusCode::PARTIAL_CONTENT => self.go_on(answer),
+            StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => self.begin(answer).await,
+            other => Err(Error::unexpected("a download is answered with something else than a file")
+                .with_http_status(other.as_u16())),
+        }
+    }
+
+    /// The whole of a version, which may be another one than before.
+    async fn begin(&mut self, answer: HttpResponse) -> Result<Step> {
+        let total = told_length(&answer);
+        self.check_length(total)?;
+        let validators = Validators::of(&answer.headers);
+        // What was begun is over: there is another version, or the server does not give the rest of this one.
+        let gives_no_rest = match self.part.take() {
+            Some(part) if part.validators().strong() == validators.strong() => true,
+            Some(part) => {
+                part.remove();
+                false
+            }
+            None => false,
+        };
+        let mut part = PartFile::open(&self.download.target, &self.request.url, validators, total).await?;
+        self.found = part.length();
+        self.encoding = encoding(&answer);
+        let (is_more, is_all) =
+            (total.is_some_and(|total| part.length() > total), Some(part.length()) == total);
+        if is_more || gives_no_rest {
+            part.empty().await?;
+            self.found = 0;
+        }
+        let found = self.found;
+        self.part = Some(part);
+        Ok(match found {
+            0 => Step::Body(answer.body),
+            _ if is_all => Step::Complete,
+            _ => Step::Again,
+        })
+    }
+
+    /// The rest of the version that was begun.
+    fn go_on(&mut self, answer: HttpResponse) -> Result<Step> {
+        let range = answer.header("content-range").and_then(ContentRange::parse);
+        let Some(part) = self.part.as_mut().filter(|part| part.length() > 0) else {
+            return Err(Error::corrupt("a part of a file, where the whole was asked for"));
+        };
+        let is_same = match &Validators::of(&answer.headers).etag {
+            Some(tag) => Some(tag) == part.validators().strong(),
+            // It need not be told again (RFC 9110, 15.3.7).
+            None => true,
+        };
+        let fits = range.is_some_and(|range| {
+            range.first == part.length()
+                && (range.total.is_none() || part.total().is_none() || range.total == part.total())
+        });
+        if !is_same || !fits {
+            return Ok(self.discard());
+        }
+        part.expect(range.and_then(|range| range.total));
+        Ok(Step::Body(answer.body))
+    }
+
+    async fn copy(&mut self, mut body: ByteStream) -> Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        let limit = self.download.limit;
+        let outcome = loop {
+            match body.next_chunk().await {
+                Ok(Some(chunk)) => {
+                    if part.length() + chunk.len() as u64 > limit {
+                        break Err(too_large(limit));
+                    }
+                    part.write(&chunk).await?;
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        part.flush().await?;
+        outcome?;
+        match part.total() {
+            Some(total) if part.length() < total => {
+                Err(Error::unavailable("a download that ended too early"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds what is there against what was expected, and puts it in its place.
+    async fn finish(&mut self) -> Result<Downloaded> {
+        let Some(part) = self.part.take() else {
+            return Err(Error::unexpected("a download without a file"));
+        };
+        let expected = self.download.length.or_else(|| part.total());
+        if expected.is_some_and(|length| length != part.length()) {
+            let bytes = part.length();
+            part.remove();
+            return Err(
+                Error::corrupt("a download of another length than expected").with_context("bytes", bytes)
+            );
+        }
+        if let Some(digest) = self.download.sha256
+            && part.sha256().await? != digest
+        {
+            part.remove();
+            return Err(Error::corrupt("a download whose SHA-256 is another one than expected"));
+        }
+        let (bytes, validators) = (part.length(), part.validators().clone());
+        part.put_in_place(&self.download.target).await?;
+        let (found, requests, content_encoding) = (self.found, self.requests, self.encoding.take());
+        Ok(Downloaded { bytes, found, requests, validators, content_encoding })
+    }
+
+    /// Forgets what is there: it is of no version that could go on.
+    fn discard(&mut self) -> Step {
+        if let Some(part) = self.part.take() {
+            part.remove();
+        }
+        self.found = 0;
+        Step::Again
+    }
+
+    fn length(&self) -> u64 {
+        self.part.as_ref().map_or(0, PartFile::length)
+    }
+
+    fn tag(&self) -> Option<HeaderValue> {
+        let tag = self.part.as_ref()?.validators().strong()?;
+        HeaderValue::from_str(tag.as_str()).ok()
+    }
+
+    fn check_length(&self, total: Option<u64>) -> Result<()> {
+        match (total, self.download.length) {
+            (Some(total), _) if total > self.download.limit => Err(too_large(self.download.limit)),
+            (Some(total), Some(expected)) if total != expected => {
+                Err(Error::corrupt("a download of another length than expected").with_context("bytes", total))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn told_length(answer: &HttpResponse) -> Option<u64> {
+    answer.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn encoding(answer: &HttpResponse) -> Option<String> {
+    let told = answer.headers.get(CONTENT_ENCODING)?.to_str().ok()?;
+    (!told.eq_ignore_ascii_case("identity")).then(|| told.to_owned())
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::payload_too_large("a download larger than its limit").with_context("limit", limit)
+}
+
+impl fmt::Debug for Running<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("requests", &self.requests).finish_non_exhaustive()
+    }
+}
