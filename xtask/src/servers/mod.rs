@@ -16,6 +16,7 @@ mod ports;
 mod program;
 mod python;
 mod redis;
+mod rest;
 mod s3;
 mod s3s;
 mod smtp;
@@ -63,7 +64,8 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, graphql::GRAPHQL];
+pub const ALL: &[Server] =
+    &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, rest::REST, graphql::GRAPHQL];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {

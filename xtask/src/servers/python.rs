@@ -11,10 +11,12 @@ use crate::failure::{Context, Failure, Result};
 pub struct Module {
     /// What `import` says.
     pub import: &'static str,
-    /// The Debian package.
-    pub debian: &'static str,
-    /// The requirement for pip, with its exact version.
-    pub pip: &'static str,
+    /// The Debian package, if there is one.
+    pub debian: Option<&'static str>,
+    /// The requirements for pip, with their exact versions.
+    pub pip: &'static [&'static str],
+    /// What fetching it costs, for people.
+    pub cost: &'static str,
 }
 
 /// An interpreter that can import `module`: as it is here, with Debian's package, with pip's.
@@ -25,14 +27,14 @@ pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
         here: true,
         obtain: Box::new(move |host| with_packages(host, module, None, "this machine's Python")),
     };
-    let debian = Source {
-        what: format!("Debian package {}", module.debian),
-        cost: "under 1 MB, a few seconds".to_owned(),
-        here: debian::is_here(host, module.debian),
+    let debian = module.debian.map(|package| Source {
+        what: format!("Debian package {package}"),
+        cost: module.cost.to_owned(),
+        here: debian::is_here(host, package),
         obtain: Box::new(move |host| {
-            let tree = debian::unpack(host, module.debian)?;
+            let tree = debian::unpack(host, package)?;
             let packages = tree.join("usr/lib/python3/dist-packages");
-            let origin = format!("Debian package {}", module.debian);
+            let origin = format!("Debian package {package}");
             with_packages(host, module, Some(&packages), &origin).or_else(|failure| {
                 // No Python on this machine: the package's closure brought one.
                 let python = Program::of_tree(&tree, "usr/bin/python3", &origin);
@@ -40,33 +42,36 @@ pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
                 try_import(host, &python, module).map(|()| python).map_err(|_| failure)
             })
         }),
-    };
+    });
     let pip = Source {
-        what: format!("pip install {} into the target directory", module.pip),
-        cost: "under 1 MB, a few seconds".to_owned(),
+        what: format!("pip install {} into the target directory", module.pip.join(" ")),
+        cost: module.cost.to_owned(),
         here: pip_folder(host, module).is_dir(),
         obtain: Box::new(move |host| {
             let packages = pip_install(host, module)?;
-            with_packages(host, module, Some(&packages), &format!("PyPI package {}", module.pip))
+            with_packages(host, module, Some(&packages), &format!("PyPI: {}", module.pip.join(" ")))
         }),
     };
-    vec![installed, debian, pip]
+    [Some(installed), debian, Some(pip)].into_iter().flatten().collect()
 }
 
 fn pip_folder(host: &Host<'_>, module: Module) -> PathBuf {
-    host.workspace.own().join("python").join(module.pip)
+    host.workspace.own().join("python").join(module.pip.join("+"))
 }
 
 fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {
     kept::make(&pip_folder(host, module), |work| install(host, module.pip, work))
 }
 
-/// Installs a requirement into a folder, with an interpreter of this machine.
-pub fn install(host: &Host<'_>, requirement: &str, folder: &Path) -> Result<()> {
+/// Installs requirements into a folder, with an interpreter of this machine.
+pub fn install(host: &Host<'_>, requirements: &[&str], folder: &Path) -> Result<()> {
     let python = on_path("python3").ok_or_else(|| Failure::new("no python3 on PATH"))?;
     let mut install = Command::new(python);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
-    host.groups.check("pip", install.arg(folder).arg(requirement)).context("cannot install by pip").map(drop)
+    host.groups
+        .check("pip", install.arg(folder).args(requirements))
+        .context("cannot install by pip")
+        .map(drop)
 }
 
 /// The first interpreter that can import the module, with `packages` on its path if given.

@@ -43,8 +43,12 @@ pub const SMTP: Server = Server {
     },
 };
 
-const AIOSMTPD: Module =
-    Module { import: "aiosmtpd.smtp", debian: "python3-aiosmtpd", pip: "aiosmtpd==1.4.6" };
+const AIOSMTPD: Module = Module {
+    import: "aiosmtpd.smtp",
+    debian: Some("python3-aiosmtpd"),
+    pip: &["aiosmtpd==1.4.6"],
+    cost: "under 1 MB, a few seconds",
+};
 
 fn command(program: &Program, place: &Place) -> Result<Command> {
     std::fs::create_dir_all(&place.keep)?;
