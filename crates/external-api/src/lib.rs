@@ -2,10 +2,8 @@
 //!
 //! | client | feature |
 //! |---|---|
-//! | `rest` | `rest` |
 //! | `graphql::GraphqlClient` | `graphql` |
 //! | `rest::RestClient` | `rest` |
-//! | `graphql` | `graphql` |
 //! | `soap` | `soap` |
 #![forbid(unsafe_code)]
 
