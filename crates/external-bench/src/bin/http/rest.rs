@@ -45,7 +45,7 @@ pub(crate) fn measure(
     let ours = ours()?;
     // It installs what TLS is made by, for the whole process.
     runtime.block_on(ours.get(url)).map_err(|error| error.report().to_string())?;
-    let reqwest = raw()?;
+    let (reqwest, timed) = (raw()?, built(raw_builder().timeout(Duration::from_secs(30)))?);
     for callers in [1, 64, 512] {
         let load = |name: &str, call: Call| {
             Contestant::new(name, move || {
@@ -63,12 +63,18 @@ pub(crate) fn measure(
             })
         };
         let name = format!("GET, JSON read into a type, {callers} callers");
-        let contestants =
-            vec![load("ours", Call::Get(ours.clone())), load("reqwest", Call::RawGet(reqwest.clone()))];
+        let contestants = vec![
+            load("ours", Call::Get(ours.clone())),
+            load("reqwest", Call::RawGet(reqwest.clone())),
+            load("reqwest, with a timeout", Call::RawGet(timed.clone())),
+        ];
         rounds.case("http", &name, "calls/s", contestants);
         let name = format!("POST, JSON both ways, {callers} callers");
-        let contestants =
-            vec![load("ours", Call::Post(ours.clone())), load("reqwest", Call::RawPost(reqwest.clone()))];
+        let contestants = vec![
+            load("ours", Call::Post(ours.clone())),
+            load("reqwest", Call::RawPost(reqwest.clone())),
+            load("reqwest, with a timeout", Call::RawPost(timed.clone())),
+        ];
         rounds.case("http", &name, "calls/s", contestants);
     }
     Ok(())
@@ -81,7 +87,14 @@ pub(crate) fn ours() -> Result<HttpClient, String> {
 
 /// As its documentation builds one, without what ours has off as well.
 pub(crate) fn raw() -> Result<reqwest::Client, String> {
-    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    built(raw_builder())
+}
+
+fn raw_builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
