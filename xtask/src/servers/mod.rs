@@ -64,8 +64,7 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] =
-    &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, rest::REST, graphql::GRAPHQL];
+pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, rest::REST, graphql::GRAPHQL];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {

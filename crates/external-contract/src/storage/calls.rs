@@ -6,9 +6,9 @@ use bytes::Bytes;
 use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, CopyRequest, DeleteBatchRequest,
     DeleteRequest, DeleteVersionRequest, GetRequest, GetTagsRequest, HeadRequest, ListRequest,
-    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectKey, PartReceipt, PartToken,
-    PresignRequest, PutPartRequest, PutRequest, PutTagsRequest, RestoreVersionRequest, UploadId, VersionId,
-    supports,
+    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectAttributes, ObjectKey, PartReceipt,
+    PartToken, PresignRequest, PutPartRequest, PutRequest, PutTagsRequest, RestoreVersionRequest, UploadId,
+    VersionId, supports,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
@@ -86,7 +86,8 @@ fn call_put<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture
     Box::pin(async move {
         let mut request = PutRequest::new(key(case, marker)?, body(case));
         if supports(service, "metadata").is_supported() {
-            request = request.with_metadata("note", case.canary());
+            let noted = ObjectAttributes::new().with_user_metadata("note", case.canary());
+            request = request.with_attributes(noted);
         }
         service.put(&case.cx(), &request).await.map(drop)
     })
