@@ -1,13 +1,14 @@
 //! `servers`: test servers that stay, for runs by hand.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::runs::{Record, records, write_whole};
 use crate::servers::{ALL, Fleet, Host, Server, control, named, obtain};
 use crate::tool::Tool;
@@ -37,6 +38,15 @@ enum Action {
         /// Only these [default: all]
         names: Vec<String>,
     },
+    /// Start them, run a command that finds them in its environment, and stop them
+    With {
+        /// Which
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// The command, behind `--`
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// Stop those that `up` started; prints `unset` lines
     Down,
     /// Get the programs, so that nothing needs to be fetched later; start nothing
@@ -54,6 +64,7 @@ impl Servers {
         match &self.action {
             Action::Up { names } => up(tool, &chosen(names)?),
             Action::Run { names } => run(tool, &chosen(names)?),
+            Action::With { names, command } => with(tool, &chosen(names)?, command),
             Action::Down => down(tool),
             Action::Fetch { names } => fetch(tool, &chosen(names)?),
             Action::List => list(tool),
@@ -131,6 +142,25 @@ fn run(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
     loop {
         std::thread::park();
     }
+}
+
+/// Ends as the command does. Without one of the servers it is not run.
+fn with(tool: &Tool, servers: &[&'static Server], command: &[OsString]) -> Result<ExitCode> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(Failure::new("no command behind `--`"));
+    };
+    let host = Host { workspace: tool.workspace(), groups: tool.groups() };
+    let mut fleet = Fleet::new(tool.groups().clone());
+    for server in servers {
+        fleet.add(server, &host, &tool.folder(), None);
+    }
+    if let Some((server, why)) = fleet.absent().next() {
+        return Err(Failure::new(format!("{} cannot be had: {why}", server.name)));
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).envs(fleet.variables());
+    let status = tool.groups().spawn(&program.to_string_lossy(), &mut command)?.wait()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn down(tool: &Tool) -> Result<ExitCode> {
