@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p external-api --features rest --example rest` asks a server within this process. With a URL it asks that one,
 //! a Kinto: `cargo xtask servers run rest` starts one and tells where.
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use external_api::rest::{Endpoint, PagedEndpoint, Paging, RestClient, RestError, RestRequest, Versioned};
 use external_api::{Error, HttpClient, Result, Secret};

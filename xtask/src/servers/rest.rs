@@ -28,7 +28,7 @@ const KINTO: Module = Module {
     import: "kinto_attachment",
     debian: None,
     pip: &["kinto==26.5.0", "kinto-attachment==8.0.0"],
-    cost: "40 MB, half a minute",
+    cost: "40 MB, about a minute",
 };
 
 fn command(program: &Program, place: &Place) -> Result<Command> {

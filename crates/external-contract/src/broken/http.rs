@@ -36,6 +36,7 @@ flaws! {
     NeverWaits: "What the server says of waiting is not heard." ["http.status.2"];
     TakesSuccessOnly: "Only statuses below 400 are answers." ["http.status.3"];
     TellsUrl: "Errors tell the URL." ["http.status.4"];
+    ForgetsWhy: "What the server says about a refusal is not kept." ["http.status.5"];
     LogsTokens: "The token of each request is written into the log." ["common.7.1"];
 }
 
@@ -111,6 +112,7 @@ impl Broken {
                 request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
             }
             Some(Wrong::TakesSuccessOnly) => request.statuses = Statuses::Success,
+            Some(Wrong::ForgetsWhy) => request.refusal_limit = 0,
             _ => {}
         }
         Ok(request)
