@@ -123,7 +123,8 @@ impl GraphqlClient {
         self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_observer(observer))
     }
 
-    /// The same client with another clock, source of randomness and TLS settings.
+    /// The same client with another clock, source of randomness and TLS settings. To be called before
+    /// [`with_websocket`](Self::with_websocket), which takes them from here.
     #[must_use]
     pub fn with_context(self, context: BuildContext) -> Self {
         self.changed(|shared| shared.context = context)

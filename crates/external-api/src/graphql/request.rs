@@ -161,12 +161,6 @@ impl GraphqlRequest {
     }
 }
 
-impl From<&str> for GraphqlRequest {
-    fn from(document: &str) -> Self {
-        Self::new(document)
-    }
-}
-
 impl fmt::Debug for GraphqlRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphqlRequest")
