@@ -5,6 +5,9 @@
 //! | `graphql::GraphqlClient` | `graphql` |
 //! | `rest::RestClient` | `rest` |
 //! | `soap` | `soap` |
+//! | `rest` | `rest` |
+//! | `graphql` | `graphql` |
+//! | `soap::SoapClient` | `soap` |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "graphql")]

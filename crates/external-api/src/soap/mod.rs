@@ -1,1 +1,22 @@
-//! SOAP.
+//! SOAP 1.1 and 1.2: messages, faults as errors, WS-Security.
+//!
+//! - [`SoapClient`] sends a [`SoapRequest`] and reads a [`SoapAnswer`]; both hold XML as [`Element`]s.
+//! - [`SoapFault`] is what a server says instead: the source of the call's error, which has kind, effect and retry advice.
+//! - [`WsSecurity`] puts name, password and time into each message.
+//!
+//! XML that comes from outside is read as if it were an attack: no document type, no entities beside the five, nothing
+//! fetched, and [`XmlLimits`] on all that can grow.
+
+mod client;
+mod envelope;
+mod fault;
+mod request;
+mod security;
+mod xml;
+
+pub use client::SoapClient;
+pub use envelope::{SoapHeader, SoapVersion};
+pub use fault::{FaultCode, SoapFault};
+pub use request::{SoapAnswer, SoapRequest};
+pub use security::WsSecurity;
+pub use xml::{Element, Name, Node, XmlError, XmlErrorKind, XmlLimits};
