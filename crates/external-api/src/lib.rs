@@ -7,7 +7,7 @@
 //! | `soap` | `soap` |
 //! | `rest` | `rest` |
 //! | `graphql` | `graphql` |
-//! | `soap::SoapClient` | `soap` |
+//! | `soap::SoapClient`, `soap::SoapService` | `soap` |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "graphql")]
@@ -21,5 +21,6 @@ pub use external_http::{self, CallOptions, Effect, Error, ErrorKind, HttpClient,
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "graphql", feature = "rest", feature = "soap"))]
+#[cfg(all(doctest, feature = "soap"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

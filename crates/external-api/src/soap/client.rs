@@ -136,12 +136,12 @@ impl SoapClient {
     /// be understood and is not; else as [`HttpTransport::execute`].
     pub async fn send(&self, request: &SoapRequest) -> Result<SoapAnswer> {
         let question = self.question(request)?;
-        // Written once to see that it can be, before anybody waits for a turn.
-        let length = self.envelope(request)?.len() as u64;
-        let call = Call::new(question.operation()).with_body(length);
+        // Written before anybody waits for a turn, to see that it can be.
+        let envelope = self.envelope(request)?;
+        let call = Call::new(question.operation()).with_body(envelope.len() as u64);
+        let question = question.with_body(envelope);
         let cx = question.context();
-        let answer =
-            self.pipeline().run(call, &cx, |cx, _| self.attempt(cx, question.clone(), request)).await;
+        let answer = self.pipeline().run(call, &cx, |cx, _| self.attempt(cx, &question, request)).await;
         if answer.as_ref().is_err_and(|error| error.kind() == external_core::ErrorKind::Unauthenticated) {
             self.settings.security.iter().for_each(WsSecurity::forget);
         }
@@ -203,12 +203,18 @@ impl SoapClient {
     fn attempt<'a>(
         &'a self,
         cx: &'a CallContext,
-        question: HttpRequest,
+        question: &'a HttpRequest,
         request: &'a SoapRequest,
     ) -> BoxFuture<'a, Result<SoapAnswer>> {
         Box::pin(async move {
-            let body = self.envelope(request).map_err(|error| error.with_effect(Effect::NotSent))?;
-            let answer = self.attempts.execute(cx, &question.with_body(body)).await?;
+            // A time and a nonce are those of the attempt.
+            let answer = match self.settings.security {
+                None => self.attempts.execute(cx, question).await?,
+                Some(_) => {
+                    let anew = self.envelope(request).map_err(|error| error.with_effect(Effect::NotSent))?;
+                    self.attempts.execute(cx, &question.clone().with_body(anew)).await?
+                }
+            };
             self.read(answer).await
         })
     }

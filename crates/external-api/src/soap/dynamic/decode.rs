@@ -1,0 +1,192 @@
+//! From elements to values: by the types of the description, and as tolerantly as they can be read.
+
+use external_core::{Error, Result};
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::scalar;
+use super::shape::{ANY, ITEMS, Item, Known, Shape, TEXT, TYPE};
+use crate::soap::wsdl::{Body, ComplexType, Declaration, Resolved, TypeRef, Types, XSI};
+use crate::soap::xml::{Element, Node};
+
+/// What the body of an answer says.
+pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Place<'_>) -> Result<Value> {
+    let first = || elements.first().ok_or_else(|| place.corrupt("its body is empty"));
+    match body {
+        Body::Unsupported(what) => Err(Error::unsupported("soap-style")
+            .with_context("message", what)
+            .with_context("operation", place)),
+        Body::Document(None) => Ok(Value::Null),
+        Body::Document(Some(name)) => {
+            let element = first()?;
+            if element.local_name() != name.local_name() {
+                return Err(place.corrupt(format!("expected the element {}", name.local_name())));
+            }
+            let declared = types.element(name)?;
+            valued(types, element, &declared.of, place)
+        }
+        Body::Rpc { parts, .. } => {
+            // Whatever the name of the wrapper is, there is one.
+            let wrapper = first()?;
+            let mut object = Map::new();
+            for part in parts {
+                if let Some(child) = wrapper.child(&part.name) {
+                    let inner = place.within(&part.name);
+                    object.insert(part.name.clone(), valued(types, child, &part.of, &inner)?);
+                }
+            }
+            Ok(Value::Object(object))
+        }
+    }
+}
+
+/// The value of an element of a type.
+fn valued(types: &Types, element: &Element, of: &TypeRef, place: &Place<'_>) -> Result<Value> {
+    if place.is_too_deep() {
+        return Err(place.corrupt("it nests deeper than anybody means"));
+    }
+    if matches!(element.attribute_in(XSI, "nil"), Some("true" | "1")) {
+        return Ok(Value::Null);
+    }
+    match types.resolve(of)? {
+        Resolved::Complex(declared) => {
+            // Another type than the declared one, if it is one that is derived from it.
+            let told = element.attribute_in(XSI, "type").and_then(|name| element.resolve(name));
+            let derived = match told {
+                Some(name) => types.derived(declared, name.local_name())?,
+                None => None,
+            };
+            match derived {
+                Some(derived) if !std::ptr::eq(derived, declared) => {
+                    let name = derived.name.as_ref().map(|name| Value::from(name.local_name()));
+                    complex(types, element, derived, name, place)
+                }
+                _ => complex(types, element, declared, None, place),
+            }
+        }
+        Resolved::Anything => Ok(anything(element)?),
+        Resolved::Builtin(_) | Resolved::Simple(_) => scalar::read(types, of, &element.text(), place),
+    }
+}
+
+fn complex(
+    types: &Types,
+    element: &Element,
+    complex: &ComplexType,
+    told: Option<Value>,
+    place: &Place<'_>,
+) -> Result<Value> {
+    let mut object = Map::new();
+    object.extend(told.map(|name| (TYPE.to_owned(), name)));
+    let attributes = types.attributes(complex)?;
+    for (name, text) in element.attributes() {
+        let declared = attributes.iter().find(|known| known.name == *name);
+        if let Some(declared) = declared {
+            let key = format!("@{}", name.local_name());
+            let value = scalar::read(types, &declared.of, text, &place.within(&key))?;
+            object.insert(key, value);
+        } else if complex.takes_any_attribute && name.namespace() != Some(XSI) {
+            object.insert(format!("@{}", name.local_name()), Value::from(text));
+        }
+    }
+    if let Some(of) = types.text_of(complex)? {
+        let text = scalar::read(types, of, &element.text(), place)?;
+        // Without attributes it is a text, and no object.
+        if attributes.is_empty() && object.is_empty() {
+            return Ok(text);
+        }
+        object.insert(TEXT.to_owned(), text);
+        return Ok(Value::Object(object));
+    }
+    if complex.is_mixed {
+        let text = element.text();
+        if !text.trim_ascii().is_empty() {
+            object.insert(TEXT.to_owned(), Value::from(text));
+        }
+    }
+    let shape = Shape::of(types, &types.particles(complex)?)?;
+    let mut reader = Reader { types, shape: &shape, object, items: Vec::new(), any: Vec::new() };
+    for child in element.children() {
+        reader.child(child, place)?;
+    }
+    Ok(Value::Object(reader.finish()))
+}
+
+/// Puts the children of one element where they belong, whatever their order.
+struct Reader<'r> {
+    types: &'r Types,
+    shape: &'r Shape,
+    object: Map<String, Value>,
+    /// What stands in groups that may stand several times.
+    items: Vec<Map<String, Value>>,
+    any: Vec<Value>,
+}
+
+impl Reader<'_> {
+    fn child(&mut self, child: &Element, place: &Place<'_>) -> Result<()> {
+        let Some(known) = self.shape.find(child.name()) else {
+            // What nobody knows is kept where the schema lets it stand, and passed over where it does not.
+            if self.shape.takes_any {
+                self.any.push(Value::from(child.to_xml()?));
+            }
+            return Ok(());
+        };
+        let Known { declaration: Declaration { name, of, .. }, is_many, item } = known;
+        let local = name.local_name();
+        let value = valued(self.types, child, of, &place.within(local))?;
+        let object = match item {
+            None => &mut self.object,
+            Some(item) => {
+                if self.begins_another(*item, local, *is_many) {
+                    self.items.push(Map::new());
+                }
+                let Some(last) = self.items.last_mut() else { return Ok(()) };
+                last
+            }
+        };
+        match object.get_mut(local) {
+            Some(Value::Array(values)) if *is_many => values.push(value),
+            // The first one counts, of what may stand once.
+            Some(_) => {}
+            None => {
+                let value = if *is_many { Value::Array(vec![value]) } else { value };
+                object.insert(local.to_owned(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another item begins with an element: each is one of a choice; of a sequence, what is there already.
+    fn begins_another(&self, item: Item, local: &str, is_many: bool) -> bool {
+        match self.items.last() {
+            None => true,
+            Some(last) => match last.contains_key(local) {
+                true => !is_many,
+                false => item == Item::Alone,
+            },
+        }
+    }
+
+    fn finish(mut self) -> Map<String, Value> {
+        if !self.items.is_empty() {
+            let items = self.items.into_iter().map(Value::Object).collect();
+            self.object.insert(ITEMS.to_owned(), Value::Array(items));
+        }
+        if !self.any.is_empty() {
+            self.object.insert(ANY.to_owned(), Value::Array(self.any));
+        }
+        self.object
+    }
+}
+
+/// An element of which the description says nothing.
+fn anything(element: &Element) -> Result<Value> {
+    let has_elements = element.nodes().iter().any(|node| matches!(node, Node::Element(_)));
+    if !has_elements {
+        return Ok(Value::from(element.text()));
+    }
+    let children = element.children().map(|child| child.to_xml().map(Value::from));
+    let mut object = Map::new();
+    object.insert(ANY.to_owned(), Value::Array(children.collect::<Result<_>>()?));
+    Ok(Value::Object(object))
+}
