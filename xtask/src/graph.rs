@@ -16,8 +16,8 @@ pub const FEATURE: &str = "all-providers";
 /// The feature that compiles the vendor-shaped servers.
 const SIMULATOR: &str = "simulator";
 
-/// The contract suites' test targets.
-pub const SUITES: &[&str] = &["contract", "client"];
+/// The contract suites' test targets; those of a client that has a server of its own to be tried against are named for it.
+pub const SUITES: &[&str] = &["contract", "client", "soap_server"];
 
 /// A program that a build made.
 #[derive(Debug, Clone)]

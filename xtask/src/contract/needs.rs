@@ -1,4 +1,5 @@
-//! Which servers a run needs: what the `contract.toml` of each provider asks for, by the variables that it names.
+//! Which servers a run needs: what the `contract.toml` of each provider, and of each test of a client, asks for, by the
+//! variables that it names.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,17 +22,21 @@ pub fn servers(
         if domain.is_some_and(|domain| package.name.strip_prefix("external-") != Some(domain)) {
             continue;
         }
-        // Most crates have no providers.
-        let Ok(folders) = fs::read_dir(package.folder().join("src/providers")) else {
-            continue;
-        };
-        for folder in folders {
-            let folder = folder?;
-            let path = folder.path().join("contract.toml");
-            if provider.is_none_or(|provider| folder.file_name() == provider) && path.is_file() {
-                let text =
-                    fs::read_to_string(&path).context(format!("cannot read {}", workspace.show(&path)))?;
-                asked.extend(variables(&text).map(str::to_owned));
+        for place in ["src/providers", "tests"] {
+            // Most crates have no providers.
+            let Ok(folders) = fs::read_dir(package.folder().join(place)) else {
+                continue;
+            };
+            for folder in folders {
+                let folder = folder?;
+                let path = folder.path().join("contract.toml");
+                let is_asked =
+                    place == "tests" || provider.is_none_or(|provider| folder.file_name() == provider);
+                if is_asked && path.is_file() {
+                    let text = fs::read_to_string(&path)
+                        .context(format!("cannot read {}", workspace.show(&path)))?;
+                    asked.extend(variables(&text).map(str::to_owned));
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ mod rest;
 mod s3;
 mod s3s;
 mod smtp;
+mod soap;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use program::Program;
 pub use redis::PLAIN as REDIS;
 pub use s3s::S3;
 pub use smtp::SMTP;
+pub use soap::SOAP;
 
 /// One kind of server. A new one is a file with such a value and a line in [`ALL`].
 pub struct Server {
@@ -64,7 +66,8 @@ pub struct Server {
 }
 
 /// Every server.
-pub const ALL: &[Server] = &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, rest::REST, graphql::GRAPHQL];
+pub const ALL: &[Server] =
+    &[REDIS, redis::TLS, SMTP, S3, MINIO, MINIO_TLS, rest::REST, graphql::GRAPHQL, SOAP];
 
 /// The server of that name.
 pub fn named(name: &str) -> Result<&'static Server> {

@@ -9,6 +9,8 @@ use crate::failure::{Context, Failure, Result};
 /// A Python package that a script of ours needs.
 #[derive(Clone, Copy)]
 pub struct Module {
+    /// For people.
+    pub name: &'static str,
     /// What `import` says.
     pub import: &'static str,
     /// The Debian package, if there is one.
@@ -22,7 +24,7 @@ pub struct Module {
 /// An interpreter that can import `module`: as it is here, with Debian's package, with pip's.
 pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
     let installed = Source {
-        what: format!("the {} of this machine's Python", module.import),
+        what: format!("the {} of this machine's Python", module.name),
         cost: String::new(),
         here: true,
         obtain: Box::new(move |host| with_packages(host, module, None, "this machine's Python")),
@@ -56,7 +58,8 @@ pub fn sources(host: &Host<'_>, module: Module) -> Vec<Source> {
 }
 
 fn pip_folder(host: &Host<'_>, module: Module) -> PathBuf {
-    host.workspace.own().join("python").join(module.pip.join("+"))
+    let names: Vec<_> = module.pip.iter().filter_map(|requirement| requirement.split(';').next()).collect();
+    host.workspace.own().join("python").join(names.join("+"))
 }
 
 fn pip_install(host: &Host<'_>, module: Module) -> Result<PathBuf> {

@@ -25,6 +25,7 @@ pub const REST: Server = Server {
 };
 
 const KINTO: Module = Module {
+    name: "kinto_attachment",
     import: "kinto_attachment",
     debian: None,
     pip: &["kinto==26.5.0", "kinto-attachment==8.0.0"],

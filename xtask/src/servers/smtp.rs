@@ -44,6 +44,7 @@ pub const SMTP: Server = Server {
 };
 
 const AIOSMTPD: Module = Module {
+    name: "aiosmtpd",
     import: "aiosmtpd.smtp",
     debian: Some("python3-aiosmtpd"),
     pip: &["aiosmtpd==1.4.6"],
