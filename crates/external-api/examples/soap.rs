@@ -1,7 +1,7 @@
-//! A SOAP service called by its description: `cargo xtask servers up soap`, then
-//! `cargo run -p external-api --example soap --features soap -- http://127.0.0.1:PORT/soap11?wsdl`.
+//! A SOAP service called by its description: `eval "$(cargo xtask servers up soap)"`, then
+//! `cargo run -p external-api --example soap --features soap`.
 //!
-//! Without a URL it asks a double that describes itself.
+//! Where no server is named it asks a double that describes itself.
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use external_api::Result;
@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let (http, url) = match std::env::args().nth(1) {
-        Some(url) => (HttpClient::over(ReqwestConfig::new().build(&BuildContext::default())?), url),
-        None => (HttpClient::over(double()), "https://math.example.org/soap?wsdl".to_owned()),
+    let (http, url) = match std::env::var("EXTERNAL_TEST_SOAP_URL") {
+        Ok(server) => {
+            let transport = ReqwestConfig::new().build(&BuildContext::default())?;
+            (HttpClient::over(transport), format!("{server}/soap11?wsdl"))
+        }
+        Err(_) => (HttpClient::over(double()), "https://math.example.org/soap?wsdl".to_owned()),
     };
     let wsdl = Wsdl::load(&http, &url).await?;
     for port in wsdl.ports() {

@@ -4,18 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use external_core::{BuildContext, ByteStream, CallContext, Effect, Error, Result};
-use external_http::{
-    HttpClient, HttpRequest, HttpResponse, HttpTransport, HttpUrl, Policy, StatusCode, Statuses, answered,
-    retry_after,
-};
+use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Result};
+use external_http::{HttpClient, HttpRequest, HttpTransport, HttpUrl, Policy, Statuses};
 use external_resilience::{BoxFuture, Call, CloseReport, Pipeline};
-use http::header::CONTENT_TYPE;
 
 use super::envelope::{self, SoapHeader, SoapVersion};
-use super::fault::SoapFault;
+use super::reading::Reading;
 use super::request::{SoapAnswer, SoapRequest};
-use super::security::{WSSE, WsSecurity};
+use super::security::WsSecurity;
 use super::xml::{Name, XmlLimits};
 
 /// A SOAP service, behind the pipeline of an [`HttpClient`]. Cloning is cheap; clones share everything.
@@ -51,14 +47,15 @@ pub struct SoapClient {
     settings: Arc<Settings>,
 }
 
+/// What clones of a client share.
 #[derive(Clone)]
-struct Settings {
-    endpoint: HttpUrl,
-    version: SoapVersion,
-    security: Option<WsSecurity>,
-    understood: Vec<Name>,
-    limits: XmlLimits,
-    context: BuildContext,
+pub(super) struct Settings {
+    pub(super) endpoint: HttpUrl,
+    pub(super) version: SoapVersion,
+    pub(super) security: Option<WsSecurity>,
+    pub(super) understood: Vec<Name>,
+    pub(super) limits: XmlLimits,
+    pub(super) context: BuildContext,
 }
 
 impl SoapClient {
@@ -142,7 +139,7 @@ impl SoapClient {
         let question = question.with_body(envelope);
         let cx = question.context();
         let answer = self.pipeline().run(call, &cx, |cx, _| self.attempt(cx, &question, request)).await;
-        if answer.as_ref().is_err_and(|error| error.kind() == external_core::ErrorKind::Unauthenticated) {
+        if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unauthenticated) {
             self.settings.security.iter().for_each(WsSecurity::forget);
         }
         answer
@@ -215,89 +212,9 @@ impl SoapClient {
                     self.attempts.execute(cx, &question.clone().with_body(anew)).await?
                 }
             };
-            self.read(answer).await
+            Reading::of(&self.settings, &answer).answer(answer).await
         })
     }
-
-    async fn read(&self, answer: HttpResponse) -> Result<SoapAnswer> {
-        let (status, request_id) = (answer.status, answer.request_id.clone());
-        let told = |error: Error| {
-            let error = error.with_http_status(status.as_u16());
-            match &request_id {
-                Some(id) => error.with_request_id(id),
-                None => error,
-            }
-        };
-        let headers = answer.headers.clone();
-        let media = media_type(&answer);
-        let document = answer.bytes().await?;
-        let is_nothing = document.iter().all(u8::is_ascii_whitespace);
-        if is_nothing && status.is_success() {
-            let version = self.settings.version;
-            return Ok(SoapAnswer { version, headers: Vec::new(), body: Vec::new(), request_id });
-        }
-        let read = match media.as_str() {
-            "text/xml" | "application/soap+xml" | "application/xml" | "" if !is_nothing => {
-                envelope::read(&document, &self.settings.limits)
-            }
-            _ => Err(Error::corrupt("the answer is no SOAP").with_context("content_type", &media)),
-        };
-        let envelope = match read {
-            Ok(envelope) => envelope,
-            // What a server says that does not speak SOAP is in the status.
-            Err(error) if status.is_success() => return Err(told(error)),
-            Err(_) => return Err(self.refusal(status, headers, &media).await),
-        };
-        if let Some(fault) = envelope.fault() {
-            let after = retry_after(&headers, self.settings.context.now());
-            let fault = SoapFault::read(envelope.version, fault).map_err(told)?;
-            return Err(told(fault.into_error(after)));
-        }
-        if !status.is_success() {
-            return Err(self.refusal(status, headers, &media).await);
-        }
-        self.understand(&envelope).map_err(told)?;
-        let envelope::Envelope { version, headers, body } = envelope;
-        Ok(SoapAnswer { version, headers, body, request_id })
-    }
-
-    /// Refuses what must be understood and is not (SOAP 1.1, 4.2.3; SOAP 1.2 part 1, 5.2.3).
-    fn understand(&self, envelope: &envelope::Envelope) -> Result<()> {
-        let Settings { security, understood, context, .. } = &*self.settings;
-        for block in envelope.required() {
-            if understood.contains(block.name()) {
-                continue;
-            }
-            if security.is_some() && block.is(WSSE, "Security") {
-                WsSecurity::check(block, context)?;
-                continue;
-            }
-            return Err(Error::unsupported("soap-header")
-                .with_effect(Effect::MaybeApplied)
-                .with_context("header", block.name()));
-        }
-        Ok(())
-    }
-
-    /// The error that a status is, where no fault says more.
-    async fn refusal(&self, status: StatusCode, headers: http::HeaderMap, media: &str) -> Error {
-        let plain = HttpRequest::new(http::Method::POST, self.settings.endpoint.clone());
-        let nothing = ByteStream::from_bytes(bytes::Bytes::new());
-        let error = match answered(&plain, status, headers, nothing, self.settings.context.now()).await {
-            Err(error) => error,
-            Ok(_) => Error::unexpected("the server sent the message elsewhere, and it was not followed")
-                .with_effect(Effect::NotApplied)
-                .with_http_status(status.as_u16()),
-        };
-        if media.is_empty() { error } else { error.with_context("content_type", media) }
-    }
-}
-
-/// The media type without its parameters, in lower case; no longer than one is.
-fn media_type(answer: &HttpResponse) -> String {
-    let value = answer.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let value = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    value.chars().take(80).collect()
 }
 
 impl fmt::Debug for SoapClient {

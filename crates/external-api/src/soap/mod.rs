@@ -12,6 +12,7 @@ mod client;
 mod dynamic;
 mod envelope;
 mod fault;
+mod reading;
 mod request;
 mod security;
 mod wsdl;

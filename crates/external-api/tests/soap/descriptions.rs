@@ -196,54 +196,82 @@ fn a_description_that_contradicts_itself_is_told_where() {
     }
 }
 
-#[test]
-fn types_that_hold_themselves_end_in_an_error_and_not_in_a_ring() {
+/// The calculator with these types, one of which is that of an argument.
+fn with_types(types: &str, of: &str) -> external_api::Result<Wsdl> {
     let whole = String::from_utf8(file("calculator.wsdl").unwrap()).unwrap();
-    for (types, of) in [
-        ("<s:simpleType name='R'><s:restriction base='tns:R'/></s:simpleType>", "tns:R"),
-        ("<s:simpleType name='R'><s:union memberTypes='tns:R'/></s:simpleType>", "tns:R"),
-        (
-            "<s:complexType name='R'><s:complexContent><s:extension base='tns:R'/></s:complexContent></s:complexType>",
-            "tns:R",
-        ),
-        (
-            "<s:group name='G'><s:sequence><s:group ref='tns:G'/></s:sequence></s:group><s:complexType name='R'><s:group ref='tns:G'/></s:complexType>",
-            "tns:R",
-        ),
-        (
-            "<s:group name='G'><s:choice><s:group ref='tns:G' maxOccurs='2'/></s:choice></s:group><s:complexType name='R'><s:group ref='tns:G'/></s:complexType>",
-            "tns:R",
-        ),
-        (
-            "<s:attributeGroup name='G'><s:attributeGroup ref='tns:G'/></s:attributeGroup><s:complexType name='R'><s:attributeGroup ref='tns:G'/></s:complexType>",
-            "tns:R",
-        ),
-        (
-            "<s:complexType name='R'><s:sequence><s:element name='r' type='tns:R'/></s:sequence></s:complexType>",
-            "tns:R",
-        ),
-        ("", "tns:Nobody"),
+    let changed = whole
+        .replace("<s:element name=\"Reset\">", &format!("{types}<s:element name=\"Reset\">"))
+        .replace("name=\"intA\" type=\"s:int\"", &format!("name=\"intA\" type=\"{of}\""));
+    Wsdl::parse(&changed)
+}
+
+#[test]
+fn types_that_hold_themselves_or_grow_without_end_are_refused() {
+    let laughs = |one: fn(usize, usize) -> String, last: &str| {
+        (0..30).map(|at| one(at, at + 1)).collect::<String>() + last
+    };
+    let groups = laughs(
+        |at, next| {
+            format!(
+                "<s:group name='G{at}'><s:sequence><s:group ref='tns:G{next}'/><s:group ref='tns:G{next}'/></s:sequence></s:group>"
+            )
+        },
+        "<s:group name='G30'><s:sequence><s:element name='a'/></s:sequence></s:group>",
+    );
+    let attributes = laughs(
+        |at, next| {
+            format!(
+                "<s:attributeGroup name='G{at}'><s:attributeGroup ref='tns:G{next}'/><s:attributeGroup ref='tns:G{next}'/></s:attributeGroup>"
+            )
+        },
+        "<s:attributeGroup name='G30'><s:attribute name='a'/></s:attributeGroup>",
+    );
+    let unions = laughs(
+        |at, next| {
+            format!(
+                "<s:simpleType name='G{at}'><s:union memberTypes='tns:G{next} tns:G{next}'/></s:simpleType>"
+            )
+        },
+        "<s:simpleType name='G30'><s:restriction base='s:int'/></s:simpleType>",
+    );
+    let deep = format!(
+        "<s:complexType name='R'>{}{}</s:complexType>",
+        "<s:sequence>".repeat(50),
+        "</s:sequence>".repeat(50)
+    );
+    for types in [
+        "<s:simpleType name='R'><s:restriction base='tns:R'/></s:simpleType>",
+        "<s:simpleType name='R'><s:union memberTypes='tns:R'/></s:simpleType>",
+        "<s:simpleType name='R'><s:list itemType='tns:R'/></s:simpleType>",
+        "<s:complexType name='R'><s:complexContent><s:extension base='tns:R'/></s:complexContent></s:complexType>",
+        "<s:group name='G'><s:sequence><s:group ref='tns:G'/></s:sequence></s:group>",
+        "<s:group name='G'><s:choice><s:group ref='tns:G' maxOccurs='2'/></s:choice></s:group>",
+        "<s:attributeGroup name='G'><s:attributeGroup ref='tns:G'/></s:attributeGroup>",
+        &groups,
+        &attributes,
+        &unions,
+        &deep,
     ] {
-        let ring = whole
-            .replace("<s:element name=\"Reset\">", &format!("{types}<s:element name=\"Reset\">"))
-            .replace("name=\"intA\" type=\"s:int\"", &format!("name=\"intA\" type=\"{of}\""));
-        let wsdl = Wsdl::parse(&ring).unwrap();
-        let client = SoapClient::over(HttpClient::over(MemoryHttp::new()), "/soap").unwrap();
-        let service = SoapService::of(client, &wsdl, "CalculatorSoap").unwrap();
-        let mut deep = serde_json::json!({});
-        for _ in 0..120 {
-            deep = serde_json::json!({"r": deep});
-        }
-        for value in [
-            deep,
-            serde_json::json!("x"),
-            serde_json::json!({"x": 1}),
-            serde_json::json!({"$items": [{"$items": []}]}),
-        ] {
-            let arguments = serde_json::json!({"intA": value, "intB": 1});
-            assert!(service.request("Add", arguments).is_err(), "{types}");
-        }
+        let error = with_types(types, "s:int").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{types}");
     }
+}
+
+#[test]
+fn elements_may_hold_themselves_and_values_end() {
+    let types = "<s:complexType name='R'><s:sequence><s:element name='r' type='tns:R' minOccurs='0'/></s:sequence></s:complexType>";
+    let service = |types: &str, of: &str| {
+        let client = SoapClient::over(HttpClient::over(MemoryHttp::new()), "/soap").unwrap();
+        SoapService::of(client, &with_types(types, of).unwrap(), "CalculatorSoap").unwrap()
+    };
+    let deep =
+        |levels: usize| (0..levels).fold(serde_json::json!({}), |inner, _| serde_json::json!({"r": inner}));
+    let arguments = |value| serde_json::json!({"intA": value, "intB": 1});
+    let nested = service(types, "tns:R");
+    assert!(nested.request("Add", arguments(deep(20))).is_ok());
+    assert!(nested.request("Add", arguments(deep(120))).unwrap_err().message().contains("deeper"));
+    let missing = service("", "tns:Nobody").request("Add", arguments(deep(0))).unwrap_err();
+    assert!(missing.message().contains("{http://calculator.test/}Nobody"), "{missing}");
 }
 
 #[tokio::test]

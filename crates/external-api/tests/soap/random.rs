@@ -1,7 +1,10 @@
 //! Whatever comes: the reader ends, with a tree that can be written or with an error.
 
-use external_api::soap::{Element, Name, Node, XmlLimits};
+use external_api::external_http::{HttpClient, MemoryHttp};
+use external_api::soap::{Element, Name, Node, SoapClient, SoapService, Wsdl, XmlLimits};
 use proptest::prelude::*;
+
+use super::descriptions::file;
 
 /// Pieces of XML, good and bad, so that what is put together of them often nearly is a document.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
@@ -108,5 +111,58 @@ proptest! {
     fn every_tree_is_written_so_that_it_is_read_as_it_was(tree in tree()) {
         let written = tree.to_xml().unwrap();
         prop_assert_eq!(Element::from_xml(&written).unwrap(), tree, "{}", written);
+    }
+}
+
+/// A description of one document, with something cut, doubled or put elsewhere, as often as this.
+fn damaged() -> impl Strategy<Value = String> {
+    let cuts = prop::collection::vec(
+        (any::<prop::sample::Index>(), 1..200_usize, any::<prop::sample::Index>(), 0..3),
+        1..4,
+    );
+    let names = prop::sample::select(vec!["calculator.wsdl", "rpc.wsdl"]);
+    (names, cuts).prop_map(|(name, cuts)| {
+        let mut text = String::from_utf8(file(name).unwrap()).unwrap();
+        for (from, length, to, how) in cuts {
+            let start = from.index(text.len());
+            let end = (start + length).min(text.len());
+            let piece = text[start..end].to_owned();
+            match how {
+                0 => text.replace_range(start..end, ""),
+                1 => text.insert_str(to.index(text.len()), &piece),
+                // What stands between quotes elsewhere is a name there is.
+                _ => {
+                    let names: Vec<&str> = text.split('"').skip(1).step_by(2).collect();
+                    let other = names[to.index(names.len())].to_owned();
+                    let inner = piece.split('"').nth(1).unwrap_or_default().to_owned();
+                    text = text.replacen(&format!("\"{inner}\""), &format!("\"{other}\""), 1);
+                }
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn every_description_is_read_or_refused_and_so_are_values(text in damaged()) {
+        let Ok(wsdl) = Wsdl::parse(&text) else { return Ok(()) };
+        for port in wsdl.ports() {
+            let client = SoapClient::over(HttpClient::over(MemoryHttp::new()), "/soap").unwrap();
+            let service = SoapService::of(client, &wsdl, port.name()).unwrap();
+            for operation in port.operations() {
+                for arguments in [
+                    serde_json::json!(null),
+                    serde_json::json!({"intA": 1, "intB": 2}),
+                    serde_json::json!({"pair": {"from": "A", "to": "B"}, "day": "2024-01-01"}),
+                ] {
+                    if let Ok(request) = service.request(operation, arguments) {
+                        request.body.iter().for_each(|element| drop(element.to_xml()));
+                    }
+                }
+            }
+        }
     }
 }

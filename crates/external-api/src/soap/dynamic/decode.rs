@@ -1,16 +1,21 @@
 //! From elements to values: by the types of the description, and as tolerantly as they can be read.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use external_core::{Error, Result};
 use serde_json::{Map, Value};
 
 use super::place::Place;
 use super::scalar;
 use super::shape::{ANY, ITEMS, Item, Known, Shape, TEXT, TYPE};
-use crate::soap::wsdl::{Body, ComplexType, Declaration, Resolved, TypeRef, Types, XSI};
+use crate::soap::wsdl::{Body, ComplexType, Resolved, TypeRef, Types, XSI};
 use crate::soap::xml::{Element, Node};
 
 /// What the body of an answer says.
 pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Place<'_>) -> Result<Value> {
+    let decoder = Decoder { types, shapes: RefCell::default() };
     let first = || elements.first().ok_or_else(|| place.corrupt("its body is empty"));
     match body {
         Body::Unsupported(what) => Err(Error::unsupported("soap-style")
@@ -22,8 +27,7 @@ pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Pla
             if element.local_name() != name.local_name() {
                 return Err(place.corrupt(format!("expected the element {}", name.local_name())));
             }
-            let declared = types.element(name)?;
-            valued(types, element, &declared.of, place)
+            decoder.valued(element, &types.element(name)?.of, place)
         }
         Body::Rpc { parts, .. } => {
             // Whatever the name of the wrapper is, there is one.
@@ -31,8 +35,8 @@ pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Pla
             let mut object = Map::new();
             for part in parts {
                 if let Some(child) = wrapper.child(&part.name) {
-                    let inner = place.within(&part.name);
-                    object.insert(part.name.clone(), valued(types, child, &part.of, &inner)?);
+                    let value = decoder.valued(child, &part.of, &place.within(&part.name))?;
+                    object.insert(part.name.clone(), value);
                 }
             }
             Ok(Value::Object(object))
@@ -40,89 +44,110 @@ pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Pla
     }
 }
 
-/// The value of an element of a type.
-fn valued(types: &Types, element: &Element, of: &TypeRef, place: &Place<'_>) -> Result<Value> {
-    if place.is_too_deep() {
-        return Err(place.corrupt("it nests deeper than anybody means"));
-    }
-    if matches!(element.attribute_in(XSI, "nil"), Some("true" | "1")) {
-        return Ok(Value::Null);
-    }
-    match types.resolve(of)? {
-        Resolved::Complex(declared) => {
-            // Another type than the declared one, if it is one that is derived from it.
-            let told = element.attribute_in(XSI, "type").and_then(|name| element.resolve(name));
-            let derived = match told {
-                Some(name) => types.derived(declared, name.local_name())?,
-                None => None,
-            };
-            match derived {
-                Some(derived) if !std::ptr::eq(derived, declared) => {
-                    let name = derived.name.as_ref().map(|name| Value::from(name.local_name()));
-                    complex(types, element, derived, name, place)
-                }
-                _ => complex(types, element, declared, None, place),
-            }
-        }
-        Resolved::Anything => Ok(anything(element)?),
-        Resolved::Builtin(_) | Resolved::Simple(_) => scalar::read(types, of, &element.text(), place),
-    }
+struct Decoder<'t> {
+    types: &'t Types,
+    /// Of the types that came before: lists have many elements of one.
+    shapes: RefCell<HashMap<*const ComplexType, Rc<Shape<'t>>>>,
 }
 
-fn complex(
-    types: &Types,
-    element: &Element,
-    complex: &ComplexType,
-    told: Option<Value>,
-    place: &Place<'_>,
-) -> Result<Value> {
-    let mut object = Map::new();
-    object.extend(told.map(|name| (TYPE.to_owned(), name)));
-    let attributes = types.attributes(complex)?;
-    for (name, text) in element.attributes() {
-        let declared = attributes.iter().find(|known| known.name == *name);
-        if let Some(declared) = declared {
+impl<'t> Decoder<'t> {
+    /// The value of an element of a type.
+    fn valued(&self, element: &Element, of: &'t TypeRef, place: &Place<'_>) -> Result<Value> {
+        if place.is_too_deep() {
+            return Err(place.corrupt("it nests deeper than anybody means"));
+        }
+        if matches!(element.attribute_in(XSI, "nil"), Some("true" | "1")) {
+            return Ok(Value::Null);
+        }
+        match self.types.resolve(of)? {
+            Resolved::Complex(declared) => self.told(element, declared, place),
+            Resolved::Anything => anything(element),
+            Resolved::Builtin(_) | Resolved::Simple(_) => {
+                scalar::read(self.types, of, &element.text(), place)
+            }
+        }
+    }
+
+    /// By the type that the element says it has, if that is one derived from the declared one.
+    fn told(&self, element: &Element, declared: &'t ComplexType, place: &Place<'_>) -> Result<Value> {
+        let told = element.attribute_in(XSI, "type").and_then(|name| element.resolve(name));
+        let derived = match told {
+            Some(name) => self.types.derived(declared, name.local_name())?,
+            None => None,
+        };
+        let mut object = Map::new();
+        let complex = match derived {
+            Some(derived) if !std::ptr::eq(derived, declared) => {
+                let name = derived.name.as_ref().map(|name| Value::from(name.local_name()));
+                object.extend(name.map(|name| (TYPE.to_owned(), name)));
+                derived
+            }
+            _ => declared,
+        };
+        self.complex(element, complex, object, place)
+    }
+
+    fn complex(
+        &self,
+        element: &Element,
+        complex: &'t ComplexType,
+        mut object: Map<String, Value>,
+        place: &Place<'_>,
+    ) -> Result<Value> {
+        let shape = self.shape(complex)?;
+        for (name, text) in element.attributes() {
             let key = format!("@{}", name.local_name());
-            let value = scalar::read(types, &declared.of, text, &place.within(&key))?;
-            object.insert(key, value);
-        } else if complex.takes_any_attribute && name.namespace() != Some(XSI) {
-            object.insert(format!("@{}", name.local_name()), Value::from(text));
+            if let Some(declared) = shape.attributes.iter().find(|known| known.name == *name) {
+                let value = scalar::read(self.types, &declared.of, text, &place.within(&key))?;
+                object.insert(key, value);
+            } else if complex.takes_any_attribute && name.namespace() != Some(XSI) {
+                object.insert(key, Value::from(text));
+            }
         }
-    }
-    if let Some(of) = types.text_of(complex)? {
-        let text = scalar::read(types, of, &element.text(), place)?;
-        // Without attributes it is a text, and no object.
-        if attributes.is_empty() && object.is_empty() {
-            return Ok(text);
+        if let Some(of) = shape.text_of {
+            let text = scalar::read(self.types, of, &element.text(), place)?;
+            // Without attributes it is a text, and no object.
+            if shape.attributes.is_empty() && object.is_empty() {
+                return Ok(text);
+            }
+            object.insert(TEXT.to_owned(), text);
+            return Ok(Value::Object(object));
         }
-        object.insert(TEXT.to_owned(), text);
-        return Ok(Value::Object(object));
-    }
-    if complex.is_mixed {
-        let text = element.text();
-        if !text.trim_ascii().is_empty() {
-            object.insert(TEXT.to_owned(), Value::from(text));
+        if complex.is_mixed {
+            let text = element.text();
+            if !text.trim_ascii().is_empty() {
+                object.insert(TEXT.to_owned(), Value::from(text));
+            }
         }
+        let mut reader = Reader { decoder: self, shape: &shape, object, items: Vec::new(), any: Vec::new() };
+        for child in element.children() {
+            reader.child(child, place)?;
+        }
+        Ok(Value::Object(reader.finish()))
     }
-    let shape = Shape::of(types, &types.particles(complex)?)?;
-    let mut reader = Reader { types, shape: &shape, object, items: Vec::new(), any: Vec::new() };
-    for child in element.children() {
-        reader.child(child, place)?;
+
+    fn shape(&self, complex: &'t ComplexType) -> Result<Rc<Shape<'t>>> {
+        let key: *const ComplexType = complex;
+        if let Some(shape) = self.shapes.borrow().get(&key) {
+            return Ok(shape.clone());
+        }
+        let shape = Rc::new(Shape::of(self.types, complex)?);
+        self.shapes.borrow_mut().insert(key, shape.clone());
+        Ok(shape)
     }
-    Ok(Value::Object(reader.finish()))
 }
 
 /// Puts the children of one element where they belong, whatever their order.
-struct Reader<'r> {
-    types: &'r Types,
-    shape: &'r Shape,
+struct Reader<'r, 't> {
+    decoder: &'r Decoder<'t>,
+    shape: &'r Shape<'t>,
     object: Map<String, Value>,
     /// What stands in groups that may stand several times.
     items: Vec<Map<String, Value>>,
     any: Vec<Value>,
 }
 
-impl Reader<'_> {
+impl Reader<'_, '_> {
     fn child(&mut self, child: &Element, place: &Place<'_>) -> Result<()> {
         let Some(known) = self.shape.find(child.name()) else {
             // What nobody knows is kept where the schema lets it stand, and passed over where it does not.
@@ -131,9 +156,9 @@ impl Reader<'_> {
             }
             return Ok(());
         };
-        let Known { declaration: Declaration { name, of, .. }, is_many, item } = known;
-        let local = name.local_name();
-        let value = valued(self.types, child, of, &place.within(local))?;
+        let Known { declaration, is_many, item } = known;
+        let local = declaration.name.local_name();
+        let value = self.decoder.valued(child, &declaration.of, &place.within(local))?;
         let object = match item {
             None => &mut self.object,
             Some(item) => {

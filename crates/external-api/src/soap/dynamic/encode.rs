@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::place::Place;
 use super::scalar::{plain, what, written};
-use super::shape::{ANY, ITEMS, Step, TEXT, TYPE, has_any, is_many, step};
+use super::shape::{ANY, ITEMS, Shape, Step, TEXT, TYPE, has_any, is_many, step};
 use crate::soap::wsdl::{Body, ComplexType, Declaration, Particle, Resolved, TypeRef, Types, XSI};
 use crate::soap::xml::{Element, Name};
 
@@ -122,7 +122,7 @@ fn complex(
     }
     let mut writer = Writer { types, object, used, place, known: Vec::new() };
     for particle in types.particles(complex)? {
-        element = writer.particle(element, particle, 0)?;
+        element = writer.particle(element, particle)?;
     }
     let Writer { used, known, .. } = writer;
     refuse_others(object, |key| used.contains(key), &known, place)?;
@@ -187,32 +187,35 @@ struct Writer<'w, 'v> {
 }
 
 impl<'v> Writer<'_, 'v> {
-    fn particle(&mut self, element: Element, particle: &Particle, depth: usize) -> Result<Element> {
-        if depth > 64 {
-            return Err(self.place.wrong("its type holds itself without end"));
-        }
+    fn particle(&mut self, element: Element, particle: &Particle) -> Result<Element> {
         match step(self.types, particle)? {
-            Step::Element(declared) => self.elements(element, &declared),
+            Step::Element(declared, min, max) => self.elements(element, declared, min, max),
             Step::Any => self.any(element),
             Step::Sequence(_, min, max) | Step::Choice(_, min, max) if is_many(max) => {
                 self.items(element, particle, min, max)
             }
             Step::Sequence(of, min, _) => {
-                if min == 0 && !has_any(self.types, particle, self.object, 0)? {
+                if min == 0 && !has_any(self.types, particle, self.object)? {
                     return Ok(element);
                 }
-                of.iter().try_fold(element, |element, inner| self.particle(element, inner, depth + 1))
+                of.iter().try_fold(element, |element, inner| self.particle(element, inner))
             }
-            Step::Choice(of, min, _) => self.choice(element, of, min, depth),
+            Step::Choice(of, min, _) => self.choice(element, of, min),
         }
     }
 
-    fn elements(&mut self, mut element: Element, declared: &Declaration) -> Result<Element> {
+    fn elements(
+        &mut self,
+        mut element: Element,
+        declared: &Declaration,
+        min: usize,
+        max: Option<usize>,
+    ) -> Result<Element> {
         let local = declared.name.local_name();
         self.known.push(local.to_owned());
         let place = self.place.within(local);
         let Some((key, value)) = self.object.get_key_value(local) else {
-            return match declared.min {
+            return match min {
                 0 => Ok(element),
                 _ if declared.is_nillable => Err(place.wrong("it is required; null says that there is none")),
                 _ => Err(place.wrong("it is required")),
@@ -221,16 +224,16 @@ impl<'v> Writer<'_, 'v> {
         self.used.insert(key);
         let one = std::slice::from_ref(value);
         let values = match value {
-            Value::Array(values) if is_many(declared.max) => values.as_slice(),
+            Value::Array(values) if is_many(max) => values.as_slice(),
             // Absent, by another word.
-            Value::Null if declared.min == 0 && !declared.is_nillable => &[],
+            Value::Null if min == 0 && !declared.is_nillable => &[],
             _ => one,
         };
-        if values.len() < declared.min || declared.max.is_some_and(|max| values.len() > max) {
-            let most = declared.max.map_or_else(|| "any number".to_owned(), |max| max.to_string());
+        if values.len() < min || max.is_some_and(|max| values.len() > max) {
+            let most = max.map_or_else(|| "any number".to_owned(), |max| max.to_string());
             return Err(place.wrong(format!(
                 "expected {} to {most} of it, and there are {}",
-                declared.min,
+                min,
                 values.len()
             )));
         }
@@ -240,10 +243,10 @@ impl<'v> Writer<'_, 'v> {
         Ok(element)
     }
 
-    fn choice(&mut self, element: Element, of: &[Particle], min: usize, depth: usize) -> Result<Element> {
+    fn choice(&mut self, element: Element, of: &[Particle], min: usize) -> Result<Element> {
         let mut chosen = None;
         for particle in of {
-            if has_any(self.types, particle, self.object, 0)? {
+            if has_any(self.types, particle, self.object)? {
                 if chosen.is_some() {
                     return Err(self.place.wrong(format!("expected but one of {}", self.names(of)?)));
                 }
@@ -251,7 +254,7 @@ impl<'v> Writer<'_, 'v> {
             }
         }
         match chosen {
-            Some(particle) => self.particle(element, particle, depth + 1),
+            Some(particle) => self.particle(element, particle),
             None if min == 0 => {
                 let names = self.names(of)?;
                 self.known.push(names);
@@ -260,7 +263,7 @@ impl<'v> Writer<'_, 'v> {
             None => {
                 // One that may be empty is a choice, too.
                 for particle in of {
-                    let attempt = self.particle(Element::new("", "x"), particle, depth + 1);
+                    let attempt = self.particle(Element::new("", "x"), particle);
                     if attempt.is_ok_and(|attempt| attempt.nodes().is_empty()) {
                         return Ok(element);
                     }
@@ -271,8 +274,7 @@ impl<'v> Writer<'_, 'v> {
     }
 
     fn names(&self, of: &[Particle]) -> Result<String> {
-        let particles: Vec<&Particle> = of.iter().collect();
-        let shape = super::shape::Shape::of(self.types, &particles)?;
+        let shape = Shape::of_particles(self.types, of)?;
         let names: Vec<&str> = shape.known.iter().map(|known| known.declaration.name.local_name()).collect();
         Ok(names.join(", "))
     }
@@ -311,11 +313,11 @@ impl<'v> Writer<'_, 'v> {
             let mut inner =
                 Writer { types: self.types, object, used: BTreeSet::new(), place: &place, known: Vec::new() };
             element = match step(self.types, particle)? {
-                Step::Choice(of, ..) => inner.choice(element, of, 1, 0)?,
+                Step::Choice(of, ..) => inner.choice(element, of, 1)?,
                 Step::Sequence(of, ..) => {
-                    of.iter().try_fold(element, |element, one| inner.particle(element, one, 0))?
+                    of.iter().try_fold(element, |element, one| inner.particle(element, one))?
                 }
-                Step::Element(_) | Step::Any => element,
+                Step::Element(..) | Step::Any => element,
             };
             let Writer { used, known, .. } = inner;
             refuse_others(object, |key| used.contains(key), &known, &place)?;

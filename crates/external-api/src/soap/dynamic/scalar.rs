@@ -8,16 +8,13 @@ use serde_json::{Number, Value};
 use super::place::Place;
 use crate::soap::wsdl::{Builtin, Resolved, SimpleType, TypeRef, Types, Variety};
 
-/// How many types a text may be derived through. Only a ring is longer.
-const CHAIN: usize = 64;
-
 /// The text of a value.
 pub(super) fn written(types: &Types, of: &TypeRef, value: &Value, place: &Place<'_>) -> Result<String> {
     match types.resolve(of)? {
         Resolved::Builtin(builtin) => of_builtin(builtin, value).ok_or_else(|| {
             place.wrong(format!("expected xs:{}, and there is {}", builtin.name(), what(value)))
         }),
-        Resolved::Simple(simple) => of_simple(types, simple, value, place, 0),
+        Resolved::Simple(simple) => of_simple(types, simple, value, place),
         Resolved::Anything => {
             plain(value).ok_or_else(|| place.wrong(format!("expected a text, and there is {}", what(value))))
         }
@@ -25,20 +22,8 @@ pub(super) fn written(types: &Types, of: &TypeRef, value: &Value, place: &Place<
     }
 }
 
-fn of_simple(
-    types: &Types,
-    simple: &SimpleType,
-    value: &Value,
-    place: &Place<'_>,
-    depth: usize,
-) -> Result<String> {
-    if depth > CHAIN {
-        return Err(place.wrong("its type is derived from itself"));
-    }
-    let step = |of: &TypeRef, value: &Value| match types.resolve(of)? {
-        Resolved::Simple(simple) => of_simple(types, simple, value, place, depth + 1),
-        _ => written(types, of, value, place),
-    };
+fn of_simple(types: &Types, simple: &SimpleType, value: &Value, place: &Place<'_>) -> Result<String> {
+    let step = |of: &TypeRef, value: &Value| written(types, of, value, place);
     let text = match &simple.variety {
         Variety::Restricts(base) => step(base, value)?,
         Variety::ListOf(item) => match value {
@@ -165,26 +150,19 @@ pub(super) fn what(value: &Value) -> &'static str {
 
 /// What a text of a type says.
 pub(super) fn read(types: &Types, of: &TypeRef, text: &str, place: &Place<'_>) -> Result<Value> {
-    read_at(types, of, text, place, 0)
-}
-
-fn read_at(types: &Types, of: &TypeRef, text: &str, place: &Place<'_>, depth: usize) -> Result<Value> {
-    if depth > CHAIN {
-        return Err(place.corrupt("its type is derived from itself"));
-    }
     match types.resolve(of)? {
         Resolved::Builtin(builtin) => {
             said(builtin, text).ok_or_else(|| place.corrupt(format!("expected xs:{}", builtin.name())))
         }
         Resolved::Simple(simple) => match &simple.variety {
-            Variety::Restricts(base) => read_at(types, base, text, place, depth + 1),
+            Variety::Restricts(base) => read(types, base, text, place),
             Variety::ListOf(item) => {
                 let items = text.split_ascii_whitespace();
-                items.map(|item_text| read_at(types, item, item_text, place, depth + 1)).collect()
+                items.map(|item_text| read(types, item, item_text, place)).collect()
             }
             Variety::OneOf(members) => Ok(members
                 .iter()
-                .find_map(|member| read_at(types, member, text, place, depth + 1).ok())
+                .find_map(|member| read(types, member, text, place).ok())
                 .unwrap_or_else(|| Value::from(text))),
         },
         Resolved::Anything | Resolved::Complex(_) => Ok(Value::from(text)),

@@ -1,15 +1,10 @@
-//! What particles of a type ask of an object: which names they know, and which elements those are.
-
-use std::borrow::Cow;
+//! What a type lets stand in an element: which names it knows, and what of an object is for which part of it.
 
 use external_core::Result;
 use serde_json::{Map, Value};
 
-use crate::soap::wsdl::{Declaration, Particle, Types};
+use crate::soap::wsdl::{Attribute, ComplexType, Declaration, Particle, TypeRef, Types};
 use crate::soap::xml::Name;
-
-/// How deep groups may hold groups. Only a ring is deeper.
-const DEEPEST: usize = 64;
 
 /// The key of what stands in a group that may stand several times.
 pub(super) const ITEMS: &str = "$items";
@@ -22,7 +17,8 @@ pub(super) const TYPE: &str = "@xsi:type";
 
 /// A group with all references followed by one step.
 pub(super) enum Step<'t> {
-    Element(Cow<'t, Declaration>),
+    /// A declaration, and how often it stands here.
+    Element(&'t Declaration, usize, Option<usize>),
     Sequence(&'t [Particle], usize, Option<usize>),
     Choice(&'t [Particle], usize, Option<usize>),
     Any,
@@ -30,33 +26,19 @@ pub(super) enum Step<'t> {
 
 /// Follows a reference to an element or a group.
 pub(super) fn step<'t>(types: &'t Types, particle: &'t Particle) -> Result<Step<'t>> {
-    let mut particle = particle;
-    let mut outer: Option<(usize, Option<usize>)> = None;
-    for _ in 0..DEEPEST {
-        let occurs = |min: usize, max: Option<usize>| outer.unwrap_or((min, max));
-        match particle {
-            Particle::Element(declaration) => return Ok(Step::Element(Cow::Borrowed(declaration))),
-            Particle::Reference { name, min, max } => {
-                let mut declaration = types.element(name)?.clone();
-                (declaration.min, declaration.max) = (*min, *max);
-                return Ok(Step::Element(Cow::Owned(declaration)));
-            }
-            Particle::Sequence { of, min, max } => {
-                let (min, max) = occurs(*min, *max);
-                return Ok(Step::Sequence(of, min, max));
-            }
-            Particle::Choice { of, min, max } => {
-                let (min, max) = occurs(*min, *max);
-                return Ok(Step::Choice(of, min, max));
-            }
-            Particle::Any => return Ok(Step::Any),
-            Particle::Group { name, min, max } => {
-                outer = Some(occurs(*min, *max));
-                particle = types.group(name)?;
-            }
-        }
-    }
-    Ok(Step::Sequence(&[], 0, Some(0)))
+    Ok(match particle {
+        Particle::Element(declared) => Step::Element(declared, declared.min, declared.max),
+        Particle::Reference { name, min, max } => Step::Element(types.element(name)?, *min, *max),
+        Particle::Sequence { of, min, max } => Step::Sequence(of, *min, *max),
+        Particle::Choice { of, min, max } => Step::Choice(of, *min, *max),
+        // As often as it is used, whatever it says itself.
+        Particle::Group { name, min, max } => match step(types, types.group(name)?)? {
+            Step::Sequence(of, ..) => Step::Sequence(of, *min, *max),
+            Step::Choice(of, ..) => Step::Choice(of, *min, *max),
+            other => other,
+        },
+        Particle::Any => Step::Any,
+    })
 }
 
 /// Whether a group may stand several times.
@@ -65,22 +47,14 @@ pub(super) fn is_many(max: Option<usize>) -> bool {
 }
 
 /// Whether an object has something for a particle.
-pub(super) fn has_any(
-    types: &Types,
-    particle: &Particle,
-    object: &Map<String, Value>,
-    depth: usize,
-) -> Result<bool> {
-    if depth > DEEPEST {
-        return Ok(false);
-    }
+pub(super) fn has_any(types: &Types, particle: &Particle, object: &Map<String, Value>) -> Result<bool> {
     Ok(match step(types, particle)? {
-        Step::Element(declaration) => object.contains_key(declaration.name.local_name()),
+        Step::Element(declared, ..) => object.contains_key(declared.name.local_name()),
         Step::Any => object.contains_key(ANY),
         Step::Sequence(_, _, max) | Step::Choice(_, _, max) if is_many(max) => object.contains_key(ITEMS),
         Step::Sequence(of, ..) | Step::Choice(of, ..) => {
             for particle in of {
-                if has_any(types, particle, object, depth + 1)? {
+                if has_any(types, particle, object)? {
                     return Ok(true);
                 }
             }
@@ -90,8 +64,8 @@ pub(super) fn has_any(
 }
 
 /// An element that may stand somewhere in a type.
-pub(super) struct Known {
-    pub(super) declaration: Declaration,
+pub(super) struct Known<'t> {
+    pub(super) declaration: &'t Declaration,
     /// Whether it may stand several times.
     pub(super) is_many: bool,
     /// What of a group that may itself stand several times it is.
@@ -107,53 +81,65 @@ pub(super) enum Item {
     Together,
 }
 
-/// All elements that particles know.
+/// All that a type lets stand in an element.
 #[derive(Default)]
-pub(super) struct Shape {
-    pub(super) known: Vec<Known>,
+pub(super) struct Shape<'t> {
+    pub(super) known: Vec<Known<'t>>,
     pub(super) takes_any: bool,
+    pub(super) attributes: Vec<Attribute>,
+    /// The type of its text, if it has no elements.
+    pub(super) text_of: Option<&'t TypeRef>,
 }
 
-impl Shape {
-    pub(super) fn of(types: &Types, particles: &[&Particle]) -> Result<Self> {
-        let mut shape = Self::default();
-        for particle in particles {
-            shape.add(types, particle, None, 0)?;
+impl<'t> Shape<'t> {
+    pub(super) fn of(types: &'t Types, complex: &'t ComplexType) -> Result<Self> {
+        let attributes = types.attributes(complex)?;
+        let mut shape = Self { attributes, text_of: types.text_of(complex)?, ..Self::default() };
+        for particle in types.particles(complex)? {
+            shape.add(types, particle, None)?;
         }
         Ok(shape)
     }
 
-    fn add(&mut self, types: &Types, particle: &Particle, item: Option<Item>, depth: usize) -> Result<()> {
-        if depth > DEEPEST {
-            return Ok(());
-        }
+    /// What may stand in the place of a choice.
+    pub(super) fn of_particles(types: &'t Types, particles: &'t [Particle]) -> Result<Self> {
+        let mut shape = Self::default();
+        particles.iter().try_for_each(|particle| shape.add(types, particle, None))?;
+        Ok(shape)
+    }
+
+    fn add(&mut self, types: &'t Types, particle: &'t Particle, item: Option<Item>) -> Result<()> {
         match step(types, particle)? {
-            Step::Any => self.takes_any = true,
-            Step::Element(declaration) => {
-                let declaration = declaration.into_owned();
-                // One that is named at two places can stand twice.
-                match self.known.iter_mut().find(|known| known.declaration.name == declaration.name) {
-                    Some(known) if known.item == item => known.is_many = item.is_none(),
-                    _ => {
-                        let is_many = is_many(declaration.max);
-                        self.known.push(Known { declaration, is_many, item });
-                    }
-                }
+            Step::Any => {
+                self.takes_any = true;
+                Ok(())
+            }
+            Step::Element(declaration, _, max) => {
+                self.add_element(declaration, is_many(max), item);
+                Ok(())
             }
             Step::Sequence(of, _, max) => {
                 let item = if is_many(max) { Some(Item::Together) } else { item.map(|_| Item::Together) };
-                of.iter().try_for_each(|inner| self.add(types, inner, item, depth + 1))?;
+                of.iter().try_for_each(|inner| self.add(types, inner, item))
             }
             Step::Choice(of, _, max) => {
                 let item = if is_many(max) { Some(Item::Alone) } else { item };
-                of.iter().try_for_each(|inner| self.add(types, inner, item, depth + 1))?;
+                of.iter().try_for_each(|inner| self.add(types, inner, item))
             }
         }
-        Ok(())
+    }
+
+    /// One that is named at two places can stand twice.
+    fn add_element(&mut self, declaration: &'t Declaration, is_many: bool, item: Option<Item>) {
+        let same = self.known.iter_mut().find(|known| known.declaration.name == declaration.name);
+        match same.filter(|known| known.item == item) {
+            Some(known) => known.is_many |= item.is_none(),
+            None => self.known.push(Known { declaration, is_many, item }),
+        }
     }
 
     /// The element of that name; where servers forget namespaces, that of its local name.
-    pub(super) fn find(&self, name: &Name) -> Option<&Known> {
+    pub(super) fn find(&self, name: &Name) -> Option<&Known<'t>> {
         let exact = self.known.iter().find(|known| known.declaration.name == *name);
         exact.or_else(|| {
             self.known.iter().find(|known| known.declaration.name.local_name() == name.local_name())

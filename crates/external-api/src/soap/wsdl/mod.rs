@@ -3,6 +3,7 @@
 mod address;
 mod binding;
 mod builtin;
+mod check;
 mod document;
 mod load;
 mod schema;
@@ -21,7 +22,9 @@ pub(super) use binding::{Body, Operation};
 pub(super) use builtin::Builtin;
 pub(super) use document::Documents;
 pub use load::WsdlLoader;
-pub(super) use types::{ComplexType, Declaration, Particle, Resolved, SimpleType, TypeRef, Types, Variety};
+pub(super) use types::{
+    Attribute, ComplexType, Declaration, Particle, Resolved, SimpleType, TypeRef, Types, Variety,
+};
 
 /// The namespace of types that XML Schema has.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
@@ -102,6 +105,7 @@ impl Wsdl {
 
     fn of(documents: &Documents, origin: Option<HttpUrl>) -> Result<Self> {
         let types = schema::types(documents)?;
+        check::check(&types)?;
         let ports = binding::ports(documents)?;
         Ok(Self { model: Arc::new(Model { ports, types, origin }) })
     }

@@ -1,4 +1,5 @@
-//! Types as a schema declares them, looked up by name when they are needed: they may refer to each other in rings.
+//! Types as a schema declares them, looked up by name when they are needed: elements may hold each other in rings. Groups,
+//! texts and bases do not; that was [checked](super::check) before anybody walks through them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,9 +9,6 @@ use external_core::Result;
 use super::builtin::Builtin;
 use super::{XSD, broken};
 use crate::soap::xml::Name;
-
-/// How long a chain of types, groups or references may be. Only a ring is longer.
-const CHAIN: usize = 64;
 
 /// Everything that the schemas of a description declare.
 #[derive(Debug, Default)]
@@ -181,9 +179,6 @@ impl Types {
         while let Some(of) = base {
             let Resolved::Complex(next) = self.resolve(of)? else { break };
             line.push(next);
-            if line.len() > CHAIN {
-                return Err(broken("types of the description derive from each other in a ring"));
-            }
             base = next.base.as_ref();
         }
         Ok(line)
@@ -216,7 +211,7 @@ impl Types {
     pub(crate) fn attributes(&self, complex: &ComplexType) -> Result<Vec<Attribute>> {
         let mut attributes: Vec<Attribute> = Vec::new();
         for one in self.line(complex)? {
-            for attribute in self.flat(&one.attributes, 0)? {
+            for attribute in self.flat(&one.attributes)? {
                 if attributes.iter().all(|known| known.name != attribute.name) {
                     attributes.push(attribute);
                 }
@@ -225,10 +220,7 @@ impl Types {
         Ok(attributes)
     }
 
-    fn flat(&self, uses: &[AttributeUse], depth: usize) -> Result<Vec<Attribute>> {
-        if depth > CHAIN {
-            return Err(broken("groups of attributes hold each other in a ring"));
-        }
+    fn flat(&self, uses: &[AttributeUse]) -> Result<Vec<Attribute>> {
         let mut flat = Vec::new();
         for used in uses {
             match used {
@@ -248,7 +240,7 @@ impl Types {
                 AttributeUse::Group(name) => {
                     let group =
                         self.attribute_groups.get(name).ok_or_else(|| missing("attribute group", name))?;
-                    flat.extend(self.flat(group, depth + 1)?);
+                    flat.extend(self.flat(group)?);
                 }
             }
         }

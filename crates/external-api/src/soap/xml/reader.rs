@@ -148,13 +148,13 @@ impl Reader<'_> {
             match (prefix, local) {
                 ("", "xmlns") => scope = self.declared(scope, "", &value)?,
                 ("xmlns", prefix) => scope = self.declared(scope, prefix, &value)?,
-                _ => plain.push((prefix.to_owned(), local.to_owned(), value.into_owned())),
+                _ => plain.push((prefix, local, value.into_owned())),
             }
         }
         let mut attributes: Vec<(Name, String)> = Vec::with_capacity(plain.len());
         for (prefix, local, value) in plain {
-            let namespace = if prefix.is_empty() { None } else { self.namespace(&scope, &prefix)? };
-            let name = Name::of(namespace, self.interned(&local));
+            let namespace = if prefix.is_empty() { None } else { self.namespace(&scope, prefix)? };
+            let name = Name::of(namespace, self.interned(local));
             if attributes.iter().any(|(known, _)| *known == name) {
                 return Err(self.error(Kind::Attribute, "an attribute that is there twice"));
             }
