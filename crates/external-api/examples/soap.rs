@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let (http, url) = match std::env::var("EXTERNAL_TEST_SOAP_URL") {
-        Ok(server) => {
-            let transport = ReqwestConfig::new().build(&BuildContext::default())?;
+    let context = BuildContext::default();
+    let (http, url) = match context.env("EXTERNAL_TEST_SOAP_URL") {
+        Some(server) => {
+            let transport = ReqwestConfig::new().build(&context)?;
             (HttpClient::over(transport), format!("{server}/soap11?wsdl"))
         }
-        Err(_) => (HttpClient::over(double()), "https://math.example.org/soap?wsdl".to_owned()),
+        None => (HttpClient::over(double()), "https://math.example.org/soap?wsdl".to_owned()),
     };
     let wsdl = Wsdl::load(&http, &url).await?;
     for port in wsdl.ports() {
