@@ -2,8 +2,8 @@
 
 use external_core::Result;
 
+use super::declarations::TypeRef;
 use super::document::Documents;
-use super::types::TypeRef;
 use super::{WSDL, WsdlPort, broken};
 use crate::soap::envelope::SoapVersion;
 use crate::soap::xml::{Element, Name};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use external_core::Result;
 
 use super::broken;
-use super::types::{AttributeUse, ComplexType, Content, Particle, Type, TypeRef, Types, Variety};
+use super::declarations::{AttributeUse, ComplexType, Content, Particle, Type, TypeRef, Types, Variety};
 use crate::soap::xml::Name;
 
 /// How many parts a type may have, all groups spelt out.

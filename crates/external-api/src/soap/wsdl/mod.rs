@@ -4,10 +4,10 @@ mod address;
 mod binding;
 mod builtin;
 mod check;
+mod declarations;
 mod document;
 mod load;
 mod schema;
-mod types;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use super::xml::XmlLimits;
 
 pub(super) use binding::{Body, Operation};
 pub(super) use builtin::Builtin;
-pub(super) use document::Documents;
-pub use load::WsdlLoader;
-pub(super) use types::{
+pub(super) use declarations::{
     Attribute, ComplexType, Declaration, Particle, Resolved, SimpleType, TypeRef, Types, Variety,
 };
+pub(super) use document::Documents;
+pub use load::WsdlLoader;
 
 /// The namespace of types that XML Schema has.
 pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";

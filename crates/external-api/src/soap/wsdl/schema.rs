@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use external_core::Result;
 
-use super::document::{Documents, SchemaDocument};
-use super::types::{
+use super::declarations::{
     Attribute, AttributeUse, ComplexType, Content, Declaration, Facets, Particle, SimpleType, Type, TypeRef,
     Types, Variety,
 };
+use super::document::{Documents, SchemaDocument};
 use super::{XSD, broken};
 use crate::soap::xml::{Element, Name};
 
