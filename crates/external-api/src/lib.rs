@@ -1,13 +1,23 @@
 //! Clients for interfaces that nobody wrapped: REST, GraphQL and SOAP, on top of [`external_http::HttpClient`].
 //!
-//! | client | feature |
-//! |---|---|
-//! | `graphql::GraphqlClient` | `graphql` |
-//! | `rest::RestClient` | `rest` |
-//! | `soap` | `soap` |
-//! | `rest` | `rest` |
-//! | `graphql` | `graphql` |
-//! | `soap::SoapClient`, `soap::SoapService` | `soap` |
+//! | client | feature | for |
+//! |---|---|---|
+//! | `rest::RestClient` | `rest` | typed endpoints, lists by pages, conditions, uploads, downloads, batches |
+//! | `graphql::GraphqlClient` | `graphql` | queries, mutations, persisted queries, uploads, subscriptions |
+//! | `soap::SoapClient`, `soap::SoapService` | `soap` | SOAP 1.1 and 1.2, WS-Security, services by their WSDL |
+//!
+//! Policy, credentials and observers are those of the `HttpClient` beneath, and so are errors: kind, effect, and whether
+//! trying again is of use.
+//!
+//! ```
+//! use external_api::HttpClient;
+//! use external_api::external_http::{MemoryAnswer, MemoryHttp};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+//! let http = HttpClient::over(MemoryHttp::new().with_fallback(|_| MemoryAnswer::new(200).with_body("pong")));
+//! assert_eq!(http.get("https://api.example.org/ping").await?.text().await?, "pong");
+//! # Ok::<(), external_api::Error>(()) }).unwrap();
+//! ```
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "graphql")]
@@ -21,6 +31,5 @@ pub use external_http::{self, CallOptions, Effect, Error, ErrorKind, HttpClient,
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "graphql", feature = "rest", feature = "soap"))]
-#[cfg(all(doctest, feature = "soap"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
