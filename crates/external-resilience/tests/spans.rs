@@ -217,7 +217,7 @@ fn a_policy_that_makes_no_sense_is_warned_of_when_it_is_taken() {
         tracing::subscriber::with_default(written.clone(), || {
             let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
             let pipeline = Pipeline::new("sessions", &info, Client::policy());
-            drop(pipeline.with_policy::<Client>(policy.clone()));
+            drop(pipeline.with_policy(policy.clone(), Client::operations()));
         });
         assert_eq!(written.0.lock().unwrap().1, warnings);
     }

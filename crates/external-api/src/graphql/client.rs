@@ -24,6 +24,8 @@ use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
 
 /// The domain's name in operations and records.
 pub(super) const DOMAIN: &str = "graphql";
+/// What a policy may name.
+const OPERATIONS: &[&str] = &["query", "mutation", "subscribe"];
 
 /// A GraphQL API, behind the call pipeline. Cloning is cheap; clones share everything.
 ///
@@ -114,7 +116,7 @@ impl GraphqlClient {
     /// anew.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy(policy))
+        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy(policy, OPERATIONS))
     }
 
     /// The same client, heard by one more observer. Breaker and counts start anew.

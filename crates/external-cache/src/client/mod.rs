@@ -126,7 +126,7 @@ impl<C> CacheClient<C> {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         let Core { service, pipeline, context, settings, .. } = &*self.core;
-        let pipeline = pipeline.clone().with_policy::<CacheClient>(policy);
+        let pipeline = pipeline.clone().with_policy(policy, CacheClient::operations());
         let core = Core::new(service.clone(), pipeline, settings.clone(), context.clone());
         Self { core, ..self }
     }

@@ -105,7 +105,7 @@ impl EmailClient {
     /// The same client under another policy. Breaker, clean-up and counts start anew.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        Self { pipeline: self.pipeline.with_policy::<Self>(policy), ..self }
+        Self { pipeline: self.pipeline.with_policy(policy, Self::operations()), ..self }
     }
 
     /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.

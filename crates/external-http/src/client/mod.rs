@@ -112,7 +112,9 @@ impl HttpClient {
     /// The same client under another policy. Breaker, clean-up and counts start anew.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy::<Self>(policy))
+        self.changed(|shared| {
+            shared.pipeline = shared.pipeline.clone().with_policy(policy, Self::operations())
+        })
     }
 
     /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.

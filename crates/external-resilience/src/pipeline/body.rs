@@ -10,6 +10,7 @@ use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::CallGuard;
+use crate::clock::later;
 
 impl CallGuard {
     /// Passes `body` on: the call's record closes with it, and where the reader waits longer than `idle` for it to go on it
@@ -73,7 +74,7 @@ impl Stream for Guarded {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let deadline = Instant::now() + this.patience;
+                let deadline = later(Instant::now(), this.patience);
                 let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
                 match timer.as_mut().poll(cx) {
                     Poll::Pending => Poll::Pending,

@@ -33,7 +33,7 @@ use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
 use crate::pacing::{Gate, RateLimit};
 use crate::policy::{Limits, LimitsByOperation, Misfit};
-use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Domain, Policy};
+use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Policy};
 
 /// What a contract method returns: the box that `async_trait` makes.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -153,12 +153,12 @@ impl Pipeline {
     }
 
     /// The same instance and observers under another policy; breaker, clean-up and counts start anew. What
-    /// [`Policy::checked`] would refuse, misspelt operations too, is logged as a warning.
+    /// [`Policy::checked`] would refuse is logged as a warning, operations that are not among these too.
     #[must_use]
-    pub fn with_policy<D: Domain>(self, policy: Policy) -> Self {
+    pub fn with_policy(self, policy: Policy, operations: &[&str]) -> Self {
         let inner = &self.inner;
-        if let Some(Misfit { key, reason }) = policy.misfit(D::operations()) {
-            let (domain, instance) = (D::NAME, &*inner.instance);
+        if let Some(Misfit { key, reason }) = policy.misfit(operations) {
+            let (domain, instance) = (inner.domain, &*inner.instance);
             tracing::warn!(target: "external", domain, instance, key, reason, "a policy makes no sense");
         }
         Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, inner.observers.clone())

@@ -88,7 +88,7 @@ impl StorageClient {
     /// The same client with another policy. Breaker, clean-up and counts start anew.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
-        let pipeline = self.inner.pipeline.clone().with_policy::<Self>(policy);
+        let pipeline = self.inner.pipeline.clone().with_policy(policy, Self::operations());
         Self::assemble(
             self.inner.service.clone(),
             pipeline,
