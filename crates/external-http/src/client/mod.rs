@@ -113,7 +113,7 @@ impl HttpClient {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         self.changed(|shared| {
-            shared.pipeline = shared.pipeline.clone().with_policy(policy, Self::operations())
+            shared.pipeline = shared.pipeline.clone().with_policy(policy, Self::operations());
         })
     }
 
