@@ -13,9 +13,10 @@ use crate::contract::report::{Count, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
-use crate::graph::Built;
+use crate::graph::{Built, SUITES};
 use crate::servers::{self, Fleet, Host, Server, control};
 use crate::tool::Tool;
+use crate::workspace::Package;
 
 /// Runs the contract suites: every provider against every promise of its contract.
 ///
@@ -82,6 +83,7 @@ impl ContractTest {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
+        self.has_a_domain(tool)?;
         let servers = if self.list { Vec::new() } else { self.servers(tool)? };
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         self.announce(&servers, &host, tool);
@@ -118,6 +120,18 @@ impl ContractTest {
 
         let rows = run_all(tool, &built, &steering)?;
         self.conclude(tool, &built, rows, &absent, started.elapsed())
+    }
+
+    /// A slip of the pen is told before anything is built.
+    fn has_a_domain(&self, tool: &Tool) -> Result<()> {
+        let Some(wanted) = &self.domain else { return Ok(()) };
+        let has_suites = |package: &&Package| package.targets_of("test").any(|name| SUITES.contains(&name));
+        let packages = tool.workspace().packages.iter().filter(has_suites);
+        let domains: Vec<_> = packages.filter_map(|package| package.name.strip_prefix("external-")).collect();
+        if domains.contains(&wanted.as_str()) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("no suite for `{wanted}`; the domains are: {}", domains.join(", "))))
     }
 
     /// The servers that the filters leave a use for.

@@ -114,7 +114,7 @@ fn check_bodiless(info: &ProviderInfo, message: &Message) -> Result<()> {
 fn check_message(info: &ProviderInfo, message: &Message, with_body: bool) -> Result<()> {
     let Some(from) = &message.from else {
         return Err(Error::invalid_argument(
-            "the mail has no sender: set `from`, or a default on the client",
+            "the mail has no sender: set its `from`, or `client.from` of the instance",
         ));
     };
     let recipients = message.recipients();
