@@ -3,8 +3,8 @@
 //! moved to its next deadline without it.
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 
 use external_core::Sharded;
 use tokio::runtime::{Handle, Id};
@@ -22,6 +22,28 @@ pub(super) struct Timers(Sharded<Mutex<Vec<Timer>>>);
 struct Timer {
     runtime: Id,
     sleep: Pin<Box<Sleep>>,
+    sleeper: Arc<Sleeper>,
+    /// Wakes the sleeper: the only one that the runtime knows.
+    waker: Waker,
+}
+
+/// Whom a timer wakes. To forget it the timer need not be polled, which would panic where the runtime has shut down: a call
+/// may have its answer then.
+#[derive(Default)]
+struct Sleeper(Mutex<Option<Waker>>);
+
+impl Sleeper {
+    fn replace(&self, waker: Option<Waker>) -> Option<Waker> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), waker)
+    }
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        if let Some(waker) = self.replace(None) {
+            waker.wake();
+        }
+    }
 }
 
 impl Timers {
@@ -31,8 +53,7 @@ impl Timers {
         deadline: Instant,
         mut future: F,
     ) -> Option<F::Output> {
-        // A call that is dropped takes its timer with it: to be kept, the timer would have to be polled, and that panics
-        // once the runtime shuts down, which is when calls are dropped.
+        // A call that is dropped takes its timer with it: it may be that its runtime shuts down.
         let mut timer: Option<Timer> = None;
         std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
             Poll::Ready(output) => {
@@ -60,13 +81,14 @@ impl Timers {
                 timer.sleep.as_mut().reset(deadline);
                 timer
             }
-            None => Timer { runtime, sleep: Box::pin(sleep_until(deadline)) },
+            None => Timer::new(runtime, deadline),
         }
     }
 
-    fn put_back(&self, mut timer: Timer) {
+    fn put_back(&self, timer: Timer) {
         // It would keep the task that it was to wake, and all the room that task took, until it fires.
-        if timer.poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+        drop(timer.sleeper.replace(None));
+        if timer.sleep.is_elapsed() {
             return;
         }
         let mut kept = self.0.here().lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,9 +99,18 @@ impl Timers {
 }
 
 impl Timer {
+    fn new(runtime: Id, deadline: Instant) -> Self {
+        let sleeper = Arc::new(Sleeper::default());
+        let waker = Waker::from(sleeper.clone());
+        Self { runtime, sleep: Box::pin(sleep_until(deadline)), sleeper, waker }
+    }
+
     /// Outside the task's budget: a future that uses it up must not keep its own timeout from being seen.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(cx)
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        // Before the look at the timer: one that fires in between is seen.
+        drop(self.sleeper.replace(Some(cx.waker().clone())));
+        let mut cx = Context::from_waker(&self.waker);
+        Pin::new(&mut unconstrained(self.sleep.as_mut())).poll(&mut cx)
     }
 }
 
@@ -137,14 +168,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn neither_a_kept_timer_nor_a_dropped_call_wakes_anybody() {
         struct Woken(std::sync::atomic::AtomicBool);
-        impl std::task::Wake for Woken {
-            fn wake(self: std::sync::Arc<Self>) {
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
                 self.0.store(true, std::sync::atomic::Ordering::SeqCst);
             }
         }
         for answers in [true, false] {
             let timers = Timers::default();
-            let woken = std::sync::Arc::new(Woken(false.into()));
+            let woken = Arc::new(Woken(false.into()));
             let waker = Waker::from(woken.clone());
             let mut polls = 0;
             {
@@ -158,7 +189,7 @@ mod tests {
                 assert!(call.as_mut().poll(&mut cx).is_pending());
                 assert_eq!(call.as_mut().poll(&mut cx).is_ready(), answers);
             }
-            let known = (kept(&timers), std::sync::Arc::strong_count(&woken));
+            let known = (kept(&timers), Arc::strong_count(&woken));
             assert_eq!(known, (usize::from(answers), 2), "nobody but the two here");
             tokio::time::sleep(Duration::from_secs(2)).await;
             assert!(!woken.0.load(std::sync::atomic::Ordering::SeqCst));
@@ -183,6 +214,33 @@ mod tests {
         runtime.shutdown_background();
         // A second one, while the first unwinds, would end the process.
         assert!(call.join().is_err(), "timers panic when their runtime shuts down");
+    }
+
+    #[test]
+    fn an_answer_in_hand_outlives_the_runtime() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let (handle, (waits, waiting)) = (runtime.handle().clone(), std::sync::mpsc::channel());
+        let (answer, answers) = std::sync::mpsc::channel();
+        let call = std::thread::spawn(move || {
+            let (timers, mut polls) = (Timers::default(), 0);
+            let answered = std::future::poll_fn(|cx| {
+                polls += 1;
+                if polls == 1 {
+                    // The timer is there when it comes back.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                waits.send(()).unwrap();
+                Poll::Ready(answers.recv().unwrap())
+            });
+            let deadline = Instant::now() + Duration::from_secs(3600);
+            handle.block_on(timers.within(deadline, answered))
+        });
+        waiting.recv().unwrap();
+        drop(runtime);
+        answer.send(7).unwrap();
+        assert_eq!(call.join().unwrap(), Some(7));
     }
 
     #[test]
