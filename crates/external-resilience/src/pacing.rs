@@ -122,12 +122,6 @@ impl RateLimit {
         }
     }
 
-    /// Takes a place for an attempt that starts `now`, if there is one.
-    #[inline]
-    pub(crate) fn take(&self, now: Instant) -> bool {
-        self.reserve(now, || now).map(Place::used).is_ok()
-    }
-
     /// Whether an attempt that cannot start before `earliest` finds a place by `latest`, if nobody else takes one; says
     /// when it could have been if not.
     pub(crate) fn check(&self, earliest: Instant, latest: impl Fn() -> Instant) -> Result<(), Instant> {
