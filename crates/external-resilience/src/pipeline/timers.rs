@@ -53,7 +53,7 @@ impl Timers {
         deadline: Instant,
         mut future: F,
     ) -> Option<F::Output> {
-        // A call that is dropped takes its timer with it: it may be that its runtime shuts down.
+        // A call that is dropped takes its timer with it: it may be its runtime that shuts down.
         let mut timer: Option<Timer> = None;
         std::future::poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
             Poll::Ready(output) => {
