@@ -12,6 +12,7 @@ use external_core::{
 use external_resilience::{
     AttemptRecord, BoxFuture, BreakerPolicy, BreakerState, Call, CallObserver, CallRecord, Pipeline, Policy,
 };
+use tokio::time::Instant;
 
 const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
 const SEND: Operation = Operation::new("email", "send", Repeat::Once);
@@ -148,7 +149,7 @@ async fn the_mark_reaches_the_outer_context_even_if_the_call_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_deadline_holds_and_no_wait_passes_it() {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let cx = CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(2)));
     // A server may say anything, also what no clock can hold.
     let hint = Error::rate_limited("slow down").with_retry(Retry::After(Duration::MAX));
@@ -172,7 +173,7 @@ async fn the_callers_deadline_holds_and_no_wait_passes_it() {
 
 #[tokio::test(start_paused = true)]
 async fn the_policys_own_deadline_ends_an_attempt_under_way() {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let policy = Policy::off().with_total_deadline(Duration::from_secs(2));
     let (cx, pipeline) = (CallContext::default(), pipeline(policy));
     let hanging = pipeline.run(READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()));
@@ -183,7 +184,7 @@ async fn the_policys_own_deadline_ends_an_attempt_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_lengthens_the_attempt() {
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let policy = Policy::off().with_attempt_timeout(Duration::from_secs(1));
     let call = Call::new(READ).with_body(128 << 10);
     let cx = CallContext::default();
@@ -322,4 +323,47 @@ async fn a_close_that_runs_out_of_time_says_what_was_left() {
     let report = pipeline.close(&Nothing(info()), Duration::from_secs(1)).await;
     assert_eq!((report.calls_left, report.cleanups_left), (1, 1));
     hanging.abort();
+}
+
+/// A provider that has something to flush.
+#[derive(Debug)]
+struct Flushes(ProviderInfo);
+
+#[async_trait]
+impl Provider for Flushes {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn probe(&self, _: &CallContext) -> Result<()> {
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_hangs_leaves_a_close_the_time_to_clean_up_and_to_flush() {
+    let ms = Duration::from_millis;
+    for (within, cleanup_lasts, cleanups_left, takes) in [
+        (60_000, 54_300, 0, 54_310),
+        (60_000, 3_600_000, 1, 57_010),
+        (1000, 700, 0, 710),
+        (1000, 3_600_000, 1, 760),
+    ] {
+        let pipeline = pipeline(Policy::off());
+        let cx = CallContext::default();
+        let body = pipeline.run_streaming(READ, &cx, |_, _| Box::pin(async { Ok(()) }));
+        let ((), held) = body.await.unwrap();
+        pipeline.cleanup().spawn(tokio::time::sleep(ms(cleanup_lasts)));
+        let start = Instant::now();
+        let report = pipeline.close(&Flushes(info()), ms(within)).await;
+        assert!(report.error.is_none(), "{report:?}");
+        assert_eq!((report.calls_left, report.cleanups_left), (1, cleanups_left), "{within} {cleanup_lasts}");
+        assert_eq!(start.elapsed(), ms(takes), "{within} {cleanup_lasts}");
+        drop(held);
+    }
 }

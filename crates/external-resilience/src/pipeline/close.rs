@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::Pipeline;
 use crate::clock::later;
 
+/// What a close keeps for clean-ups and its provider, if it has twice as much.
+const LEAST_KEPT: Duration = Duration::from_secs(1);
+
 /// What was left when the deadline of a close passed.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -86,11 +89,18 @@ impl Running {
 impl Pipeline {
     /// Refuses new calls, waits for the running ones and for clean-ups, then closes the provider. It all takes
     /// at most `within`.
+    ///
+    /// Neither a call that hangs nor a clean-up takes the time of what comes after it: a tenth of `within`, a second at least
+    /// and half of it at most, is kept for clean-ups and the provider's own close, and half of that for the latter.
     pub async fn close(&self, provider: &dyn Provider, within: Duration) -> CloseReport {
-        let end = later(Instant::now(), within);
+        let now = Instant::now();
+        let end = later(now, within);
+        let within = end.saturating_duration_since(now);
+        let kept = (within / 10).max(LEAST_KEPT).min(within / 2);
         self.inner.running.close();
-        self.inner.running.wait_until_idle(end).await;
-        let cleanups_left = self.inner.cleanup.drain(end.saturating_duration_since(Instant::now())).await;
+        self.inner.running.wait_until_idle(end - kept).await;
+        let for_cleanups = (end - kept / 2).saturating_duration_since(Instant::now());
+        let cleanups_left = self.inner.cleanup.drain(for_cleanups).await;
         let error = match tokio::time::timeout_at(end, provider.close()).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
