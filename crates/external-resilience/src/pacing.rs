@@ -61,6 +61,7 @@ impl Gate {
     }
 
     /// Until when it is closed, if it is.
+    #[inline]
     pub(crate) fn closed_until(&self, now: Instant) -> Option<Instant> {
         let until = self.until.load(Ordering::Acquire);
         if until == 0 {
@@ -158,6 +159,7 @@ impl Place<'_> {
     }
 
     /// The attempt begins.
+    #[inline]
     pub(crate) fn used(self) {
         std::mem::forget(self);
     }

@@ -224,10 +224,15 @@ impl FaultPlan {
         operation: Operation,
         inner: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let Fate { mut fault, mut cause, outages } = self.arrive(&operation);
+        let Fate { mut fault, mut cause, mut outages } = self.arrive(&operation);
         fault.before(cx, &cause).await?;
-        if let Some(outage) = self.outage_since(outages) {
+        // What came and went while it was on its way is nothing to it.
+        loop {
+            let (outage, seen) = self.outage_since(outages);
+            outages = seen;
+            let Some(outage) = outage else { break };
             outage.before(cx, OUTAGE).await?;
+            (fault, cause) = (outage, OUTAGE.to_owned());
         }
         self.count(&operation, |counts| counts.begun += 1);
         let answer = inner.await;
@@ -275,10 +280,10 @@ impl FaultPlan {
         Fate { fault: Fault::none(), cause: String::new(), outages }
     }
 
-    /// What a call meets that was on its way while the service went down.
-    fn outage_since(&self, outages: u64) -> Option<Fault> {
+    /// What a call meets that was on its way while the service went down, if it still is; and how often it went down.
+    fn outage_since(&self, outages: u64) -> (Option<Fault>, u64) {
         let state = self.state();
-        state.down.clone().filter(|_| state.outages != outages)
+        (state.down.clone().filter(|_| state.outages != outages), state.outages)
     }
 
     fn count(&self, operation: &Operation, add: impl FnOnce(&mut Counts)) {

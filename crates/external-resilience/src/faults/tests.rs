@@ -298,6 +298,26 @@ async fn a_call_that_is_on_its_way_when_the_service_goes_down_does_not_arrive() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_on_its_way_meets_only_the_outage_that_is_there_when_it_arrives() {
+    let setup = ready();
+    setup
+        .plan
+        .script("add", [Fault::delay(Duration::from_millis(200)), Fault::delay(Duration::from_millis(200))]);
+    let cx = CallContext::default();
+    let outage = async |lasts| {
+        sleep(Duration::from_millis(50)).await;
+        setup.plan.down_with(Fault::lost(ErrorKind::Timeout));
+        sleep(lasts).await;
+        setup.plan.up();
+    };
+    let (delayed, ()) = tokio::join!(setup.service.add(&cx), outage(Duration::from_millis(50)));
+    assert_eq!(delayed.unwrap(), 1, "the service is up again");
+    let (delayed, ()) = tokio::join!(setup.service.add(&cx), outage(Duration::from_millis(500)));
+    assert_eq!(delayed.unwrap_err().kind(), ErrorKind::Timeout, "as the outage has it");
+    assert_eq!(setup.counts(), (2, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_script_is_met_in_its_order() {
     let setup = ready();
     let fail = |kind| Fault::fail(kind, Effect::MaybeApplied);
