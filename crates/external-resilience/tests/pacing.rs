@@ -11,7 +11,7 @@ use back_end::{
     BackEnd, READ, call, call_with, ended_by, ms, opens_after_two, pipeline, refused_by, throttled,
 };
 use external_core::{CallContext, CallOptions, Error, Result, Retry};
-use external_resilience::{BreakerState, BulkheadPolicy, Pipeline, Policy, RateLimitPolicy};
+use external_resilience::{BreakerState, BulkheadPolicy, CallObserver, Pipeline, Policy, RateLimitPolicy};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -231,6 +231,48 @@ async fn who_waits_at_the_gate_always_comes_back_within_its_deadline() {
         call_with(&pipeline, READ, &back_end, &hurried).await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_for_a_probe_always_begins_within_its_deadline() {
+    for seed in 0..20 {
+        let mut breaker = opens_after_two();
+        breaker.half_open_calls = 1;
+        let policy = Policy::default().with_breaker(breaker).with_backoff(ms(200), ms(400));
+        let pipeline = pipeline(policy).with_jitter_seed(seed);
+        let down = || (NOW, Err(Error::unavailable("down").with_retry(Retry::Never)));
+        let back_end = BackEnd::new([down(), down(), (ms(350), Ok(()))]);
+        for _ in 0..2 {
+            call(&pipeline, READ, &back_end).await.unwrap_err();
+        }
+        sleep(breaker.open_for).await;
+        // The probe is back 50 ms before the deadline, and what is added so that not all come at once is up to 200 ms.
+        let hurried = CallContext::new(&CallOptions::new().with_timeout(ms(400)));
+        let (probe, waited) =
+            tokio::join!(call(&pipeline, READ, &back_end), call_with(&pipeline, READ, &back_end, &hurried));
+        probe.unwrap();
+        waited.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_outlives_what_else_is_said_of_a_pipeline() {
+    async fn wait(seed: u64) -> Duration {
+        let policy = Policy::default().with_backoff(seconds(1), seconds(1));
+        let seeded = pipeline(Policy::off()).with_jitter_seed(seed);
+        let pipeline = seeded.with_policy(policy, &[]).with_observer(Arc::new(Silent));
+        let start = Instant::now();
+        call(&pipeline, READ, &BackEnd::new([(NOW, Err(Error::unavailable("down")))])).await.unwrap();
+        start.elapsed()
+    }
+    assert_eq!(wait(1).await, wait(1).await);
+    assert_ne!(wait(1).await, wait(2).await);
+}
+
+/// An observer that says nothing.
+#[derive(Debug)]
+struct Silent;
+
+impl CallObserver for Silent {}
 
 #[tokio::test(start_paused = true)]
 async fn callers_with_the_same_hint_do_not_come_back_together() {

@@ -140,7 +140,8 @@ impl Pipeline {
     /// policy that are out of range are held to the nearest within; [`Policy::checked`] tells of them.
     #[must_use]
     pub fn new(instance: impl Into<Arc<str>>, info: &ProviderInfo, policy: Policy) -> Self {
-        Self::assemble(instance.into(), info.id(), info.domain(), policy, Vec::new())
+        let jitter = fastrand::Rng::new();
+        Self::assemble(instance.into(), info.id(), info.domain(), policy, Vec::new(), jitter)
     }
 
     /// The same settings, heard by one more observer. To be called before the pipeline is shared: breaker,
@@ -149,7 +150,8 @@ impl Pipeline {
     pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
         let inner = &self.inner;
         let observers = inner.observers.iter().cloned().chain([observer]).collect();
-        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, inner.policy.clone(), observers)
+        let policy = inner.policy.clone();
+        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, observers, self.jitter())
     }
 
     /// The same instance and observers under another policy; breaker, clean-up and counts start anew. What
@@ -161,15 +163,22 @@ impl Pipeline {
             let (domain, instance) = (inner.domain, &*inner.instance);
             tracing::warn!(target: "external", domain, instance, key, reason, "a policy makes no sense");
         }
-        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, inner.observers.clone())
+        let observers = inner.observers.clone();
+        Self::assemble(inner.instance.clone(), inner.provider, inner.domain, policy, observers, self.jitter())
     }
 
-    /// The same instance with waits that a seed decides, so that a test can be repeated. To be called before the pipeline is
-    /// shared.
+    /// The same instance with waits that a seed decides, so that a test can be repeated; they follow from it after
+    /// [`with_observer`](Self::with_observer) and [`with_policy`](Self::with_policy) too. To be called before the pipeline is
+    /// shared: clones have the same.
     #[must_use]
     pub fn with_jitter_seed(self, seed: u64) -> Self {
         *self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner) = fastrand::Rng::with_seed(seed);
         self
+    }
+
+    /// For another pipeline: it follows from this one's, so that a seed is not lost.
+    fn jitter(&self) -> fastrand::Rng {
+        self.inner.jitter.lock().unwrap_or_else(PoisonError::into_inner).fork()
     }
 
     fn assemble(
@@ -178,6 +187,7 @@ impl Pipeline {
         domain: &'static str,
         mut policy: Policy,
         observers: Vec<Arc<dyn CallObserver>>,
+        jitter: fastrand::Rng,
     ) -> Self {
         policy.put_in_range();
         let inner = Inner {
@@ -193,7 +203,7 @@ impl Pipeline {
             policy,
             observers,
             cleanup: Cleanup::default(),
-            jitter: Mutex::new(fastrand::Rng::new()),
+            jitter: Mutex::new(jitter),
             running: Running::default(),
             timers: Timers::default(),
         };

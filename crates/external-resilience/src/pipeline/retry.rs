@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use super::recorder::Recorder;
 use super::{Exchange, Inner, Pipeline};
 use crate::budget::Payment;
-use crate::clock::later;
 use crate::refusal::Refusal;
 
 /// Why no further attempt is made, besides the layers that refuse one: every number there may be was made.
@@ -67,7 +66,7 @@ impl Pipeline {
                 {
                     waits -= 1;
                     now = Instant::now();
-                    earliest = later(now, self.backoff(1));
+                    earliest = self.spread(now, end);
                     continue;
                 }
                 // A refusal says less than the failure that led to it.
