@@ -14,7 +14,7 @@ use external_core::{
     CallContext, CallOptions, Capabilities, Error, Provider, ProviderInfo, Result, Retry, async_trait,
 };
 use external_resilience::{
-    BreakerPolicy, BreakerState, BulkheadPolicy, Call, OperationPolicy, Policy, RateLimitPolicy,
+    BreakerPolicy, BreakerState, BulkheadPolicy, Call, OperationPolicy, Pipeline, Policy, RateLimitPolicy,
 };
 use tokio::time::{Instant, advance};
 
@@ -44,13 +44,15 @@ async fn a_service_that_always_takes_long_closes_its_circuit() {
     assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
 }
 
+async fn send_megabytes(pipeline: &Pipeline, cx: &CallContext, back_end: &BackEnd) -> Result<()> {
+    let megabytes = Call::new(SEND).with_body(16 << 20);
+    pipeline.run(megabytes, cx, |cx, _| Box::pin(back_end.answer(cx))).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_whose_body_takes_long_has_a_say() {
     let pipeline = pipeline(Policy::default().with_total_deadline(secs(600)).with_breaker(opens_after_two()));
-    let send = async |back_end: &BackEnd| {
-        let megabytes = Call::new(SEND).with_body(16 << 20);
-        pipeline.run(megabytes, &CallContext::default(), |cx, _| Box::pin(back_end.answer(cx))).await
-    };
+    let send = async |back_end: &BackEnd| send_megabytes(&pipeline, &CallContext::default(), back_end).await;
     let back_end = BackEnd::new((0..2).map(|_| (Duration::ZERO, Err(Error::unavailable("down")))));
     for _ in 0..2 {
         send(&back_end).await.unwrap_err();
@@ -61,6 +63,33 @@ async fn a_probe_whose_body_takes_long_has_a_say() {
         send(&back_end).await.unwrap();
     }
     assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_has_the_time_that_its_caller_gives_it() {
+    for managed in [false, true] {
+        let pipeline = pipeline(Policy::default().with_breaker(opens_after_two()));
+        let outer = back_end::pipeline(Policy::off().with_attempt_timeout(secs(600)));
+        let patient = CallContext::new(&CallOptions::new().with_timeout(secs(600)));
+        let send = async |back_end: &BackEnd| {
+            if managed {
+                let cx = CallContext::default();
+                outer.run(SEND, &cx, |cx, _| Box::pin(send_megabytes(&pipeline, cx, back_end))).await
+            } else {
+                send_megabytes(&pipeline, &patient, back_end).await
+            }
+        };
+        let back_end = BackEnd::new((0..2).map(|_| (Duration::ZERO, Err(Error::unavailable("down")))));
+        for _ in 0..2 {
+            send(&back_end).await.unwrap_err();
+        }
+        advance(BreakerPolicy::default().open_for).await;
+        let back_end = BackEnd::new((0..3).map(|_| (secs(80), Ok(()))));
+        for _ in 0..3 {
+            send(&back_end).await.unwrap();
+        }
+        assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed), "managed: {managed}");
+    }
 }
 
 /// A service that answers nothing.

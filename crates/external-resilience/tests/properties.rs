@@ -93,6 +93,8 @@ fn policy(by_time: bool) -> BreakerPolicy {
 /// The breaker as its documentation has it.
 struct Model {
     policy: BreakerPolicy,
+    /// How long an attempt may last.
+    timeout: Option<Duration>,
     /// From when on steps of its window are counted, if that is one of time.
     start: Instant,
     /// Of each attempt the step in which it ended, whether it failed, and whether it was slow.
@@ -102,17 +104,31 @@ struct Model {
     number: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    HalfOpen { until: Option<Instant>, out: u32, succeeded: u32 },
+    Open {
+        until: Instant,
+    },
+    /// Of each probe that is out when it began.
+    HalfOpen {
+        first: Option<Instant>,
+        out: Vec<Instant>,
+        succeeded: u32,
+        back: Option<Instant>,
+    },
     Isolated,
 }
 
 impl Model {
-    fn new(policy: BreakerPolicy) -> Self {
-        Self { policy, start: Instant::now(), window: VecDeque::new(), phase: Phase::Closed, number: 0 }
+    fn new(policy: BreakerPolicy, timeout: Option<Duration>) -> Self {
+        let (start, window) = (Instant::now(), VecDeque::new());
+        Self { policy, timeout, start, window, phase: Phase::Closed, number: 0 }
+    }
+
+    /// Until when a probe is waited for.
+    fn end_of(&self, began: Instant) -> Instant {
+        began + self.timeout.unwrap_or(self.policy.half_open_for)
     }
 
     /// What is in the window once an attempt has ended `now`.
@@ -139,12 +155,18 @@ impl Model {
 
     fn let_time_pass(&mut self, now: Instant) {
         loop {
-            match self.phase {
-                Phase::Open { until } if now >= until => {
-                    self.enter(Phase::HalfOpen { until: None, out: 0, succeeded: 0 });
+            match &self.phase {
+                Phase::Open { until } if now >= *until => {
+                    self.enter(Phase::HalfOpen { first: None, out: Vec::new(), succeeded: 0, back: None });
                 }
-                Phase::HalfOpen { until: Some(until), out, succeeded } if now >= until => {
-                    if out == 0 && succeeded > 0 {
+                Phase::HalfOpen { first: Some(first), out, succeeded, back } => {
+                    let mut until = *first + self.policy.half_open_for;
+                    until =
+                        out.iter().map(|began| self.end_of(*began)).chain(*back).fold(until, Instant::max);
+                    if now < until {
+                        return;
+                    }
+                    if out.is_empty() && *succeeded > 0 {
                         self.enter(Phase::Closed);
                     } else {
                         self.open(until);
@@ -158,18 +180,31 @@ impl Model {
     /// The phase in which a call is let through, if it is.
     fn admits(&mut self, now: Instant) -> Option<u32> {
         self.let_time_pass(now);
+        let keeps = self.policy.half_open_for;
+        let has_a_place = match &self.phase {
+            Phase::HalfOpen { first, out, succeeded, .. } => {
+                let taken = out.iter().filter(|began| now < **began + keeps).count() + *succeeded as usize;
+                let is_waited_for = |first: Instant| {
+                    out.iter().any(|began| *began < first + keeps && now < self.end_of(*began))
+                };
+                taken < self.policy.half_open_calls as usize
+                    && first.is_none_or(|first| now < first + keeps || is_waited_for(first))
+            }
+            _ => false,
+        };
         match &mut self.phase {
             Phase::Closed => Some(self.number),
-            Phase::HalfOpen { until, out, succeeded } if *out + *succeeded < self.policy.half_open_calls => {
-                until.get_or_insert(now + self.policy.half_open_for);
-                *out += 1;
+            Phase::HalfOpen { first, out, .. } if has_a_place => {
+                first.get_or_insert(now);
+                out.push(now);
                 Some(self.number)
             }
             Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Isolated => None,
         }
     }
 
-    fn ended(&mut self, admitted: u32, how: How, slow: bool, now: Instant) {
+    fn ended(&mut self, admitted: u32, how: How, began: Instant, now: Instant) {
+        let slow = now - began >= SLOW;
         self.let_time_pass(now);
         if admitted != self.number {
             return;
@@ -192,8 +227,9 @@ impl Model {
                 }
             }
             Phase::HalfOpen { .. } if failure || slow => self.open(now),
-            Phase::HalfOpen { out, succeeded, .. } => {
-                *out -= 1;
+            Phase::HalfOpen { out, succeeded, back, .. } => {
+                out.remove(out.iter().position(|out| *out == began).unwrap());
+                *back = Some(now);
                 if how == How::Success {
                     *succeeded += 1;
                     if *succeeded >= self.policy.half_open_calls {
@@ -288,11 +324,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn the_breaker_follows_its_model(by_time in any::<bool>(), events in prop::collection::vec(event(), 1..200)) {
+    fn the_breaker_follows_its_model(
+        by_time in any::<bool>(),
+        timeout in prop::option::of((1_u64..40_000).prop_map(ms)),
+        events in prop::collection::vec(event(), 1..200),
+    ) {
         paused(async {
             silence_panics_on_purpose();
-            let pipeline = pipeline(Policy::off().with_breaker(policy(by_time)));
-            let mut model = Model::new(policy(by_time));
+            let mut limits = Policy::off();
+            limits.attempt_timeout = timeout;
+            let pipeline = pipeline(limits.with_breaker(policy(by_time)));
+            let mut model = Model::new(policy(by_time), timeout);
             let mut out: Vec<Flight> = Vec::new();
             for (at, event) in events.iter().enumerate() {
                 match *event {
@@ -318,10 +360,9 @@ proptest! {
                     Event::End(_, _) if out.is_empty() => {}
                     Event::End(which, how) => {
                         let ends = out.swap_remove(which % out.len());
-                        let (phase, now) = (ends.phase, Instant::now());
-                        let slow = now - ends.began >= SLOW;
+                        let (phase, began) = (ends.phase, ends.began);
                         ends.end(how);
-                        model.ended(phase, how, slow, now);
+                        model.ended(phase, how, began, Instant::now());
                     }
                 }
                 model.let_time_pass(Instant::now());

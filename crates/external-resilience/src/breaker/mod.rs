@@ -5,12 +5,13 @@
 //! failing or a slow call that opens the circuit, never one that succeeded in time.
 
 mod permit;
+mod probes;
 #[cfg(test)]
 mod tests;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use external_core::Error;
@@ -21,8 +22,8 @@ pub(crate) use permit::{Permit, Verdict};
 
 use crate::BreakerPolicy;
 use crate::clock::later;
-use crate::permits::Permits;
 use crate::refusal::Refusal;
+use probes::Probes;
 use window::Window;
 
 /// What a breaker is doing.
@@ -64,18 +65,8 @@ struct Inner {
 #[derive(Debug)]
 enum Phase {
     Closed,
-    Open {
-        until: Instant,
-    },
-    /// Probes hold their permits, those that succeeded for good.
-    HalfOpen {
-        /// When the first probe was made: nobody waits for a verdict before.
-        since: Option<Instant>,
-        /// How long after that it is decided without those that are missing.
-        patience: Duration,
-        probes: Arc<Permits>,
-        succeeded: u32,
-    },
+    Open { until: Instant },
+    HalfOpen(Probes),
     Isolated,
 }
 
@@ -88,7 +79,7 @@ impl Phase {
                 Refusal::Breaker.error("the circuit is open", Some(wait))
             }
             Self::Isolated => Refusal::Breaker.error("the circuit was isolated by hand", None),
-            Self::HalfOpen { .. } | Self::Closed => {
+            Self::HalfOpen(_) | Self::Closed => {
                 Refusal::Breaker.error("the circuit is half open and all its probes are out", None)
             }
         }
@@ -98,7 +89,7 @@ impl Phase {
         match self {
             Self::Closed => BreakerState::Closed,
             Self::Open { .. } => BreakerState::Open,
-            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+            Self::HalfOpen(_) => BreakerState::HalfOpen,
             Self::Isolated => BreakerState::Isolated,
         }
     }
@@ -130,11 +121,11 @@ impl Breaker {
         // Listens before it looks: a verdict in between is not missed.
         decided.as_mut().enable();
         let all_are_out = {
-            let mut inner = self.lock();
-            self.let_time_pass(&mut inner, Instant::now());
+            let (mut inner, now) = (self.lock(), Instant::now());
+            self.let_time_pass(&mut inner, now);
             match &inner.phase {
                 Phase::Open { .. } | Phase::Isolated => return false,
-                Phase::HalfOpen { probes, .. } => probes.taken() >= self.policy.half_open_calls,
+                Phase::HalfOpen(probes) => !probes.have_a_place(now, &self.policy),
                 Phase::Closed => false,
             }
         };
@@ -183,9 +174,8 @@ impl Breaker {
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {
             Phase::Closed => None,
-            Phase::HalfOpen { since, probes, .. } if probes.try_take() => {
-                since.get_or_insert(now);
-                Some(probes.clone())
+            Phase::HalfOpen(probes) if probes.have_a_place(now, &self.policy) => {
+                Some(probes.make(now, &self.policy))
             }
             phase => return Err(phase.refusal(now)),
         };
@@ -202,9 +192,7 @@ impl Breaker {
         match &inner.phase {
             Phase::Closed => Ok(()),
             Phase::Open { until } if at >= *until => Ok(()),
-            Phase::HalfOpen { probes, .. } if at > now || probes.taken() < self.policy.half_open_calls => {
-                Ok(())
-            }
+            Phase::HalfOpen(probes) if at > now || probes.have_a_place(now, &self.policy) => Ok(()),
             phase => Err(phase.refusal(now)),
         }
     }
@@ -233,50 +221,43 @@ impl Breaker {
         loop {
             match &inner.phase {
                 Phase::Open { until } if now >= *until => {
-                    let probes = Arc::new(Permits::new(self.policy.half_open_calls));
-                    let patience = self.policy.half_open_for;
-                    self.enter(inner, Phase::HalfOpen { since: None, patience, probes, succeeded: 0 });
+                    self.enter(inner, Phase::HalfOpen(Probes::default()));
                 }
-                Phase::HalfOpen { since: Some(since), patience, probes, succeeded }
-                    if now >= later(*since, *patience) =>
-                {
-                    // Only what succeeded closes it: neither a probe that hangs nor an answer that says nothing
-                    // about the service (`NotFound`) does.
-                    if *succeeded > 0 && probes.taken() == *succeeded {
+                Phase::HalfOpen(probes) => match probes.decided(&self.policy) {
+                    Some(decided) if now >= decided && probes.speak_for_the_service() => {
                         self.enter(inner, Phase::Closed);
-                    } else {
-                        let decided = later(*since, *patience);
-                        self.open(inner, decided);
                     }
-                }
+                    Some(decided) if now >= decided => self.open(inner, decided),
+                    _ => return,
+                },
                 _ => return,
             }
         }
     }
 
-    /// A probe may last so long: the verdict waits for it, as if it were the first.
-    fn wait_for(&self, generation: u64, probe: Duration) {
+    /// A probe may last until `end`: the verdict waits for it.
+    fn wait_for(&self, generation: u64, probe: u64, end: Instant) {
         let mut inner = self.lock();
         if inner.generation == generation
-            && let Phase::HalfOpen { patience, .. } = &mut inner.phase
+            && let Phase::HalfOpen(probes) = &mut inner.phase
         {
-            *patience = probe.max(*patience);
+            probes.wait_for(probe, end);
         }
     }
 
-    /// Takes note of an attempt's end. Answers whether a probe's place stays taken.
-    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) -> bool {
+    /// Takes note of an attempt's end.
+    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) {
         let slow = now >= permit.slow_from;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
                 self.window.success(now);
             }
-            return false;
+            return;
         }
         let mut inner = self.lock();
         self.let_time_pass(&mut inner, now);
         if inner.generation != permit.generation {
-            return false;
+            return;
         }
         match &mut inner.phase {
             Phase::Closed => {
@@ -284,20 +265,23 @@ impl Breaker {
                 if self.window.note(verdict == Verdict::Failure, slow, now).trips(&self.policy) {
                     self.open(&mut inner, now);
                 }
-                false
             }
-            Phase::HalfOpen { .. } if verdict == Verdict::Failure || slow => {
-                self.open(&mut inner, now);
-                false
-            }
-            Phase::HalfOpen { succeeded, .. } if verdict == Verdict::Success => {
-                *succeeded += 1;
-                if *succeeded >= self.policy.half_open_calls {
+            Phase::HalfOpen(_) if verdict == Verdict::Failure || slow => self.open(&mut inner, now),
+            Phase::HalfOpen(probes) => {
+                let Some(probe) = permit.probe else { return };
+                let succeeded = probes.come_back(probe, verdict == Verdict::Success, now);
+                if succeeded >= self.policy.half_open_calls {
                     self.enter(&mut inner, Phase::Closed);
+                    return;
                 }
-                true
+                // It may have been the one that was waited for.
+                self.let_time_pass(&mut inner, now);
+                if verdict != Verdict::Success {
+                    // Whoever waits for a verdict may make the next probe.
+                    self.decided.notify_waiters();
+                }
             }
-            Phase::HalfOpen { .. } | Phase::Open { .. } | Phase::Isolated => false,
+            Phase::Open { .. } | Phase::Isolated => {}
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One attempt at the breaker: what lets it pass, and what its end says about the service.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use external_core::{Error, ErrorKind};
@@ -8,7 +7,6 @@ use tokio::time::Instant;
 
 use super::Breaker;
 use crate::clock::later;
-use crate::permits::Permits;
 use crate::refusal::Refusal;
 
 /// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
@@ -18,38 +16,28 @@ pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     pub(super) generation: u64,
     pub(super) slow_from: Instant,
-    /// Where a probe has its place.
-    probe: Option<Arc<Permits>>,
+    /// Which probe it is, if it is one.
+    pub(super) probe: Option<u64>,
     settled: bool,
 }
 
 impl<'a> Permit<'a> {
     #[inline]
-    pub(super) fn new(
-        breaker: &'a Breaker,
-        generation: u64,
-        slow_from: Instant,
-        probe: Option<Arc<Permits>>,
-    ) -> Self {
+    pub(super) fn new(breaker: &'a Breaker, generation: u64, slow_from: Instant, probe: Option<u64>) -> Self {
         Self { breaker, generation, slow_from, probe, settled: false }
     }
 
     /// The attempt ended `now`.
     pub(crate) fn settle(&mut self, verdict: Verdict, now: Instant) {
         self.settled = true;
-        let stays = self.breaker.settle(self, verdict, now);
-        if let Some(probes) = self.probe.take().filter(|_| !stays) {
-            probes.give_back();
-            // Whoever waits for a verdict may make the next probe.
-            self.breaker.decided.notify_waiters();
-        }
+        self.breaker.settle(self, verdict, now);
     }
 
-    /// The attempt may last so `long` in all. So much of that is its body's, and says nothing about how slow the service is.
-    pub(crate) fn allow(&mut self, body: Duration, long: Option<Duration>) {
+    /// The attempt may last until `end`. So much of that is its body's, and says nothing about how slow the service is.
+    pub(crate) fn allow(&mut self, body: Duration, end: Option<Instant>) {
         self.slow_from = later(self.slow_from, body);
-        if let (Some(_), Some(long)) = (&self.probe, long) {
-            self.breaker.wait_for(self.generation, long);
+        if let (Some(probe), Some(end)) = (self.probe, end) {
+            self.breaker.wait_for(self.generation, probe, end);
         }
     }
 }

@@ -171,21 +171,68 @@ async fn the_verdict_waits_for_what_may_take_longer() {
     for (allowed, state) in [(long, BreakerState::Closed), (second, BreakerState::HalfOpen)] {
         let breaker = half_open().await;
         let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
-        probe.allow(Duration::ZERO, Some(allowed));
+        probe.allow(Duration::ZERO, Some(Instant::now() + allowed));
         tokio::time::advance(Duration::from_secs(40)).await;
         settle(probe, Verdict::Success);
         tokio::time::advance(long - Duration::from_secs(40)).await;
         assert_eq!(breaker.state(), state, "may last {allowed:?}");
     }
-    // One after the other, none of them a verdict: the limit still counts from the first on.
-    let breaker = half_open().await;
+    // One after the other, none of them a verdict: the limit still counts from the first on, and none is out then.
+    let (breaker, limit) = (half_open().await, BreakerPolicy::default().half_open_for);
     for _ in 0..4 {
         let mut probe = breaker.admit(Instant::now(), long / 2).unwrap();
-        probe.allow(Duration::ZERO, Some(long));
+        probe.allow(Duration::ZERO, Some(Instant::now() + long));
         settle(probe, Verdict::Nothing);
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
-        tokio::time::advance(long / 4).await;
+        tokio::time::advance(limit / 4).await;
     }
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_verdict_waits_for_the_end_of_each_probe_that_is_out() {
+    let secs = Duration::from_secs;
+    for (takes, state) in [(9, BreakerState::Closed), (10, BreakerState::Open)] {
+        let breaker = half_open().await;
+        settle(admit(&breaker).unwrap(), Verdict::Nothing);
+        tokio::time::advance(secs(28)).await;
+        let mut probe = breaker.admit(Instant::now(), secs(20)).unwrap();
+        probe.allow(Duration::ZERO, Some(Instant::now() + secs(10)));
+        tokio::time::advance(secs(2)).await;
+        assert_eq!(breaker.state(), BreakerState::HalfOpen, "it has 8 s left");
+        assert!(admit(&breaker).is_ok(), "while it is waited for");
+        tokio::time::advance(secs(takes - 2)).await;
+        settle(probe, Verdict::Success);
+        assert_eq!(breaker.state(), state, "nothing else is out");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_takes_long_shuts_nobody_out() {
+    let (limit, hour) = (BreakerPolicy::default().half_open_for, Duration::from_secs(3600));
+    let breaker = half_open().await;
+    let mut upload = breaker.admit(Instant::now(), hour).unwrap();
+    upload.allow(Duration::ZERO, Some(Instant::now() + hour));
+    settle(admit(&breaker).unwrap(), Verdict::Success);
+    assert!(admit(&breaker).is_err(), "all places are taken");
+    tokio::time::advance(limit).await;
+    assert_eq!(breaker.state(), BreakerState::HalfOpen, "the upload is within its time");
+    settle(admit(&breaker).unwrap(), Verdict::Success);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    // Nor do those that go in its place put the verdict off for ever.
+    let breaker = half_open().await;
+    let mut upload = breaker.admit(Instant::now(), hour).unwrap();
+    upload.allow(Duration::ZERO, Some(Instant::now() + limit * 3));
+    for _ in 0..4 {
+        tokio::time::advance(limit / 2).await;
+        settle(admit(&breaker).unwrap(), Verdict::Nothing);
+    }
+    let mut instead = breaker.admit(Instant::now(), hour).unwrap();
+    instead.allow(Duration::ZERO, Some(Instant::now() + limit * 2));
+    tokio::time::advance(limit).await;
+    assert_eq!(breaker.state(), BreakerState::HalfOpen, "what went instead is within its time");
+    assert!(admit(&breaker).is_err(), "the upload is not, and nobody follows");
+    tokio::time::advance(limit).await;
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 

@@ -63,11 +63,11 @@ impl Pipeline {
         let moving = self.inner.policy.time_to_move(call.body);
         let timeout = limits.attempt_timeout.map(|timeout| timeout.saturating_add(moving));
         let longest = earlier(timeout, limits.total_deadline);
-        if let Some(permit) = &mut turn.permit {
-            permit.allow(moving, longest);
-        }
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
         let attempt_cx = cx.for_attempt_at(started, number, earlier(own_end, end));
+        if let Some(permit) = &mut turn.permit {
+            permit.allow(moving, attempt_cx.deadline());
+        }
         recorder.began(number);
         let mut guard = AttemptGuard::new(recorder, number, started);
         // Declared before the future, so dropped after it: whoever drops this call reads a true mark.

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// | window by time | none: by attempts | 1 s to 1 h |
 /// | minimum calls | 20 in the window | 1 to the window |
 /// | open | 5 s | 1 ms to 1 day |
-/// | half open | 3 probes, at most 30 s from the first on, or as long as a probe may take | 1 to 1,000; 1 ms to 1 day |
+/// | half open | 3 probes; 30 s from the first on, and then the time of those that are out | 1 to 1,000; 1 ms to 1 day |
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BreakerPolicy {
@@ -33,11 +33,15 @@ pub struct BreakerPolicy {
     pub minimum_calls: u32,
     /// How long it stays open before probes are let through.
     pub open_for: Duration,
-    /// How many probes have to succeed.
+    /// How many probes have to succeed. An answer that says nothing about the service, `NotFound`, is no success: the next
+    /// call takes its place.
     pub half_open_calls: u32,
-    /// How long probing may take, from the first probe on, and at least as long as an attempt may, its body included: the
-    /// verdict does not come before that of a probe which is within its time. Then the circuit closes if one succeeded and
-    /// none is out, and opens again else. It never closes without a probe that succeeded.
+    /// How long probing takes, from the first probe on, if neither one fails nor enough succeed before. Then the circuit
+    /// closes if one succeeded and none is out, and opens again else; it never closes without a probe that succeeded.
+    ///
+    /// A probe that is out then is waited for, as long as its attempt may take, the body included: the verdict does not come
+    /// before its own. But no probe keeps its place for longer than this: a large body does not keep others from probing,
+    /// and from closing the circuit.
     pub half_open_for: Duration,
 }
 
