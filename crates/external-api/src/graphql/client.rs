@@ -153,13 +153,14 @@ impl GraphqlClient {
     ///
     /// # Errors
     ///
-    /// Where there are no data: by the code of the server's errors, which [`errors_of`](super::errors_of) hands out, else by
+    /// `InvalidArgument` for a document whose operation is a mutation. Where there are no data: by the code of the server's errors, which [`errors_of`](super::errors_of) hands out, else by
     /// the status; `Corrupt` for an answer that is no GraphQL, and for data of another type than `T`, which is never
     /// retried. Errors beside data are part of the reply.
     pub async fn query<T: DeserializeOwned + Send>(
         &self,
         request: &GraphqlRequest,
     ) -> Result<GraphqlReply<T>> {
+        request.changes_nothing()?;
         self.call(request, "query", Repeat::Safe).await
     }
 

@@ -13,6 +13,7 @@
 //!   events (graphql-sse); a connection that is lost is made anew, and the stream says so.
 
 mod client;
+mod document;
 mod error;
 mod persisted;
 mod reply;

@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::document::{Kind, kind};
 use super::upload::{Upload, place_for};
 
 /// The largest answer where nobody says otherwise.
@@ -64,6 +65,16 @@ impl GraphqlRequest {
             idempotency_key: None,
             body_limit: BODY_LIMIT,
             call: CallOptions::new(),
+        }
+    }
+
+    /// Refuses what must not be repeated, where it would be.
+    pub(super) fn changes_nothing(&self) -> Result<()> {
+        match kind(&self.document, self.operation_name.as_deref()) {
+            Some(Kind::Mutation) => {
+                Err(Error::invalid_argument("the operation is a mutation: `mutate` makes it"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -17,7 +17,8 @@ use super::xml::{Name, XmlLimits};
 /// A SOAP service, behind the pipeline of an [`HttpClient`]. Cloning is cheap; clones share everything.
 ///
 /// - Deadline, retries, breaker and limits are those of the HTTP client, whose other calls count with these.
-/// - A fault is an error with kind, effect and retry advice, whatever the status that it came with ([`SoapFault`]).
+/// - A fault is an error with kind, effect and retry advice, whatever the status that it came with
+///   ([`SoapFault`](super::SoapFault)).
 /// - A message that may have taken effect is not repeated, unless it says that this is harmless.
 ///
 /// ```
@@ -128,8 +129,8 @@ impl SoapClient {
     ///
     /// # Errors
     ///
-    /// By the table at [`SoapFault`] for a fault; `InvalidArgument` for a message that XML cannot say, before anything is
-    /// sent; `Corrupt` for an answer that is no envelope, HTML for one; `Unsupported` for one with a header block that must
+    /// By the table at [`SoapFault`](super::SoapFault) for a fault; `InvalidArgument` for a message that XML cannot say, before
+    /// anything is sent; `Corrupt` for an answer that is no envelope, HTML for one; `Unsupported` for one with a header block that must
     /// be understood and is not; else as [`HttpTransport::execute`].
     pub async fn send(&self, request: &SoapRequest) -> Result<SoapAnswer> {
         let question = self.question(request)?;

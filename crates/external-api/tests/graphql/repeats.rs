@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use external_api::external_http::external_resilience::Policy;
+use external_api::graphql::GraphqlRequest;
 use external_api::{Effect, ErrorKind};
 use external_simulator::HttpAnswer;
 use serde_json::Value;
@@ -75,6 +76,18 @@ async fn what_may_have_taken_effect_is_tried_again_only_if_that_is_harmless() {
             let last = place.asked().pop().unwrap();
             assert_eq!(last.headers["idempotency-key"], "k-1");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_mutation_is_not_taken_for_something_harmless() {
+    let mutation = GraphqlRequest::new("mutation { forget }");
+    for place in answering(graphql(200, r#"{"data": {"forget": 1}}"#)).await {
+        let error = place.api.query::<Value>(&mutation).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidArgument, Effect::NotSent));
+        assert!(place.api.subscribe::<Value>(&mutation).await.is_err());
+        assert_eq!(place.asked().len(), 0);
+        assert!(place.api.mutate::<Value>(&mutation).await.is_ok());
     }
 }
 

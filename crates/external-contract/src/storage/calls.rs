@@ -6,9 +6,8 @@ use bytes::Bytes;
 use external_core::storage::{
     AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, CopyRequest, DeleteBatchRequest,
     DeleteRequest, DeleteVersionRequest, GetRequest, GetTagsRequest, HeadRequest, ListRequest,
-    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectAttributes, ObjectKey, PartReceipt,
-    PartToken, PresignRequest, PutPartRequest, PutRequest, PutTagsRequest, RestoreVersionRequest, UploadId,
-    VersionId, supports,
+    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectKey, PartReceipt, PartToken,
+    PresignRequest, PutPartRequest, PutRequest, PutTagsRequest, RestoreVersionRequest, UploadId, VersionId,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
@@ -84,11 +83,8 @@ pub(super) fn body(case: &Case<S>) -> Bytes {
 
 fn call_put<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
-        let mut request = PutRequest::new(key(case, marker)?, body(case));
-        if supports(service, "metadata").is_supported() {
-            let noted = ObjectAttributes::new().with_user_metadata("note", case.canary());
-            request = request.with_attributes(noted);
-        }
+        // User metadata travels as header fields, which vendors' SDKs write down at TRACE: it is not searched for.
+        let request = PutRequest::new(key(case, marker)?, body(case));
         service.put(&case.cx(), &request).await.map(drop)
     })
 }

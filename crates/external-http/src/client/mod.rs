@@ -19,10 +19,12 @@ use std::time::Duration;
 use external_core::http::{
     self as contract, Delivery, HttpBody, HttpRequest, HttpResponse, HttpTransport, HttpUrl,
 };
-use external_core::{BuildContext, CallContext, CallOptions, Capability, Provider, ProviderInfo, Result};
+use external_core::{
+    BuildContext, CallContext, CallOptions, Capability, Effect, Provider, ProviderInfo, Repeat, Result,
+};
 use external_resilience::{BoxFuture, Call, CallObserver, CloseReport, Domain, Pipeline, Policy};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 
 pub use settings::HttpSettings;
 
@@ -245,12 +247,19 @@ impl HttpClient {
             return Ok(answer);
         }
         let mut request = request.clone();
+        let mut is_dealt_with = false;
         for _ in 0..settings.max_redirects {
             let Some(next) = redirect::next(&request, &here, &answer, settings)? else {
                 return Ok(answer);
             };
+            // Who is sent on to look at the outcome has had an effect, whatever becomes of the look.
+            is_dealt_with |= request.operation().repeat != Repeat::Safe && next.method == Method::GET;
             (here, request) = (next.url.clone(), next);
-            answer = self.exchange(cx, &request, here.has_origin_of(&home)).await?;
+            let looked = self.exchange(cx, &request, here.has_origin_of(&home)).await;
+            answer = looked.map_err(|error| match is_dealt_with {
+                true => error.with_effect(Effect::MaybeApplied),
+                false => error,
+            })?;
         }
         match redirect::next(&request, &here, &answer, settings)? {
             None => Ok(answer),

@@ -1,7 +1,7 @@
 //! Redirects: followed as configured, and never with credentials to another place.
 
 use external_contract::{Case, Clause, clause, ensure, ensure_eq, ensure_error};
-use external_http::{ErrorKind, HttpClient, HttpRequest, HttpSettings, HttpTransport, Policy};
+use external_http::{Effect, ErrorKind, HttpClient, HttpRequest, HttpSettings, HttpTransport, Policy};
 
 use super::S;
 
@@ -72,6 +72,21 @@ pub(crate) fn clauses() -> Vec<Clause<S>> {
                     "a `GET` without body and key",
                     seen,
                 )?;
+            }
+        )
+        .of_provider(),
+        clause!(
+            "http.redirect.6",
+            "What a `POST` did is done, also when the place that tells of it cannot be asked.",
+            |case| {
+                let post = HttpRequest::post(&with_status(303, "/answer/look?status=503"))?.with_body("abc");
+                let error =
+                    ensure_error("the look", following(case, 3)?.send(&post).await, ErrorKind::Unavailable)?;
+                ensure_eq("the effect", &error.effect(), &Effect::MaybeApplied)?;
+                let post = HttpRequest::post(&with_status(303, "/answer/look?status=404"))?.with_body("abc");
+                let error =
+                    ensure_error("the look", following(case, 3)?.send(&post).await, ErrorKind::NotFound)?;
+                ensure_eq("the effect", &error.effect(), &Effect::MaybeApplied)?;
             }
         )
         .of_provider(),

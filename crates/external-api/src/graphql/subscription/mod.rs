@@ -130,6 +130,7 @@ impl GraphqlClient {
         if !request.uploads.is_empty() {
             return Err(Error::invalid_argument("a subscription takes no files"));
         }
+        request.changes_nothing()?;
         let link = self.connect(&request.context(), request).await?;
         let (sender, events) = mpsc::channel(WAITING);
         let (client, request) = (self.clone(), request.clone());

@@ -103,7 +103,7 @@ flaws! {
     LinksIgnoreType: "A link to write by takes any media type." ["storage.presign.3"];
     LinksLiveLonger: "A link lives an hour longer than asked." ["storage.presign.5"];
     LinksTakeAnyLifetime: "A lifetime that cannot be is corrected." ["storage.presign.6"];
-    LogsMetadata: "User metadata is written into the log." ["common.7.1"];
+    LogsContents: "The content of each object is written into the log." ["common.7.1"];
 }
 
 /// Every flaw of object stores, those that any provider may have among them.

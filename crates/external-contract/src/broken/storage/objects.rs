@@ -28,7 +28,7 @@ impl StorageService for Broken {
             }
             Some(Wrong::DropsHeaders) => request.attributes.headers = ObjectAttributes::new().headers,
             Some(Wrong::DropsMetadata) => request.attributes.metadata.clear(),
-            Some(Wrong::LogsMetadata) => tracing::info!(metadata = ?request.attributes.metadata, "stored"),
+            Some(Wrong::LogsContents) => tracing::info!(body = ?request.body, "stored"),
             Some(Wrong::DropsTags) => request.attributes.tags.clear(),
             Some(Wrong::IgnoresPreconditions) => request.precondition = Precondition::None,
             Some(Wrong::ChecksBeforeWriting) if request.precondition != Precondition::None => {
