@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
 
 /// What answers where there is no server.
 fn double() -> MemoryHttp {
-    let wsdl = include_str!("soap/math.wsdl");
+    let wsdl = include_str!("fixtures/math.wsdl");
     let answer = |body: &str| {
         format!(
             "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body>{body}</e:Body></e:Envelope>"

@@ -9,9 +9,9 @@ use external_simulator::{HttpAnswer, HttpQuestion};
 
 use super::service::both;
 
-/// A file of `tests/soap/wsdl`.
+/// A file of `tests/soap/fixtures/wsdl`.
 pub(crate) fn file(name: &str) -> Option<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/soap/wsdl");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/soap/fixtures/wsdl");
     std::fs::read(folder.join(name)).ok()
 }
 
