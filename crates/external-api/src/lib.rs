@@ -22,6 +22,8 @@
 
 #[cfg(feature = "graphql")]
 pub mod graphql;
+#[cfg(any(feature = "graphql", feature = "rest", feature = "soap"))]
+mod media;
 #[cfg(feature = "rest")]
 pub mod rest;
 #[cfg(feature = "soap")]

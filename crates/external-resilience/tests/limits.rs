@@ -6,11 +6,10 @@ mod back_end;
 
 use std::time::Duration;
 
-use back_end::{BackEnd, READ, call, call_with, ended_by, ms, opens_after_two, pipeline, throttled};
-use external_core::{
-    CallContext, Capabilities, Error, ErrorKind, Operation, Provider, ProviderInfo, Repeat, Result, Retry,
-    async_trait,
+use back_end::{
+    BackEnd, Nothing, READ, call, call_with, ended_by, info, ms, opens_after_two, pipeline, throttled,
 };
+use external_core::{CallContext, Error, ErrorKind, Operation, Repeat, Result, Retry};
 use external_resilience::{BreakerState, BulkheadPolicy, OperationPolicy, Policy};
 use tokio::time::{Instant, sleep};
 
@@ -60,24 +59,10 @@ async fn a_managed_call_has_no_total_deadline_of_its_own() {
     assert_eq!(start.elapsed(), ms(4000));
 }
 
-#[derive(Debug)]
-struct Nothing(ProviderInfo);
-
-#[async_trait]
-impl Provider for Nothing {
-    fn info(&self) -> &ProviderInfo {
-        &self.0
-    }
-
-    async fn probe(&self, _: &CallContext) -> Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_close_waits_for_calls_that_wait() {
     let hint = Duration::from_secs(2);
-    let nothing = Nothing(ProviderInfo::new("memory", "cache", "memory:", Capabilities::new()));
+    let nothing = Nothing(info());
     // For its retry, and at the gate.
     for error in [Error::unavailable("down").with_retry(Retry::After(hint)), throttled(hint)] {
         for within in [hint * 2, hint / 2] {

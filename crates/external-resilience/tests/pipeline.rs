@@ -1,43 +1,21 @@
 //! The pipeline's layers and how they meet, under a paused clock.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod back_end;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use back_end::{Nothing, READ, SEND, info, pipeline};
 use external_core::{
-    CallContext, CallOptions, Capabilities, Effect, Error, ErrorKind, Operation, Provider, ProviderInfo,
-    Repeat, Result, Retry, async_trait,
+    CallContext, CallOptions, Effect, Error, ErrorKind, Operation, Provider, ProviderInfo, Repeat, Result,
+    Retry, async_trait,
 };
 use external_resilience::{
-    AttemptRecord, BoxFuture, BreakerPolicy, BreakerState, Call, CallObserver, CallRecord, Pipeline, Policy,
+    AttemptRecord, BoxFuture, BreakerPolicy, BreakerState, Call, CallObserver, CallRecord, Policy,
 };
 use tokio::time::Instant;
-
-const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
-const SEND: Operation = Operation::new("email", "send", Repeat::Once);
-
-#[derive(Debug)]
-struct Nothing(ProviderInfo);
-
-#[async_trait]
-impl Provider for Nothing {
-    fn info(&self) -> &ProviderInfo {
-        &self.0
-    }
-
-    async fn probe(&self, _: &CallContext) -> Result<()> {
-        Ok(())
-    }
-}
-
-fn info() -> ProviderInfo {
-    ProviderInfo::new("memory", "cache", "memory:", Capabilities::new())
-}
-
-fn pipeline(policy: Policy) -> Pipeline {
-    Pipeline::new("default", &info(), policy)
-}
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<String>>);

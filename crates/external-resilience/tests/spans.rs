@@ -1,14 +1,17 @@
 //! The span of a call and the events of its attempts: names of fields, and what they say; and what is warned of.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod back_end;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use back_end::Nothing;
 use external_core::{
     BuildContext, CallContext, Capabilities, Capability, Effect, Error, Operation, Provider, ProviderInfo,
-    Repeat, Result, async_trait,
+    Repeat, Result,
 };
 use external_resilience::{Domain, OperationPolicy, Pipeline, Policy};
 use tracing::field::{Field, Visit};
@@ -134,20 +137,6 @@ fn every_attempt_is_an_event() {
 struct Client {
     service: Arc<Nothing>,
     pipeline: Pipeline,
-}
-
-#[derive(Debug)]
-struct Nothing(ProviderInfo);
-
-#[async_trait]
-impl Provider for Nothing {
-    fn info(&self) -> &ProviderInfo {
-        &self.0
-    }
-
-    async fn probe(&self, _: &CallContext) -> Result<()> {
-        Ok(())
-    }
 }
 
 impl Domain for Client {

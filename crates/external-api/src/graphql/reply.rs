@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use external_core::http::{HttpRequest, HttpResponse};
 use external_core::{ByteStream, Effect, Error, Result, Retry};
 use external_http::{answered, retry_after};
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
@@ -16,6 +15,7 @@ use serde_json::{Map, Value};
 use super::GraphqlError;
 use super::error::{Stage, error_of, throttled_for};
 use super::persisted::Unknown;
+use crate::media;
 
 /// The media types that are asked for, the specification's own first.
 pub(super) const ACCEPT: &str = "application/graphql-response+json, application/json;q=0.9";
@@ -115,8 +115,7 @@ enum Media {
 
 impl Media {
     fn of(headers: &HeaderMap) -> Self {
-        let told = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = told.split(';').next().unwrap_or_default().trim();
+        let essence = media::of(headers);
         if essence.eq_ignore_ascii_case("application/graphql-response+json") {
             Self::Graphql
         } else if essence.eq_ignore_ascii_case("application/json") {

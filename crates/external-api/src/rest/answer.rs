@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::{Link, Validators, json};
+use crate::media;
 
 /// An answer that is no refusal: its status is below 400.
 #[derive(Clone)]
@@ -152,7 +153,7 @@ impl RestAnswer {
             Ok(told) if json::is_media_type(told) => Ok(()),
             Ok(told) => {
                 let error = Error::corrupt("the answer is not JSON, by its content type");
-                let essence = told.split(';').next().unwrap_or_default().trim();
+                let essence = media::essence(told);
                 let is_plain = essence.len() <= 64 && essence.bytes().all(|byte| byte.is_ascii_graphic());
                 Err(if is_plain { error.with_context("content_type", essence) } else { error })
             }

@@ -4,6 +4,8 @@ use external_core::{Error, Result, Retry};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::media;
+
 /// Longer names of members are no names that anybody chose.
 const LONGEST_NAME: usize = 64;
 
@@ -29,7 +31,7 @@ pub(super) fn decode_value<T: DeserializeOwned>(value: serde_json::Value) -> Res
 
 /// Whether this is the media type of JSON, or of something written in it.
 pub(super) fn is_media_type(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media::essence(content_type).to_ascii_lowercase();
     let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
     subtype == "json" || subtype.ends_with("+json")
 }

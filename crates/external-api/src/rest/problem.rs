@@ -7,11 +7,11 @@ use bytes::Bytes;
 use external_core::http::HttpRefusal;
 use external_core::{Error, Result};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::json;
+use crate::media;
 
 /// What the server said about a refusal, in the source chain of the error. Nothing of it is shown, since servers repeat
 /// what they were sent.
@@ -124,9 +124,7 @@ impl fmt::Debug for RestError {
 impl StdError for RestError {}
 
 fn is_problem(headers: &HeaderMap) -> bool {
-    let told = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = told.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/problem+json")
+    media::of(headers).eq_ignore_ascii_case("application/problem+json")
 }
 
 impl Problem {
@@ -159,6 +157,8 @@ impl fmt::Debug for Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
 
     fn refused(content_type: &'static str, body: &'static str) -> Error {

@@ -11,6 +11,7 @@ use super::fault::SoapFault;
 use super::request::SoapAnswer;
 use super::security::{WSSE, WsSecurity};
 use super::xml::Element;
+use crate::media;
 
 /// What is known of an answer before its body is read.
 pub(super) struct Reading<'a> {
@@ -24,8 +25,7 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(super) fn of(settings: &'a Settings, answer: &HttpResponse) -> Self {
-        let media = answer.header("content-type").unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = media::of(&answer.headers).to_ascii_lowercase();
         Self {
             settings,
             status: answer.status,

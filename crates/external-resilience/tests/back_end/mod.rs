@@ -6,16 +6,36 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use external_core::{CallContext, Capabilities, Error, Operation, ProviderInfo, Repeat, Result, Retry};
+use external_core::{
+    CallContext, Capabilities, Error, Operation, Provider, ProviderInfo, Repeat, Result, Retry, async_trait,
+};
 use external_resilience::{BreakerPolicy, Pipeline, Policy, RateLimitPolicy};
 use tokio::time::sleep;
 
 pub(crate) const READ: Operation = Operation::new("cache", "get", Repeat::Safe);
 pub(crate) const SEND: Operation = Operation::new("email", "send", Repeat::Once);
 
+pub(crate) fn info() -> ProviderInfo {
+    ProviderInfo::new("memory", "cache", "memory:", Capabilities::new())
+}
+
 pub(crate) fn pipeline(policy: Policy) -> Pipeline {
-    let info = ProviderInfo::new("memory", "cache", "memory:", Capabilities::new());
-    Pipeline::new("default", &info, policy)
+    Pipeline::new("default", &info(), policy)
+}
+
+/// A provider that has nothing to do.
+#[derive(Debug)]
+pub(crate) struct Nothing(pub(crate) ProviderInfo);
+
+#[async_trait]
+impl Provider for Nothing {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn probe(&self, _: &CallContext) -> Result<()> {
+        Ok(())
+    }
 }
 
 pub(crate) fn opens_after_two() -> BreakerPolicy {
