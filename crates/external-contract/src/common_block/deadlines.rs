@@ -35,7 +35,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -53,7 +52,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -74,7 +72,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -94,7 +91,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -104,7 +100,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Stall(Length::Drawn)).await?;
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -115,7 +110,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Drip(DEADLINE - Duration::from_millis(100))).await?;
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -135,7 +129,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
     ]

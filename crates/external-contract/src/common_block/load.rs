@@ -32,8 +32,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     }
                 }
             }
-        )
-        .with_limit(Duration::from_secs(60)),
+        ),
         clause!(
             "common.9.2",
             "`close` during calls ends, and every call ends too: with its answer or an error.",
@@ -103,7 +102,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy(),
     ]
 }

@@ -108,7 +108,7 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime, wa
         (outcome, _) => outcome,
     };
     // What was made goes, whatever came of the clause; failing at that is told only where nothing else is.
-    let tidied = runtime.block_on(guarded(tidied(case), Duration::from_secs(10)));
+    let tidied = runtime.block_on(guarded(tidied(case), TIDYING));
     match (outcome, tidied) {
         (Outcome::Passed, Outcome::Found(finding)) => {
             Outcome::Found(finding.while_("removing what the clause made"))
@@ -116,6 +116,9 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime, wa
         (outcome, _) => outcome,
     }
 }
+
+/// What it may take to remove what a clause made.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// Runs something in a task of its own, so that a panic, a block and a hang are all only its own.
 async fn guarded(
