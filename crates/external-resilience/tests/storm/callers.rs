@@ -98,7 +98,7 @@ async fn watch(
         sleep_until(now).await;
         match pipeline.breaker_state() {
             Some(BreakerState::Closed) if opened.is_some() && closed.is_none() => {
-                closed = Some(start.elapsed())
+                closed = Some(start.elapsed());
             }
             Some(BreakerState::Open) => (opened, closed) = (opened.or_else(|| Some(start.elapsed())), None),
             _ => {}
