@@ -4,14 +4,17 @@
 //! other callers write too: successes are counted by thread, and gathered when a call fails or was slow. So it is a
 //! failing or a slow call that opens the circuit, never one that succeeded in time.
 
+#[cfg(test)]
+mod interleavings;
+mod lock;
 mod permit;
 mod probes;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use external_core::Error;
@@ -23,6 +26,7 @@ pub(crate) use permit::{Permit, Verdict};
 use crate::BreakerPolicy;
 use crate::clock::later;
 use crate::refusal::Refusal;
+use lock::Lock;
 use probes::Probes;
 use window::Window;
 
@@ -40,12 +44,12 @@ pub enum BreakerState {
 }
 
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(crate) struct Breaker<L = Mutex<Inner>> {
     policy: BreakerPolicy,
     /// The generation while the circuit is closed, with [`OTHERWISE`] else: all that a call looks at which succeeds.
     closed: AtomicU64,
     window: Window,
-    inner: Mutex<Inner>,
+    inner: L,
     /// Hears of every change of phase.
     state: watch::Sender<BreakerState>,
     /// Wakes those who wait for one, in the order in which they came.
@@ -56,7 +60,7 @@ pub(crate) struct Breaker {
 const OTHERWISE: u64 = 1 << 63;
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     phase: Phase,
     /// Counts changes of phase, so that a late answer does not speak for a phase it did not belong to.
     generation: u64,
@@ -95,20 +99,20 @@ impl Phase {
     }
 }
 
-impl Breaker {
+impl<L: Lock> Breaker<L> {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
             policy,
             closed: AtomicU64::new(0),
             window: Window::new(&policy),
-            inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0 }),
+            inner: L::around(Inner { phase: Phase::Closed, generation: 0 }),
             state: watch::Sender::new(BreakerState::Closed),
             decided: Notify::new(),
         }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, Instant::now());
         inner.phase.state()
     }
@@ -121,7 +125,7 @@ impl Breaker {
         // Listens before it looks: a verdict in between is not missed.
         decided.as_mut().enable();
         let all_are_out = {
-            let (mut inner, now) = (self.lock(), Instant::now());
+            let (mut inner, now) = (self.inner.lock(), Instant::now());
             self.let_time_pass(&mut inner, now);
             match &inner.phase {
                 Phase::Open { .. } | Phase::Isolated => return false,
@@ -147,16 +151,16 @@ impl Breaker {
     }
 
     pub(crate) fn isolate(&self) {
-        self.enter(&mut self.lock(), Phase::Isolated);
+        self.enter(&mut self.inner.lock(), Phase::Isolated);
     }
 
     pub(crate) fn reset(&self) {
-        self.enter(&mut self.lock(), Phase::Closed);
+        self.enter(&mut self.inner.lock(), Phase::Closed);
     }
 
     /// As [`admit`](Self::admit), while calls pass and are watched.
     #[inline]
-    pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_>> {
+    pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_, L>> {
         let generation = self.closed.load(Ordering::Acquire);
         let is_closed = generation & OTHERWISE == 0;
         let slow_from = later(now, slow_call);
@@ -165,12 +169,12 @@ impl Breaker {
 
     /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
     /// as cut short unless it is settled.
-    pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_>, Error> {
+    pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_, L>, Error> {
         if let Some(permit) = self.admit_if_closed(now, slow_call) {
             return Ok(permit);
         }
         let slow_from = later(now, slow_call);
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {
             Phase::Closed => None,
@@ -187,7 +191,7 @@ impl Breaker {
         if self.is_closed() {
             return Ok(());
         }
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         match &inner.phase {
             Phase::Closed => Ok(()),
@@ -195,10 +199,6 @@ impl Breaker {
             Phase::HalfOpen(probes) if at > now || probes.have_a_place(now, &self.policy) => Ok(()),
             phase => Err(phase.refusal(now)),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, inner: &mut Inner, phase: Phase) {
@@ -237,7 +237,7 @@ impl Breaker {
 
     /// A probe may last until `end`: the verdict waits for it.
     fn wait_for(&self, generation: u64, probe: u64, end: Instant) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.generation == generation
             && let Phase::HalfOpen(probes) = &mut inner.phase
         {
@@ -246,7 +246,7 @@ impl Breaker {
     }
 
     /// Takes note of an attempt's end.
-    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) {
+    fn settle(&self, permit: &Permit<'_, L>, verdict: Verdict, now: Instant) {
         let slow = now >= permit.slow_from;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
@@ -254,7 +254,7 @@ impl Breaker {
             }
             return;
         }
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         if inner.generation != permit.generation {
             return;
