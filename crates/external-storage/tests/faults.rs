@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use external_contract::{Harness, verify};
-use external_core::{Effect, Error, ErrorKind, Retry};
+use external_core::storage::{
+    AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, ObjectKey, PutPartRequest,
+    VersionId,
+};
+use external_core::{CallContext, Effect, Error, ErrorKind, Retry};
 use external_resilience::faults::{Fault, FaultPlan};
 use external_storage::{
     BuildContext, MemoryConfig, OPERATIONS, Policy, Result, StorageClient, StorageService, StorageSettings,
@@ -33,6 +37,52 @@ fn without_a_fault_every_operation_goes_through_and_is_counted() {
         let begun = plan.counts(operation).begun;
         assert_eq!(begun == 0, MISSING.contains(&operation), "{operation}: {begun} calls");
     }
+}
+
+/// Whatever the provider says of it: who moves thousands of objects must see which it was.
+#[tokio::test]
+async fn an_error_names_its_object() -> Result<()> {
+    let plan = FaultPlan::new();
+    let client = StorageClient::from(plan.around(memory()?));
+    let (cx, key, version) = (CallContext::default(), "k".parse::<ObjectKey>()?, VersionId::new("1"));
+    let service: &dyn StorageService = &client;
+    let parts = service.multipart().ok_or_else(|| Error::unsupported("multipart"))?;
+    let upload = parts.begin_multipart(&cx, &BeginMultipartRequest::new(key.clone())).await?;
+    let part = parts.put_part(&cx, &PutPartRequest::new(upload.clone(), 1, "x")).await?;
+    for operation in OPERATIONS {
+        plan.chance(*operation, 1.0, Fault::fail(ErrorKind::PermissionDenied, Effect::NotApplied));
+    }
+    let results = [
+        client.put("k", "x").await.map(drop),
+        client.get("k").await.map(drop),
+        client.head("k").await.map(drop),
+        client.delete("k").await.map(drop),
+        client.copy("k", "other").await.map(drop),
+        client.get_tags("k").await.map(drop),
+        client.put_tags("k", Default::default()).await,
+        client.delete_version("k", version.clone()).await.map(drop),
+        client.restore_version("k", version).await.map(drop),
+        client.download("k").await.map(drop),
+        client.upload(&b"x"[..], "k", "text/plain").await.map(drop),
+        parts.begin_multipart(&cx, &BeginMultipartRequest::new(key)).await.map(drop),
+        parts.put_part(&cx, &PutPartRequest::new(upload.clone(), 1, "x")).await.map(drop),
+        parts
+            .complete_multipart(&cx, &CompleteMultipartRequest::new(upload.clone(), vec![part]))
+            .await
+            .map(drop),
+        parts.abort_multipart(&cx, &AbortMultipartRequest::new(upload)).await,
+        client.delete_many(["k"]).await?.remove(0).1.map(drop),
+    ];
+    for result in results {
+        let error = result.unwrap_err();
+        let keys: Vec<_> = error.context().filter(|(name, _)| *name == "key").collect();
+        assert_eq!(
+            (error.kind(), keys.as_slice()),
+            (ErrorKind::PermissionDenied, &[("key", "k")][..]),
+            "{error}"
+        );
+    }
+    Ok(())
 }
 
 /// A client is a store too, so it can stand wherever one is wanted; of all that are around each other one repeats.

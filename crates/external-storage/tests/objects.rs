@@ -4,9 +4,15 @@
 
 #[path = "../examples/objects/app/mod.rs"]
 mod app;
+#[path = "objects/files.rs"]
+mod files;
+#[path = "objects/many.rs"]
+mod many;
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -22,15 +28,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Does nothing when the whole program is run.
 #[test]
 fn in_a_process_of_its_own() {
-    if let Some(arguments) = BuildContext::default().env(ARGUMENTS) {
-        let arguments = std::iter::once("objects").chain(arguments.split('\n')).map(Into::into);
+    #[expect(clippy::disallowed_methods, reason = "a build's environment holds text alone")]
+    if let Some(arguments) = std::env::var_os(ARGUMENTS) {
+        let arguments = arguments.as_bytes().split(|byte| *byte == b'\n').map(OsStr::from_bytes);
+        let arguments = std::iter::once(OsStr::new("objects")).chain(arguments).map(OsString::from);
         std::process::exit(app::run(arguments).into());
     }
 }
 
-fn command(arguments: &[&str]) -> Command {
+fn command<T: AsRef<OsStr>>(arguments: &[T]) -> Command {
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--nocapture", "in_a_process_of_its_own"]).env(ARGUMENTS, arguments.join("\n"));
+    command.args(["--exact", "--nocapture", "in_a_process_of_its_own"]);
+    command.env(ARGUMENTS, arguments.join(OsStr::new("\n")));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -52,6 +62,13 @@ fn fail(code: i32, arguments: &[&str]) -> String {
 fn text(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// What waits for pipes may wait for ever.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(PATIENCE).unwrap()
 }
 
 /// Presses Ctrl-C, and answers the exit code and what was said.

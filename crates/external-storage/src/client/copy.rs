@@ -72,7 +72,10 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_copy(request))?;
         match self.service().copier() {
-            Some(copier) => self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await,
+            Some(copier) => {
+                let copied = self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await;
+                self.about(&request.from, copied)
+            }
             None => self.copy_through(cx, request).await,
         }
     }

@@ -130,7 +130,7 @@ impl StorageClient {
             let mut state = state?;
             match state.next().await {
                 Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(state))),
-                Err(error) => Some((Err(error), None)),
+                Err(error) => Some((state.client.about(&state.request.key, Err(error)), None)),
             }
         });
         Ok(ObjectBody::new(object.info, object.range, ByteStream::new(body)))

@@ -112,7 +112,8 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_presign(request))?;
         let facet = self.facet(operation, self.service().presigner(), "presign-get")?;
-        self.pipeline().run(operation, cx, |cx, _| facet.presign(cx, request)).await
+        let result = self.pipeline().run(operation, cx, |cx, _| facet.presign(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn get_tags_call(
@@ -121,13 +122,15 @@ impl StorageClient {
         request: &GetTagsRequest,
     ) -> Result<BTreeMap<String, String>> {
         let facet = self.facet(request.operation(), self.service().tags(), "tags")?;
-        self.pipeline().run(request.operation(), cx, |cx, _| facet.get_tags(cx, request)).await
+        let result = self.pipeline().run(request.operation(), cx, |cx, _| facet.get_tags(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn put_tags_call(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {
         let facet = self.facet(request.operation(), self.service().tags(), "tags")?;
         self.locate(request.operation(), validate_tags(&request.tags))?;
-        self.pipeline().run(request.operation(), cx, |cx, _| facet.put_tags(cx, request)).await
+        let result = self.pipeline().run(request.operation(), cx, |cx, _| facet.put_tags(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn list_versions_call(
@@ -146,7 +149,9 @@ impl StorageClient {
         request: &DeleteVersionRequest,
     ) -> Result<Deleted> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
-        self.pipeline().run(request.operation(), cx, |cx, _| facet.delete_version(cx, request)).await
+        let result =
+            self.pipeline().run(request.operation(), cx, |cx, _| facet.delete_version(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn restore_version_call(
@@ -155,7 +160,9 @@ impl StorageClient {
         request: &RestoreVersionRequest,
     ) -> Result<PutReceipt> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
-        self.pipeline().run(request.operation(), cx, |cx, _| facet.restore_version(cx, request)).await
+        let result =
+            self.pipeline().run(request.operation(), cx, |cx, _| facet.restore_version(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn begin_call(
@@ -166,7 +173,8 @@ impl StorageClient {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_begin(request))?;
-        self.pipeline().run(operation, cx, |cx, _| facet.begin_multipart(cx, request)).await
+        let result = self.pipeline().run(operation, cx, |cx, _| facet.begin_multipart(cx, request)).await;
+        self.about(&request.key, result)
     }
 
     pub(super) async fn put_part_call(
@@ -178,7 +186,8 @@ impl StorageClient {
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_size(request.body.len() as u64, "part-bytes-max"))?;
         let call = Call::new(operation).with_body(request.body.len() as u64);
-        self.pipeline().run(call, cx, |cx, _| facet.put_part(cx, request)).await
+        let result = self.pipeline().run(call, cx, |cx, _| facet.put_part(cx, request)).await;
+        self.about(&request.upload.key, result)
     }
 
     pub(super) async fn complete_call(
@@ -189,12 +198,15 @@ impl StorageClient {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_complete(request))?;
-        self.pipeline().run(operation, cx, |cx, _| facet.complete_multipart(cx, request)).await
+        let result = self.pipeline().run(operation, cx, |cx, _| facet.complete_multipart(cx, request)).await;
+        self.about(&request.upload.key, result)
     }
 
     pub(super) async fn abort_call(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
         let facet = self.facet(request.operation(), self.service().multipart(), "multipart")?;
-        self.pipeline().run(request.operation(), cx, |cx, _| facet.abort_multipart(cx, request)).await
+        let result =
+            self.pipeline().run(request.operation(), cx, |cx, _| facet.abort_multipart(cx, request)).await;
+        self.about(&request.upload.key, result)
     }
 
     pub(super) async fn list_uploads_call(

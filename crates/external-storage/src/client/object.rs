@@ -148,7 +148,10 @@ impl StorageClient {
                         results.push((key.clone(), deleted));
                     }
                 }
-                Err(error) => results.extend(batch.iter().map(|key| (key.clone(), Err(error.clone())))),
+                Err(error) => {
+                    let of_key = |key: &ObjectKey| (key.clone(), self.about(key, Err(error.clone())));
+                    results.extend(batch.iter().map(of_key));
+                }
             }
         }
         Ok(results)
@@ -182,14 +185,15 @@ impl StorageClient {
         let operation = request.operation();
         self.locate(operation, self.check_put(request))?;
         let call = Call::new(operation).with_body(request.body.len() as u64);
-        self.pipeline().run(call, cx, |cx, _| self.service().put(cx, request)).await
+        let put = self.pipeline().run(call, cx, |cx, _| self.service().put(cx, request)).await;
+        self.about(&request.key, put)
     }
 
     pub(super) async fn get_call(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
         let operation = request.operation();
         self.locate(operation, self.check_get(request))?;
-        let (result, guard) =
-            self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await?;
+        let got = self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await;
+        let (result, guard) = self.about(&request.key, got)?;
         match result {
             GetResult::Object(mut object) => {
                 object.body = guard.around(object.body, self.inner.settings.idle_timeout);
@@ -205,13 +209,15 @@ impl StorageClient {
     pub(super) async fn head_call(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
         let operation = request.operation();
         self.locate(operation, self.check_head(request))?;
-        self.pipeline().run(operation, cx, |cx, _| self.service().head(cx, request)).await
+        let told = self.pipeline().run(operation, cx, |cx, _| self.service().head(cx, request)).await;
+        self.about(&request.key, told)
     }
 
     pub(super) async fn delete_call(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
         let operation = request.operation();
         self.locate(operation, self.check_delete(request))?;
-        self.pipeline().run(operation, cx, |cx, _| self.service().delete(cx, request)).await
+        let deleted = self.pipeline().run(operation, cx, |cx, _| self.service().delete(cx, request)).await;
+        self.about(&request.key, deleted)
     }
 
     pub(super) async fn delete_batch_call(
@@ -231,6 +237,7 @@ impl StorageClient {
                 .with_context("results", results.len());
             return self.locate(operation, Err(error));
         }
-        Ok(results.into_iter().map(|result| self.locate(operation, result)).collect())
+        let of_key = |(result, key)| self.about(key, self.locate(operation, result));
+        Ok(results.into_iter().zip(&request.keys).map(of_key).collect())
     }
 }

@@ -2,7 +2,8 @@
 
 use external_core::storage::{
     BeginMultipartRequest, ByteRange, CompleteMultipartRequest, CopyRequest, DeleteRequest, GetRequest,
-    HeadRequest, ListRequest, ObjectAttributes, Precondition, PresignMethod, PresignRequest, PutRequest,
+    HeadRequest, ListRequest, ObjectAttributes, ObjectKey, Precondition, PresignMethod, PresignRequest,
+    PutRequest,
 };
 use external_core::{Error, Operation, Result};
 
@@ -27,6 +28,14 @@ impl StorageClient {
         result.map_err(|mut error| {
             error.locate(self.info().id(), operation);
             error
+        })
+    }
+
+    /// Names the object in an error that does not yet: a service that moves thousands must see which it was.
+    pub(super) fn about<T>(&self, key: &ObjectKey, result: Result<T>) -> Result<T> {
+        result.map_err(|error| match error.context_value("key") {
+            Some(_) => error,
+            None => error.with_context("key", key),
         })
     }
 

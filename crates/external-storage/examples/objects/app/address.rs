@@ -1,8 +1,10 @@
 //! Addresses: an object or a prefix of a store, a file of this machine, standard input and output.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
+
+use clap::builder::{OsStringValueParser, TypedValueParser, ValueParserFactory};
 
 /// What a person wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +22,31 @@ pub(super) enum Address {
     },
 }
 
-impl FromStr for Address {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+impl Address {
+    fn parse(text: OsString) -> Result<Self, String> {
         if text == "-" {
             return Ok(Self::Standard);
         }
         let is_name = |name: &str| {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         };
-        Ok(match text.split_once(':') {
-            Some((store, rest)) if is_name(store) => Self::Store { store: store.into(), rest: rest.into() },
-            _ => Self::File(text.into()),
-        })
+        match text.to_string_lossy().split_once(':') {
+            Some((store, rest)) if is_name(store) => match text.to_str() {
+                Some(_) => Ok(Self::Store { store: store.into(), rest: rest.into() }),
+                None => Err("a key is UTF-8 text, and this is none".to_owned()),
+            },
+            // A file's name may be any bytes.
+            _ => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// How clap reads addresses: also those of files whose names are no text.
+impl ValueParserFactory for Address {
+    type Parser = clap::builder::ValueParser;
+
+    fn value_parser() -> Self::Parser {
+        OsStringValueParser::new().try_map(Self::parse).into()
     }
 }
 
@@ -77,10 +90,21 @@ mod tests {
             ("/srv/a:b", Address::File("/srv/a:b".into())),
             (":a", Address::File(":a".into())),
         ] {
-            let Ok(parsed) = text.parse::<Address>();
+            let parsed = Address::parse(text.into()).unwrap();
             assert_eq!(parsed, address);
             assert_eq!(parsed.to_string(), text);
         }
+    }
+
+    #[test]
+    fn only_files_have_names_that_are_no_text() {
+        use std::os::unix::ffi::OsStringExt;
+
+        let name = OsString::from_vec(b"./caf\xe9.png".to_vec());
+        assert_eq!(Address::parse(name.clone()), Ok(Address::File(name.into())));
+        assert!(
+            Address::parse(OsString::from_vec(b"avatars:caf\xe9".to_vec())).unwrap_err().contains("UTF-8")
+        );
     }
 
     #[test]

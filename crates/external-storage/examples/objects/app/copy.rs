@@ -1,19 +1,22 @@
 //! `cp`: what is copied, and where each of it goes.
 
+use std::ffi::OsString;
 use std::fs;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use indicatif::BinaryBytes;
 
 use super::address::Address;
 use super::failure::{Failure, Outcome};
-use super::files;
 use super::progress::Progress;
 use super::stores::{Place, Stores, Use};
+use super::tally::Tally;
 use super::transfer::{End, name, transfer};
+use super::tree::Tree;
 
 /// How many objects of a recursive copy move side by side.
 const SIDE_BY_SIDE: usize = 4;
@@ -22,17 +25,21 @@ const SIDE_BY_SIDE: usize = 4;
 ///
 /// Bytes pass through in a stream: memory stays bounded whatever the size, and nothing is seen at the target before it
 /// is whole. Large objects go in parts, side by side. Between two objects content type, metadata and tags go along, and
-/// within one store the store copies by itself. What is at the target is replaced.
+/// within one store the store copies by itself. What is at the target is replaced: also where a link leads to. Devices
+/// and pipes are written into.
 #[derive(Debug, Args)]
 pub(super) struct Cp {
     /// What to copy: an object, a file, or `-`. With --recursive a prefix or a folder.
     source: Address,
     /// Where to. An address that ends with `/`, a store without a key and a folder keep the source's name.
     target: Address,
-    /// Copies all below a prefix or a folder, each under the rest of its name. Ends at the first failure; what was
-    /// copied by then stays.
+    /// Copies all below a prefix or a folder, each under the rest of its name. Each that cannot be copied is named, and
+    /// so is what is left out of a folder: links, pipes, sockets, devices.
     #[arg(long, short)]
     recursive: bool,
+    /// With --recursive: copies what links in a folder lead to, files and folders.
+    #[arg(long, short = 'L', requires = "recursive")]
+    follow_links: bool,
     /// The media type of the copies. By default an object keeps its own, and a file has the one its name suggests.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
@@ -48,16 +55,68 @@ impl Cp {
             let pair = one(source, target, &self.source)?;
             return self.copy(&pair, progress).await;
         }
-        let copied = many(source, target)?
-            .map_ok(|pair| async move { self.copy(&pair, progress).await })
-            .try_buffer_unordered(SIDE_BY_SIDE)
-            .try_fold(0_u64, |count, ()| async move { Ok(count + 1) })
-            .await?;
-        if copied == 0 {
+        let tally = &Tally::new(progress, "copied");
+        let pairs = self.many(source, target, tally).await?;
+        let pairs = pairs.take_while(|_| ready(tally.goes_on()));
+        pairs
+            .for_each_concurrent(SIDE_BY_SIDE, |pair| async move {
+                tally.count(match pair {
+                    Ok(pair) => self
+                        .copy(&pair, progress)
+                        .await
+                        .map_err(|failure| failure.about(&format!("{} -> {}", name(&pair.0), name(&pair.1)))),
+                    Err(failure) => Err(failure),
+                });
+            })
+            .await;
+        if tally.total() == 0 {
             return Err(Failure::new(format!("there is nothing below {}", self.source)));
         }
-        progress.note(&format!("{copied} copied"));
-        Ok(())
+        tally.conclude()
+    }
+
+    /// Sources and targets of a recursive copy.
+    async fn many(
+        &self,
+        source: End,
+        target: End,
+        tally: &Tally<'_>,
+    ) -> Outcome<BoxStream<'static, Outcome<Pair>>> {
+        if matches!(target, End::Standard) {
+            return Err(Failure::new("standard output takes one object: leave --recursive out"));
+        }
+        match source {
+            End::Standard => Err(Failure::new("standard input is one file: leave --recursive out")),
+            End::File(folder) => {
+                // Found before anything is copied: the target may be below. On a thread of its own: a folder may be large.
+                let follow = self.follow_links;
+                let looking = tokio::task::spawn_blocking(move || Tree::below(&folder, follow));
+                let tree = looking.await.map_err(|_| Failure::new("the search was ended"))??;
+                tree.left_out.iter().for_each(|why| tally.leave_out(why));
+                let pairs = tree.files.into_iter();
+                let pairs = pairs.map(move |(path, name)| Ok((End::File(path), below(&target, &name)?)));
+                Ok(stream::iter(pairs).boxed())
+            }
+            End::Object(_) if self.follow_links => {
+                Err(Failure::new("a store has no links: leave --follow-links out"))
+            }
+            End::Object(place) => {
+                let prefix = as_folder(&place.key);
+                if holds(&place, &prefix, &target) {
+                    return Err(Failure::new(
+                        "the target is below the source: the copies would be copied too",
+                    ));
+                }
+                let listing = place.client.list(prefix.as_str());
+                let pairs = listing.map(move |entry| {
+                    let key =
+                        entry.map_err(|error| Failure::from(error).in_general())?.key.as_str().to_owned();
+                    let target = below(&target, key.strip_prefix(&prefix).unwrap_or(&key))?;
+                    Ok((End::Object(Place { key, ..place.clone() }), target))
+                });
+                Ok(pairs.boxed())
+            }
+        }
     }
 
     async fn copy(&self, (source, target): &Pair, progress: &Progress) -> Outcome {
@@ -80,40 +139,41 @@ fn end(stores: &mut Stores, address: &Address, purpose: Use) -> Outcome<End> {
 
 /// Source and target of a single copy.
 fn one(source: End, target: End, address: &Address) -> Outcome<Pair> {
-    let own = match &source {
+    let own: Option<OsString> = match &source {
         End::Standard => None,
         End::File(path) if path.is_dir() => {
             return Err(Failure::new(format!(
                 "{address} is a folder: add --recursive to copy what is in it"
             )));
         }
-        End::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        End::File(path) => path.file_name().map(ToOwned::to_owned),
         End::Object(Place { key, .. }) if key.is_empty() || key.ends_with('/') => {
             return Err(Failure::new(format!(
                 "{address} names a prefix: add --recursive to copy what is below it"
             )));
         }
-        End::Object(Place { key, .. }) => key.rsplit('/').next().map(str::to_owned),
+        End::Object(Place { key, .. }) => key.rsplit('/').next().map(Into::into),
     };
-    let named = |own: Option<String>| {
+    let named = |own: Option<OsString>| {
         own.ok_or_else(|| Failure::new("standard input has no name: say the whole name of the target"))
     };
     let target = match target {
-        End::File(path) if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') => {
+        End::File(path) if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
             End::File(path.join(named(own)?))
         }
         End::Object(place) if place.key.is_empty() || place.key.ends_with('/') => {
-            let key = format!("{}{}", place.key, named(own)?);
-            End::Object(Place { key, ..place })
+            let own = named(own)?.into_string().map_err(|_| {
+                Failure::new(format!(
+                    "{address}: the name is not UTF-8 text: say the whole key of the target"
+                ))
+            })?;
+            End::Object(Place { key: format!("{}{own}", place.key), ..place })
         }
         target => target,
     };
     let is_same = match (&source, &target) {
-        (End::File(from), End::File(to)) => {
-            fs::canonicalize(from).ok().is_some_and(|from| fs::canonicalize(to).is_ok_and(|to| from == to))
-        }
-        (End::Object(from), End::Object(to)) => from.store == to.store && from.key == to.key,
-        _ => false,
+        (End::Object(from), End::Object(to)) if from.store == to.store => from.key == to.key,
+        _ => source.on_disk().is_some_and(|from| target.on_disk() == Some(from)),
     };
     if is_same {
         return Err(Failure::new(format!("{address} would be copied onto itself")));
@@ -121,40 +181,18 @@ fn one(source: End, target: End, address: &Address) -> Outcome<Pair> {
     Ok((source, target))
 }
 
-/// Sources and targets of a recursive copy.
-fn many<'a>(source: End, target: End) -> Outcome<BoxStream<'a, Outcome<Pair>>> {
-    match source {
-        End::Standard => Err(Failure::new("standard input is one file: leave --recursive out")),
-        End::File(folder) => {
-            // Found before anything is copied: the target may be below.
-            let found = files::below(&folder)?;
-            let pairs =
-                found.into_iter().map(move |(path, name)| Ok((End::File(path), below(&target, &name)?)));
-            Ok(stream::iter(pairs).boxed())
-        }
-        End::Object(place) => {
-            let prefix = as_folder(&place.key);
-            if let End::Object(to) = &target
-                && to.store == place.store
-                && as_folder(&to.key).starts_with(&prefix)
-            {
-                return Err(Failure::new("the target is below the source: the copies would be copied too"));
-            }
-            let listing = place.client.list(prefix.as_str());
-            let pairs = listing.map_err(Failure::from).map(move |entry| {
-                let key = entry?.key.as_str().to_owned();
-                let target = below(&target, key.strip_prefix(&prefix).unwrap_or(&key))?;
-                Ok((End::Object(Place { key, ..place.clone() }), target))
-            });
-            Ok(pairs.boxed())
-        }
+/// Whether what is written to the target would be listed below the source.
+fn holds(source: &Place, prefix: &str, target: &End) -> bool {
+    match target {
+        End::Object(to) if to.store == source.store => as_folder(&to.key).starts_with(prefix),
+        _ => source.on_disk().is_some_and(|from| target.on_disk().is_some_and(|to| to.starts_with(from))),
     }
 }
 
 /// The target of one object of a recursive copy. Keys have no segments that lead out of a folder.
 fn below(target: &End, name: &str) -> Outcome<End> {
     match target {
-        End::Standard => Err(Failure::new("standard output takes one object: leave --recursive out")),
+        End::Standard => Ok(End::Standard),
         End::File(folder) => {
             let path: PathBuf = folder.join(name);
             let parent = path.parent().unwrap_or_else(|| Path::new("."));

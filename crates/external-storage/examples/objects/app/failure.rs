@@ -1,31 +1,60 @@
-//! What ended the program early, in words for people.
+//! What went wrong, in words for people.
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::Path;
 
+use external_storage::ErrorKind;
+
 /// The result of everything that can fail here.
 pub(super) type Outcome<T = ()> = Result<T, Failure>;
 
 /// One message, without the word `error`.
 #[derive(Debug)]
-pub(super) struct Failure(String);
+pub(super) struct Failure {
+    text: String,
+    is_general: bool,
+}
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { text: message.into(), is_general: false }
     }
 
     /// `cannot open a/b: permission denied`.
     pub(super) fn file(verb: &str, path: &Path, error: &io::Error) -> Self {
-        Self(format!("cannot {verb} {}: {error}", path.display()))
+        let is_general = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
+        );
+        Self { text: format!("cannot {verb} {}: {error}", path.display()), is_general }
+    }
+
+    /// The standard output takes no more.
+    pub(super) fn output(error: &io::Error) -> Self {
+        Self::new(format!("cannot write to the standard output: {error}")).in_general()
+    }
+
+    /// Says what it is about.
+    pub(super) fn about(self, what: &str) -> Self {
+        Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
+    /// Says that it is about no single object.
+    pub(super) fn in_general(self) -> Self {
+        Self { is_general: true, ..self }
+    }
+
+    /// Whether every further object would fail like this one.
+    pub(super) fn is_general(&self) -> bool {
+        self.is_general
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -38,6 +67,16 @@ impl From<external_storage::Error> for Failure {
             text.push_str(&format!("\n  caused by: {cause}"));
             source = cause.source();
         }
-        Self(text)
+        let is_general = matches!(
+            error.kind(),
+            ErrorKind::Unauthenticated
+                | ErrorKind::RateLimited
+                | ErrorKind::QuotaExhausted
+                | ErrorKind::Unavailable
+                | ErrorKind::Timeout
+                | ErrorKind::Configuration
+                | ErrorKind::Closed
+        );
+        Self { text, is_general }
     }
 }

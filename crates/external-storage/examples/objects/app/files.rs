@@ -1,4 +1,4 @@
-//! Files of this machine: read in chunks, written beside their place and put there whole, found below a folder.
+//! Files of this machine: read in chunks, written beside their place and put there whole.
 
 use std::fs;
 use std::io;
@@ -27,28 +27,81 @@ pub(super) fn chunks(reader: impl AsyncRead + Unpin + Send) -> impl Stream<Item 
     })
 }
 
+/// What bytes are written to.
+pub(super) enum Sink {
+    /// A file, put in its place when it is whole.
+    File(Unfinished),
+    /// A device, a pipe or a socket, which is not to be replaced by a file.
+    Special(tokio::fs::File, PathBuf),
+}
+
+impl Sink {
+    pub(super) async fn open(target: &Path) -> Outcome<Self> {
+        let unwritable = |error| Failure::file("write", target, &error);
+        match fs::metadata(target) {
+            Ok(there) if there.is_dir() => {
+                Err(Failure::new(format!("cannot write {}: it is a folder", target.display())))
+            }
+            // Where a link leads to is replaced, and the link stays.
+            Ok(there) if there.is_file() => {
+                let place = fs::canonicalize(target).map_err(unwritable)?;
+                Unfinished::create(&place, Some(there.permissions())).map(Self::File)
+            }
+            // On a thread of its own: a pipe opens when somebody reads it.
+            Ok(_) => {
+                let file = tokio::fs::OpenOptions::new().write(true).open(target).await;
+                Ok(Self::Special(file.map_err(unwritable)?, target.to_owned()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && target.is_symlink() => Err(
+                Failure::new(format!("cannot write {}: it is a link that leads nowhere", target.display())),
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Unfinished::create(target, None).map(Self::File)
+            }
+            Err(error) => Err(unwritable(error)),
+        }
+    }
+
+    pub(super) async fn write(&mut self, chunk: &[u8]) -> Outcome {
+        let (file, path) = match self {
+            Self::File(unfinished) => (&mut unfinished.file, &unfinished.target),
+            Self::Special(file, path) => (file, &*path),
+        };
+        file.write_all(chunk).await.map_err(|error| Failure::file("write", path, &error))
+    }
+
+    pub(super) async fn finish(self) -> Outcome {
+        match self {
+            Self::File(unfinished) => unfinished.finish().await,
+            Self::Special(mut file, path) => {
+                file.flush().await.map_err(|error| Failure::file("write", &path, &error))
+            }
+        }
+    }
+}
+
 /// A file in the making, beside the one it is to be. Dropped, it is removed.
 pub(super) struct Unfinished {
     path: PathBuf,
     target: PathBuf,
-    file: Option<tokio::fs::File>,
+    file: tokio::fs::File,
 }
 
 impl Unfinished {
-    /// Made at once, without a wait in which it could be forgotten.
-    pub(super) fn create(target: &Path) -> Outcome<Self> {
-        let name =
-            target.file_name().ok_or_else(|| Failure::new(format!("no file: {}", target.display())))?;
+    /// Made at once, without a wait in which it could be forgotten. Its name is short, whatever the target's: that one may be
+    /// as long as names can be.
+    fn create(target: &Path, permissions: Option<fs::Permissions>) -> Outcome<Self> {
         for number in 0_u32.. {
-            let path = target.with_file_name(format!(
-                ".{}.{}-{number}.part",
-                name.to_string_lossy(),
-                std::process::id()
-            ));
+            let path = target.with_file_name(format!(".objects-{}-{number}.part", std::process::id()));
             match fs::File::create_new(&path) {
                 Ok(file) => {
-                    let file = Some(tokio::fs::File::from_std(file));
-                    return Ok(Self { path, target: target.to_owned(), file });
+                    let file = tokio::fs::File::from_std(file);
+                    let this = Self { path, target: target.to_owned(), file };
+                    if let Some(permissions) = permissions {
+                        fs::set_permissions(&this.path, permissions)
+                            .map_err(|error| Failure::file("write", target, &error))?;
+                    }
+                    return Ok(this);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(Failure::file("write", target, &error)),
@@ -57,24 +110,12 @@ impl Unfinished {
         Err(Failure::new(format!("no free name beside {}", target.display())))
     }
 
-    pub(super) async fn write(&mut self, chunk: &[u8]) -> Outcome {
-        match &mut self.file {
-            Some(file) => {
-                file.write_all(chunk).await.map_err(|error| Failure::file("write", &self.target, &error))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// Puts the file in its place, over what was there.
-    pub(super) async fn finish(mut self) -> Outcome {
-        if let Some(mut file) = self.file.take() {
-            file.flush().await.map_err(|error| Failure::file("write", &self.target, &error))?;
-            drop(file);
-            fs::rename(&self.path, &self.target)
-                .map_err(|error| Failure::file("write", &self.target, &error))?;
-            self.path.clear();
-        }
+    async fn finish(mut self) -> Outcome {
+        let unwritable = |error| Failure::file("write", &self.target, &error);
+        self.file.flush().await.map_err(unwritable)?;
+        fs::rename(&self.path, &self.target).map_err(|error| Failure::file("write", &self.target, &error))?;
+        self.path.clear();
         Ok(())
     }
 }
@@ -85,31 +126,4 @@ impl Drop for Unfinished {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Every plain file below `folder` in order, as a path and as what it would be called in a store.
-pub(super) fn below(folder: &Path) -> Outcome<Vec<(PathBuf, String)>> {
-    let mut found = Vec::new();
-    walk(folder, "", &mut found)?;
-    Ok(found)
-}
-
-/// Links are not followed: what they point at may lie elsewhere, or in a ring.
-fn walk(folder: &Path, prefix: &str, found: &mut Vec<(PathBuf, String)>) -> Outcome {
-    let unreadable = |error: io::Error| Failure::file("read", folder, &error);
-    let mut entries: Vec<_> =
-        fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<_>>()).map_err(unreadable)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let kind = entry.file_type().map_err(unreadable)?;
-        let name = entry.file_name().into_string().map_err(|name| {
-            Failure::new(format!("no key can be made of the name {name:?} in {}", folder.display()))
-        })?;
-        if kind.is_dir() {
-            walk(&entry.path(), &format!("{prefix}{name}/"), found)?;
-        } else if kind.is_file() {
-            found.push((entry.path(), format!("{prefix}{name}")));
-        }
-    }
-    Ok(())
 }

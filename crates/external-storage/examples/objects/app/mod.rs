@@ -10,7 +10,9 @@ mod objects;
 mod platform;
 mod progress;
 mod stores;
+mod tally;
 mod transfer;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use failure::{Failure, Outcome};
+use failure::Outcome;
 use platform::told_to_end;
 use progress::Progress;
 use stores::Stores;
@@ -71,8 +73,14 @@ Ctrl-C and SIGTERM clean up, as a failure does: unfinished uploads are aborted
 and temporary files removed, for at most 30 seconds. What was copied before
 stays. A second Ctrl-C or SIGTERM does not wait for that.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 ended by Ctrl-C, 143 by
-SIGTERM.";
+Of many objects each one that fails is named, and the others go on. Where the
+store itself fails (it cannot be reached, refuses the credentials or is full)
+no further one is tried.
+
+Control characters in keys and names are shown as \\n or \\u{1b}.
+
+Exit codes: 0 all is done, 1 something failed or was left out, 2 wrong usage,
+130 ended by Ctrl-C, 143 by SIGTERM.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -108,7 +116,10 @@ async fn supervise(cli: Cli) -> u8 {
     let progress = Progress::new(cli.quiet);
     let mut stores = match Stores::new(cli.config.as_deref()) {
         Ok(stores) => stores,
-        Err(failure) => return fail(&failure),
+        Err(failure) => {
+            progress.error(&failure);
+            return 1;
+        }
     };
     // At the end of the select the work is dropped: guards remove files and hand uploads over to be aborted.
     let code = tokio::select! {
@@ -120,7 +131,10 @@ async fn supervise(cli: Cli) -> u8 {
         outcome = execute(cli.command, &mut stores, &progress) => match outcome {
             Ok(()) => 0,
             // Before the clean-up, which may wait for the very server that failed.
-            Err(failure) => fail(&failure),
+            Err(failure) => {
+                progress.error(&failure);
+                1
+            }
         },
     };
     let closing = async {
@@ -144,11 +158,6 @@ async fn supervise(cli: Cli) -> u8 {
         eprintln!("warning: not everything was cleaned up in time; a store may hold an unfinished upload");
     }
     code
-}
-
-fn fail(failure: &Failure) -> u8 {
-    eprintln!("error: {failure}");
-    1
 }
 
 async fn execute(command: Command, stores: &mut Stores, progress: &Progress) -> Outcome {

@@ -13,6 +13,7 @@ use super::copy::as_folder;
 use super::failure::{Failure, Outcome};
 use super::progress::Progress;
 use super::stores::{Place, Stores, Use};
+use super::tally::Tally;
 
 /// How many objects are removed at a time.
 const BATCH: usize = 1000;
@@ -62,6 +63,8 @@ fn when(time: SystemTime) -> String {
 }
 
 /// Removes objects, or with --recursive all below a prefix.
+///
+/// Each that cannot be removed is named, and the others are.
 #[derive(Debug, Args)]
 pub(super) struct Rm {
     /// What to remove. With --recursive each is a prefix.
@@ -77,44 +80,66 @@ pub(super) struct Rm {
 
 impl Rm {
     pub(super) async fn run(&self, stores: &mut Stores, progress: &Progress) -> Outcome {
+        // A slip is told before anything is removed.
+        let mut places = Vec::new();
         for address in &self.addresses {
-            let place = open(stores, address)?;
-            if self.recursive {
-                self.remove_below(address, &place, progress).await?;
-            } else {
-                remove(address, &place, progress).await?;
+            places.push((address, self.fit(address, open(stores, address)?)?));
+        }
+        let is_one = places.len() == 1;
+        let tally = Tally::new(progress, "removed");
+        for (address, place) in places {
+            let outcome = match self.recursive {
+                true => remove_below(address, &place, progress, &tally).await,
+                false => remove(address, &place, progress).await.map(|()| tally.count(Ok(()))),
+            };
+            match outcome {
+                Err(failure) if is_one && tally.total() == 0 => return Err(failure),
+                Err(failure) => tally.count(Err(failure)),
+                Ok(()) => {}
+            }
+            if !tally.goes_on() {
+                break;
             }
         }
-        Ok(())
+        tally.conclude()
     }
 
-    async fn remove_below(&self, address: &Address, place: &Place, progress: &Progress) -> Outcome {
-        if place.key.is_empty() && !self.everything {
-            let text = format!("{address} is a whole store: add --everything if that is meant");
-            return Err(Failure::new(text));
+    fn fit(&self, address: &Address, place: Place) -> Outcome<Place> {
+        if self.recursive && place.key.is_empty() && !self.everything {
+            return Err(Failure::new(format!(
+                "{address} is a whole store: add --everything if that is meant"
+            )));
         }
-        let mut batches = place.client.list(as_folder(&place.key)).try_chunks(BATCH);
-        let mut removed = 0_u64;
-        while let Some(batch) = batches.try_next().await.map_err(|broken| broken.1)? {
-            for (key, deleted) in place.client.delete_many(batch.into_iter().map(|entry| entry.key)).await? {
-                deleted?;
-                removed += 1;
-                progress.done(&format!("removed {key}"))?;
-            }
+        if !self.recursive && (place.key.is_empty() || place.key.ends_with('/')) {
+            return Err(Failure::new(format!(
+                "{address} names a prefix: add --recursive to remove what is below it"
+            )));
         }
-        if removed == 0 {
-            return Err(Failure::new(format!("there is nothing below {address}")));
-        }
-        Ok(())
+        Ok(place)
     }
 }
 
-async fn remove(address: &Address, place: &Place, progress: &Progress) -> Outcome {
-    if place.key.is_empty() || place.key.ends_with('/') {
-        return Err(Failure::new(format!(
-            "{address} names a prefix: add --recursive to remove what is below it"
-        )));
+async fn remove_below(address: &Address, place: &Place, progress: &Progress, tally: &Tally<'_>) -> Outcome {
+    let before = tally.total();
+    let mut batches = place.client.list(as_folder(&place.key)).try_chunks(BATCH);
+    while tally.goes_on() {
+        let listed = batches.try_next().await;
+        // What a listing does not tell stays.
+        let Some(batch) = listed.map_err(|broken| Failure::from(broken.1).in_general())? else { break };
+        for (key, deleted) in place.client.delete_many(batch.into_iter().map(|entry| entry.key)).await? {
+            match deleted {
+                Ok(_) => tally.count(progress.done(&format!("removed {key}"))),
+                Err(error) => tally.count(Err(Failure::from(error).about(key.as_str()))),
+            }
+        }
     }
+    if tally.total() == before {
+        return Err(Failure::new(format!("there is nothing below {address}")));
+    }
+    Ok(())
+}
+
+async fn remove(address: &Address, place: &Place, progress: &Progress) -> Outcome {
     if !place.client.exists(&*place.key).await? {
         return Err(Failure::new(format!("there is no object {address}")));
     }

@@ -1,6 +1,7 @@
 //! What is shown while it goes on: a line for each finished object, and a bar for each large one while it moves, if the
 //! standard error is a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -25,14 +26,14 @@ impl Progress {
         Self { bars: MultiProgress::with_draw_target(target), quiet }
     }
 
-    /// Prints a result.
+    /// Prints a result: one line, whatever stands in it.
     pub(super) fn result(&self, line: &str) -> Outcome {
+        let line = printable(line, |_| false);
         let print = || {
             let mut out = io::stdout().lock();
             writeln!(out, "{line}").and_then(|()| out.flush())
         };
-        let printed = self.bars.suspend(print);
-        printed.map_err(|error| Failure::new(format!("cannot write to the standard output: {error}")))
+        self.bars.suspend(print).map_err(|error| Failure::output(&error))
     }
 
     /// Prints what was done, unless that is unwanted.
@@ -43,10 +44,21 @@ impl Progress {
     /// Says something that is no result.
     pub(super) fn note(&self, line: &str) {
         if !self.quiet {
-            self.bars.suspend(|| {
-                let _ = writeln!(io::stderr(), "{line}");
-            });
+            self.warn(line);
         }
+    }
+
+    /// Says what went wrong.
+    pub(super) fn error(&self, failure: &Failure) {
+        self.warn(&format!("error: {failure}"));
+    }
+
+    /// Says something that everybody must know.
+    pub(super) fn warn(&self, text: &str) {
+        let text = printable(text, |c| c == '\n');
+        self.bars.suspend(|| {
+            let _ = writeln!(io::stderr(), "{text}");
+        });
     }
 
     /// Begins a transfer of `size` bytes, where that is known.
@@ -57,10 +69,28 @@ impl Progress {
         let template = if size.is_some() { KNOWN } else { UNKNOWN };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-        let bar = self.bars.add(bar.with_style(style).with_message(name.to_owned()));
+        let bar = self.bars.add(bar.with_style(style).with_message(printable(name, |_| false).into_owned()));
         bar.enable_steady_tick(Duration::from_millis(250));
         Moving(bar)
     }
+}
+
+/// Keys and names may hold anything: what a terminal would obey is spelled out.
+fn printable(text: &str, is_fine: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_command = |c: char| c.is_control() && !is_fine(c);
+    if !text.contains(&is_command) {
+        return text.into();
+    }
+    text.chars()
+        .fold(String::new(), |mut shown, c| {
+            if is_command(c) {
+                shown.extend(c.escape_default())
+            } else {
+                shown.push(c)
+            }
+            shown
+        })
+        .into()
 }
 
 /// One transfer. Its bar goes when it does.

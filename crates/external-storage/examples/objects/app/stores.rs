@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use external_container::Container;
@@ -13,6 +13,7 @@ use external_storage::{BuildContext, StorageClient};
 
 use super::address::split_local;
 use super::failure::{Failure, Outcome};
+use super::tree::real;
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,15 @@ pub(super) struct Place {
     /// What tells this store from others.
     pub(super) store: String,
     pub(super) key: String,
+}
+
+impl Place {
+    /// Where on this machine its objects are, if it is a folder.
+    pub(super) fn on_disk(&self) -> Option<PathBuf> {
+        let info = self.client.info();
+        let root = info.location().strip_prefix("local://").filter(|_| info.id() == "local")?;
+        Some(real(Path::new(root)).join(&self.key))
+    }
 }
 
 /// Every store that the command uses.

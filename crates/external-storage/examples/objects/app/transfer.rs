@@ -1,6 +1,5 @@
 //! One object from here to there: by the store itself where both ends are in it, else as a stream.
 
-use std::fs;
 use std::path::PathBuf;
 use std::pin::Pin;
 
@@ -12,9 +11,10 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
 
 use super::failure::{Failure, Outcome};
-use super::files::{self, Unfinished};
+use super::files::{Sink, chunks};
 use super::progress::{Moving, Progress};
 use super::stores::Place;
+use super::tree::real;
 
 /// One end of a transfer.
 #[derive(Debug, Clone)]
@@ -25,6 +25,17 @@ pub(super) enum End {
     File(PathBuf),
     /// An object.
     Object(Place),
+}
+
+impl End {
+    /// Where on this machine it is, if it is there.
+    pub(super) fn on_disk(&self) -> Option<PathBuf> {
+        match self {
+            Self::Standard => None,
+            Self::File(path) => Some(real(path)),
+            Self::Object(place) => place.on_disk(),
+        }
+    }
 }
 
 /// What moves.
@@ -56,7 +67,7 @@ pub(super) async fn transfer(
     match target {
         End::Object(place) => upload(load, place, &moving).await?,
         End::File(path) => {
-            let mut file = Unfinished::create(path)?;
+            let mut file = Sink::open(path).await?;
             while let Some(chunk) = load.bytes.try_next().await? {
                 moving.add(chunk.len());
                 file.write(&chunk).await?;
@@ -64,13 +75,12 @@ pub(super) async fn transfer(
             file.finish().await?;
         }
         End::Standard => {
-            let unwritable = |error| Failure::new(format!("cannot write to the standard output: {error}"));
             let mut out = tokio::io::stdout();
             while let Some(chunk) = load.bytes.try_next().await? {
                 moving.add(chunk.len());
-                out.write_all(&chunk).await.map_err(unwritable)?;
+                out.write_all(&chunk).await.map_err(|error| Failure::output(&error))?;
             }
-            out.flush().await.map_err(unwritable)?;
+            out.flush().await.map_err(|error| Failure::output(&error))?;
         }
     }
     Ok(Some(moving.bytes()))
@@ -87,12 +97,14 @@ async fn upload(load: Load<'_>, place: &Place, moving: &Moving) -> Outcome {
 async fn open<'a>(source: &End, target: &End) -> Outcome<Load<'a>> {
     let plain = |bytes, size| Load { bytes, size, attributes: ObjectAttributes::new(), checksum: None };
     match source {
-        End::Standard => Ok(plain(files::chunks(tokio::io::stdin()).boxed(), None)),
+        End::Standard => Ok(plain(chunks(tokio::io::stdin()).boxed(), None)),
         End::File(path) => {
             let unreadable = |error| Failure::file("read", path, &error);
-            let file = fs::File::open(path).map_err(unreadable)?;
-            let size = file.metadata().map_err(unreadable)?.len();
-            Ok(plain(files::chunks(tokio::fs::File::from_std(file)).boxed(), Some(size)))
+            // On a thread of its own: a pipe opens when somebody writes to it.
+            let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+            let told = file.metadata().await.map_err(unreadable)?;
+            let size = told.is_file().then(|| told.len());
+            Ok(plain(chunks(file).boxed(), size))
         }
         End::Object(place) => {
             let request = DownloadRequest::new(ObjectKey::parse(&place.key)?);
