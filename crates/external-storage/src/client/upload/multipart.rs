@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::storage::{
-    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest,
-    MultipartUpload, PartReceipt, PutPartRequest, PutReceipt,
+    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, MultipartUpload,
+    PartReceipt, PutPartRequest,
 };
-use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use external_core::{CallContext, Effect, Error, Result};
 use futures_util::StreamExt;
 use futures_util::future::{Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
 use super::budget::Held;
+use super::doubt::Sent;
 use super::parts::PartSizes;
 use super::source::Source;
 use super::sums::Sums;
@@ -34,7 +35,7 @@ const ABORT_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// What was read before it was known that the upload needs parts.
 pub(super) struct First {
     pub(super) body: Bytes,
-    pub(super) held: Option<Held>,
+    pub(super) held: Held,
     /// Its checksum, where the whole's gave it.
     pub(super) sum: Option<Checksum>,
     pub(super) sums: Sums,
@@ -172,7 +173,8 @@ impl StorageClient {
             }
             let number = sizes.number();
             let reading = async {
-                if source.is_empty().await? {
+                // Asked before a size is: the last part number has no next one.
+                if source.is_empty(&self.inner.budget.part(0)).await? {
                     return Ok(None);
                 }
                 let size = sizes.next_size()?;
@@ -199,7 +201,10 @@ impl StorageClient {
         complete.checksum = sent;
         let receipt = match self.complete_call(cx, &complete).await {
             Ok(receipt) => receipt,
-            Err(error) => self.reconcile(cx, request, error, total, sent).await?,
+            Err(error) => {
+                let sent = Sent { request, upload, size: total, checksum: sent };
+                self.find_out(cx, sent, error).await?
+            }
         };
         Ok(self.uploaded(request, &receipt, total, parts, checksum))
     }
@@ -220,7 +225,7 @@ impl StorageClient {
         request: &UploadRequest,
         upload: &MultipartUpload,
         number: u32,
-        (body, held, sum): (Bytes, Option<Held>, Option<Checksum>),
+        (body, held, sum): (Bytes, Held, Option<Checksum>),
     ) -> Result<PartReceipt> {
         let sum = match (sum, self.parts_checksum(request)) {
             (None, Some(kind)) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
@@ -234,32 +239,6 @@ impl StorageClient {
         drop(part);
         drop(held);
         receipt
-    }
-
-    /// A completion whose reply was lost and that was repeated finds no upload any more. If the object is the one that
-    /// was sent, by size and checksum, the first attempt made it.
-    async fn reconcile(
-        &self,
-        cx: &CallContext,
-        request: &UploadRequest,
-        error: Error,
-        size: u64,
-        checksum: Option<Checksum>,
-    ) -> Result<PutReceipt> {
-        if error.kind() != ErrorKind::NotFound || error.effect() != Effect::MaybeApplied || checksum.is_none()
-        {
-            return Err(error);
-        }
-        match self.head_call(cx, &HeadRequest::new(request.key.clone())).await {
-            Ok(info) if info.size == size && info.checksum == checksum => {
-                let receipt = PutReceipt::new(info.token);
-                Ok(match info.version {
-                    Some(version) => receipt.with_version(version),
-                    None => receipt,
-                })
-            }
-            _ => Err(error),
-        }
     }
 }
 
