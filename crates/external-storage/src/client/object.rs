@@ -192,7 +192,7 @@ impl StorageClient {
             self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await?;
         match result {
             GetResult::Object(mut object) => {
-                object.body = guard.around(object.body, self.inner.settings.idle_timeout);
+                object.body = guard.around_stored(object.body, self.inner.settings.idle_timeout);
                 Ok(GetResult::Object(object))
             }
             other => {
