@@ -6,12 +6,10 @@ mod back_end;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use back_end::{READ, ended_by, ms, opens_after_two, pipeline};
+use back_end::{READ, ended_by, ms, pipeline};
 use bytes::Bytes;
 use external_core::{ByteStream, CallContext, CallOptions, Error, ErrorKind, Result};
-use external_resilience::{
-    BreakerState, BudgetPolicy, CallGuard, CallObserver, CallRecord, Outcome, Pipeline, Policy,
-};
+use external_resilience::{CallGuard, CallObserver, CallRecord, Outcome, Pipeline, Policy};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
@@ -69,16 +67,17 @@ async fn only_what_is_waited_for_stalls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_drips_stalls_and_one_of_events_does_not() {
+async fn a_stored_body_that_drips_stalls_and_others_do_not() {
     let pipeline = pipeline(Policy::default());
     // Enough within each second of waiting, a byte too few, and a byte now and then.
     for (bytes, flows) in [(ENOUGH / 2, true), (ENOUGH / 2 - 1, false), (1, false)] {
         let drips = || body([(400, bytes), (400, bytes), (400, bytes), (400, bytes)]);
         let cx = CallContext::default();
         let start = Instant::now();
-        let read_all = read(head(&pipeline, &cx).await.around(drips(), IDLE), ms(5)).await;
+        let read_all = read(head(&pipeline, &cx).await.around_stored(drips(), IDLE), ms(5)).await;
         assert_eq!(read_all.is_ok(), flows, "{bytes} bytes");
         assert_eq!(start.elapsed(), if flows { ms(1620) } else { ms(1010) }, "{bytes} bytes");
+        read(head(&pipeline, &cx).await.around(drips(), IDLE), ms(5)).await.unwrap();
         read(head(&pipeline, &cx).await.around_events(drips(), IDLE), ms(5)).await.unwrap();
     }
     let events = head(&pipeline, &CallContext::default()).await.around_events(body([(1100, 1)]), IDLE);
@@ -121,26 +120,9 @@ async fn neither_the_attempts_timeout_nor_the_total_deadline_ends_a_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_says_nothing_to_breaker_gate_and_budget() {
-    let mut budget = BudgetPolicy::default();
-    budget.share = 1.0;
-    let policy = Policy::default().with_breaker(opens_after_two()).with_retry_budget(budget);
-    let pipeline = pipeline(policy);
-    let cx = CallContext::default();
-    // The budget is one short.
-    let fails_once = pipeline.run(READ, &cx, |cx, _| {
-        let fails = cx.attempt() == 1;
-        Box::pin(async move { if fails { Err(Error::unavailable("down")) } else { Ok(()) } })
-    });
-    fails_once.await.unwrap();
-    pipeline.reset_breaker();
-    let (full, throttled) = (u64::from(budget.burst), back_end::throttled(ms(60_000)));
-    for error in [Error::unavailable("reset"), throttled, Error::timeout("stalled")] {
-        let guard = head(&pipeline, &cx).await;
-        assert_eq!(pipeline.pressure().retries_left, Some(full), "a success is one when its head is there");
-        drop(guard.fail(error));
-        let pressure = pipeline.pressure();
-        assert_eq!((pressure.retries_left, pressure.gate_closed_until), (Some(full), None));
-        assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
-    }
+async fn a_hint_in_mid_body_closes_no_gate() {
+    let pipeline = pipeline(Policy::default());
+    let guard = head(&pipeline, &CallContext::default()).await;
+    drop(guard.fail(back_end::throttled(ms(60_000))));
+    assert_eq!(pipeline.pressure().gate_closed_until, None);
 }

@@ -67,7 +67,7 @@ const PAIRS: &[(&str, &str, Meet)] = &[
     ("gate", "breaker", In("breaker::a_probe_that_is_throttled_decides_nothing_and_closes_the_gate")),
     ("gate", "hedge", In("hedging::a_closed_gate_lets_no_hedge_pass")),
     ("gate", "attempt timeout", In("pairs/waits::a_wait_is_neither_part_of_the_attempts_timeout_nor_slow")),
-    ("gate", "body", In("bodies::a_body_that_breaks_off_says_nothing_to_breaker_gate_and_budget")),
+    ("gate", "body", In("bodies::a_hint_in_mid_body_closes_no_gate")),
     ("gate", "close", In("limits::a_close_waits_for_calls_that_wait")),
     ("retry", "budget", In("admission::the_budget_ends_retries_and_says_so")),
     ("retry", "breaker", In("breaker::calls_beyond_the_probes_wait_for_their_verdict")),
@@ -78,11 +78,11 @@ const PAIRS: &[(&str, &str, Meet)] = &[
     ("budget", "breaker", In("admission::a_retry_that_is_refused_costs_nothing")),
     ("budget", "hedge", In("pacing::a_retry_or_a_hedge_that_is_made_is_charged")),
     ("budget", "attempt timeout", In("pairs/waits::each_attempt_has_its_timeout_and_one_that_ran_out_costs_a_retry")),
-    ("budget", "body", In("bodies::a_body_that_breaks_off_says_nothing_to_breaker_gate_and_budget")),
+    ("budget", "body", In("streams::a_body_that_breaks_off_pays_for_no_retry")),
     ("budget", "close", Apart("who is refused as closed makes no attempt, and who runs is under no other rule than before")),
     ("breaker", "hedge", In("hedging::both_attempts_of_a_hedged_call_speak_to_the_breaker")),
     ("breaker", "attempt timeout", In("breaker::what_is_slow_follows_from_the_attempts_timeout")),
-    ("breaker", "body", In("bodies::a_body_that_breaks_off_says_nothing_to_breaker_gate_and_budget")),
+    ("breaker", "body", In("streams::bodies_that_break_off_open_the_circuit_and_count_once")),
     ("breaker", "close", In("pairs/closes::who_waits_for_a_probe_is_waited_for")),
     ("hedge", "attempt timeout", In("pairs/waits::a_hedge_has_a_timeout_of_its_own")),
     ("hedge", "body", In("hedging::the_winners_body_streams_and_the_loser_is_gone")),
@@ -92,7 +92,7 @@ const PAIRS: &[(&str, &str, Meet)] = &[
     ("body", "close", In("pipeline::what_hangs_leaves_a_close_the_time_to_clean_up_and_to_flush")),
 ];
 
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("admission", include_str!("admission.rs")),
     ("bodies", include_str!("bodies.rs")),
     ("breaker", include_str!("breaker.rs")),
@@ -102,6 +102,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("pairs/closes", include_str!("pairs/closes.rs")),
     ("pairs/waits", include_str!("pairs/waits.rs")),
     ("pipeline", include_str!("pipeline.rs")),
+    ("streams", include_str!("streams.rs")),
 ];
 
 #[test]

@@ -274,7 +274,7 @@ impl GraphqlClient {
     ) -> Result<Answer<T>> {
         let Shared { http, pipeline, context, .. } = &*self.shared;
         let request = request.with_repeat(operation.repeat);
-        let call = Call::new(operation).with_body(request.body.length().unwrap_or_default());
+        let call = Call::new(operation).with_body(request.body.length());
         let run = pipeline.run(call, cx, |cx, _| {
             let request = &request;
             Box::pin(async move { read(http.execute(cx, request).await?, context.now()).await })

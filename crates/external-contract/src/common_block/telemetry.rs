@@ -27,7 +27,7 @@ const FIELDS: &[&str] = &[
 /// Labels whose values are from a set that is always the same.
 const CLOSED: &[(&str, &[&str])] = &[
     ("external.outcome", &["ok", "error", "dropped"]),
-    ("external.refused_by", &["breaker", "bulkhead", "gate", "rate_limit"]),
+    ("external.refused_by", &["breaker", "bulkhead", "gate", "rate_limit", "deadline"]),
     ("external.managed", &["true", "false"]),
     ("external.breaker.state", &["closed", "open", "half_open", "isolated"]),
     ("otel.kind", &["client"]),

@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     phase: Phase,
     /// Counts changes of phase, so that a late answer does not speak for a phase it did not belong to.
     generation: u64,
+    /// When the phase began.
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl<L: Lock> Breaker<L> {
             policy,
             closed: AtomicU64::new(0),
             window: Window::new(&policy),
-            inner: L::around(Inner { phase: Phase::Closed, generation: 0 }),
+            inner: L::around(Inner { phase: Phase::Closed, generation: 0, since: Instant::now() }),
             state: watch::Sender::new(BreakerState::Closed),
             decided: Notify::new(),
         }
@@ -151,29 +153,33 @@ impl<L: Lock> Breaker<L> {
     }
 
     pub(crate) fn isolate(&self) {
-        self.enter(&mut self.inner.lock(), Phase::Isolated);
+        self.enter(&mut self.inner.lock(), Phase::Isolated, Instant::now());
     }
 
     pub(crate) fn reset(&self) {
-        self.enter(&mut self.inner.lock(), Phase::Closed);
+        self.enter(&mut self.inner.lock(), Phase::Closed, Instant::now());
     }
 
     /// As [`admit`](Self::admit), while calls pass and are watched.
     #[inline]
     pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_, L>> {
+        self.pass_if_closed(later(now, slow_call))
+    }
+
+    #[inline]
+    fn pass_if_closed(&self, slow_from: Instant) -> Option<Permit<'_, L>> {
         let generation = self.closed.load(Ordering::Acquire);
         let is_closed = generation & OTHERWISE == 0;
-        let slow_from = later(now, slow_call);
         is_closed.then(|| Permit::new(self, generation, slow_from, None))
     }
 
     /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
     /// as cut short unless it is settled.
     pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_, L>, Error> {
-        if let Some(permit) = self.admit_if_closed(now, slow_call) {
+        let slow_from = later(now, slow_call);
+        if let Some(permit) = self.pass_if_closed(slow_from) {
             return Ok(permit);
         }
-        let slow_from = later(now, slow_call);
         let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {
@@ -201,8 +207,9 @@ impl<L: Lock> Breaker<L> {
         }
     }
 
-    fn enter(&self, inner: &mut Inner, phase: Phase) {
+    fn enter(&self, inner: &mut Inner, phase: Phase, now: Instant) {
         inner.generation += 1;
+        inner.since = now;
         let otherwise = if matches!(phase, Phase::Closed) { 0 } else { OTHERWISE };
         inner.phase = phase;
         self.closed.store(inner.generation | otherwise, Ordering::Release);
@@ -213,19 +220,19 @@ impl<L: Lock> Breaker<L> {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant) {
-        self.enter(inner, Phase::Open { until: later(now, self.policy.open_for) });
+        self.enter(inner, Phase::Open { until: later(now, self.policy.open_for) }, now);
     }
 
     /// What time alone has changed, each change at its own moment: whoever looks late finds what an early one left.
     fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
         loop {
             match &inner.phase {
-                Phase::Open { until } if now >= *until => {
-                    self.enter(inner, Phase::HalfOpen(Probes::default()));
+                &Phase::Open { until } if now >= until => {
+                    self.enter(inner, Phase::HalfOpen(Probes::default()), until);
                 }
                 Phase::HalfOpen(probes) => match probes.decided(&self.policy) {
                     Some(decided) if now >= decided && probes.speak_for_the_service() => {
-                        self.enter(inner, Phase::Closed);
+                        self.enter(inner, Phase::Closed, decided);
                     }
                     Some(decided) if now >= decided => self.open(inner, decided),
                     _ => return,
@@ -242,6 +249,25 @@ impl<L: Lock> Breaker<L> {
             && let Phase::HalfOpen(probes) = &mut inner.phase
         {
             probes.wait_for(probe, end);
+        }
+    }
+
+    /// An attempt that succeeded at `head`, of a call that began at `began`, failed `now` all the same: in its body. It
+    /// counts as a failure in the place of a success, if it belongs to what is looked at.
+    pub(crate) fn take_back(&self, began: Instant, head: Instant, now: Instant) {
+        let mut inner = self.inner.lock();
+        self.let_time_pass(&mut inner, now);
+        if began < inner.since {
+            return;
+        }
+        match &inner.phase {
+            Phase::Closed => {
+                if self.window.take_back(head, now).trips(&self.policy) {
+                    self.open(&mut inner, now);
+                }
+            }
+            Phase::HalfOpen(_) => self.open(&mut inner, now),
+            Phase::Open { .. } | Phase::Isolated => {}
         }
     }
 
@@ -271,7 +297,7 @@ impl<L: Lock> Breaker<L> {
                 let Some(probe) = permit.probe else { return };
                 let succeeded = probes.come_back(probe, verdict == Verdict::Success, now);
                 if succeeded >= self.policy.half_open_calls {
-                    self.enter(&mut inner, Phase::Closed);
+                    self.enter(&mut inner, Phase::Closed, now);
                     return;
                 }
                 // It may have been the one that was waited for.

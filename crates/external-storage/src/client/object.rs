@@ -202,7 +202,7 @@ impl StorageClient {
                 if let Err(error) = object.verify_range(request.range) {
                     return Err(guard.fail(error));
                 }
-                object.body = guard.around(object.body, self.inner.settings.idle_timeout);
+                object.body = guard.around_stored(object.body, self.inner.settings.idle_timeout);
                 Ok(GetResult::Object(object))
             }
             other => {
