@@ -116,6 +116,12 @@ impl HttpClient {
         })
     }
 
+    /// The same client, whose calls pass this pipeline: for what stands on top of HTTP and has operations of its own.
+    #[must_use]
+    pub fn with_pipeline(self, pipeline: Pipeline) -> Self {
+        self.changed(|shared| shared.pipeline = pipeline)
+    }
+
     /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.
     #[must_use]
     pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
