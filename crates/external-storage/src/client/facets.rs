@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use external_core::storage::{
-    AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, DeleteVersionRequest, Deleted,
-    GetTagsRequest, IntoKey, ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectVersion,
-    PartReceipt, PendingUpload, PresignRequest, PresignedUrl, PutPartRequest, PutReceipt, PutTagsRequest,
-    RestoreVersionRequest, UploadPage, VersionId, VersionPage, validate_tags,
+    AbortMultipartRequest, CompleteMultipartRequest, DeleteVersionRequest, Deleted, GetTagsRequest, IntoKey,
+    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectVersion, PartReceipt, PendingUpload,
+    PresignRequest, PresignedUrl, PutPartRequest, PutReceipt, PutTagsRequest, RestoreVersionRequest,
+    UploadPage, VersionId, VersionPage, validate_tags,
 };
 use external_core::{CallContext, Error, Operation, Result};
 use external_resilience::Call;
@@ -156,17 +156,6 @@ impl StorageClient {
     ) -> Result<PutReceipt> {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
         self.pipeline().run(request.operation(), cx, |cx, _| facet.restore_version(cx, request)).await
-    }
-
-    pub(super) async fn begin_call(
-        &self,
-        cx: &CallContext,
-        request: &BeginMultipartRequest,
-    ) -> Result<MultipartUpload> {
-        let operation = request.operation();
-        let facet = self.facet(operation, self.service().multipart(), "multipart")?;
-        self.locate(operation, self.check_begin(request))?;
-        self.pipeline().run(operation, cx, |cx, _| facet.begin_multipart(cx, request)).await
     }
 
     pub(super) async fn put_part_call(

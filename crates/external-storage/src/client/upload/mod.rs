@@ -3,6 +3,7 @@
 mod budget;
 mod multipart;
 mod parts;
+mod pending;
 mod source;
 mod sums;
 
