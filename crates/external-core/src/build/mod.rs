@@ -218,7 +218,7 @@ impl BuildContext {
     ///
     /// # Errors
     ///
-    /// `Configuration` if the variable is not set or empty.
+    /// `Configuration` if the variable is not set, or the secret empty.
     pub fn secret(&self, secret: &Secret) -> Result<Secret> {
         secret.bind(self.env.as_ref(), &self.files)
     }

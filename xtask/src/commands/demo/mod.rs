@@ -80,6 +80,7 @@ struct Run {
 impl Demo {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        let config = self.config(&tool.workspace().root)?;
         let run = self.prepare(tool)?;
         let fleet = Arc::new(Mutex::new(Fleet::new(tool.groups().clone())));
         let _ended = Ended(Arc::clone(&fleet));
@@ -102,7 +103,7 @@ impl Demo {
         let built = self.build(tool)?;
         let mut command = Command::new(program(&built, "external-demo")?);
         command.current_dir(&tool.workspace().root).envs(variables);
-        command.arg("--config").arg(self.config(&tool.workspace().root)?);
+        command.arg("--config").arg(config);
         command.arg("--out").arg(&run.out).arg("--users").arg(&run.users);
         if let Some(report) = &self.report {
             command.arg("--report").arg(std::path::absolute(report)?);
@@ -146,7 +147,7 @@ impl Demo {
         let (count, file) = match &self.users {
             None => (None, shipped),
             Some(Users::Count(count)) => (Some(*count), shipped),
-            Some(Users::File(file)) => (None, std::path::absolute(file)?),
+            Some(Users::File(file)) => (None, readable(file)?),
         };
         let loses_an_answer = self.servers && self.fault;
         if count.is_some() || self.counts() {
@@ -176,14 +177,14 @@ impl Demo {
     }
 
     fn config(&self, root: &Path) -> Result<PathBuf> {
-        let shipped = |name: &str| Ok(root.join("crates/external-demo/config").join(name));
-        match &self.config {
-            Some(file) => std::path::absolute(file).context(format!("{}", file.display())),
-            None if self.servers && self.fault => shipped("servers-fault.toml"),
-            None if self.servers => shipped("servers.toml"),
-            None if self.fault => shipped("embedded-fault.toml"),
-            None => shipped("embedded.toml"),
-        }
+        let shipped = match (self.servers, self.fault) {
+            (true, true) => "servers-fault.toml",
+            (true, false) => "servers.toml",
+            (false, true) => "embedded-fault.toml",
+            (false, false) => "embedded.toml",
+        };
+        let shipped = root.join("crates/external-demo/config").join(shipped);
+        readable(self.config.as_ref().unwrap_or(&shipped))
     }
 
     fn build(&self, tool: &Tool) -> Result<Vec<Built>> {
@@ -201,7 +202,38 @@ impl Demo {
     }
 }
 
+/// A file that can be read, by its absolute path: asked before what takes minutes.
+fn readable(file: &Path) -> Result<PathBuf> {
+    fs::File::open(file).context(format!("cannot read {}", file.display()))?;
+    Ok(std::path::absolute(file)?)
+}
+
 fn program<'a>(built: &'a [Built], name: &str) -> Result<&'a Path> {
     let program = built.iter().find(|built| built.target == name);
     program.map(|built| &*built.file).ok_or_else(|| Failure::new(format!("the build made no {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Workspace;
+
+    fn demo(servers: bool, fault: bool, config: Option<&str>) -> Demo {
+        Demo { servers, fault, users: None, config: config.map(PathBuf::from), report: None }
+    }
+
+    #[test]
+    fn each_way_to_run_it_has_its_configuration() {
+        let root = Workspace::load().unwrap().root;
+        for (servers, fault) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(demo(servers, fault, None).config(&root).unwrap().is_file(), "{servers} {fault}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_is_told_by_its_name() {
+        let root = Workspace::load().unwrap().root;
+        let told = demo(true, false, Some("no-such.toml")).config(&root).unwrap_err().to_string();
+        assert!(told.contains("cannot read no-such.toml"), "{told}");
+    }
 }

@@ -5,6 +5,7 @@ mod doubt;
 mod multipart;
 mod parts;
 mod patience;
+mod pending;
 mod source;
 mod sums;
 

@@ -50,7 +50,7 @@ use external_core::{
 
 pub use config::{PayloadSigning, RoleConfig, S3Config, Store};
 use sdk::Sdk;
-use transport::{Mark, Sent};
+use transport::Mark;
 
 /// The row of the provider table.
 pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
@@ -143,10 +143,8 @@ impl S3Storage {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let sent = Sent::default();
-        let _passed = sent.passed_to(cx);
         let client = self.sdk.client().await?;
-        send(client.clone(), sent.mark()).await.map_err(|error| {
+        send(client.clone(), Mark::new(cx.sent_mark())).await.map_err(|error| {
             let region = client.config().region().map(AsRef::as_ref);
             let error = error::failed(&error, region);
             let expired = error::is_expired(&error) || error::may_be_expired(&error);
