@@ -60,8 +60,8 @@ fn after_all(
 
 /// In random interleavings, and in those that change threads seldom: each finds what the other does not.
 fn check(test: fn()) {
-    shuttle::check_random(test, 2000);
-    shuttle::check_pct(test, 2000, 3);
+    shuttle::check_random(test, 500);
+    shuttle::check_pct(test, 500, 3);
 }
 
 #[test]
