@@ -248,6 +248,11 @@ impl RestRequest {
         }
         let url = self.url(base)?;
         let mut request = HttpRequest::new(self.method, url).with_refusal_limit(REFUSAL_LIMIT);
+        // One that is made at run time could be any of very many.
+        request.template = match self.template {
+            Cow::Borrowed(template) if template.starts_with('/') => Some(template),
+            _ => None,
+        };
         request.headers = self.headers;
         let own: Vec<_> = common.iter().filter(|(name, _)| !request.headers.contains_key(*name)).collect();
         request.headers.extend(own.into_iter().map(|(name, value)| (name.clone(), value.clone())));
