@@ -12,11 +12,13 @@
 mod load;
 mod options;
 mod process;
+mod python;
 mod report;
 mod rounds;
 
 pub use load::{Until, nanoseconds, nanoseconds_async, per_second};
 pub use options::Options;
 pub use process::Process;
+pub use python::{PYTHON, PythonPeer};
 pub use report::{Bench, Peer, Report, more_is_better, ratio};
 pub use rounds::{Contestant, Measured, Rounds, median};

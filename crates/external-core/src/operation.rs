@@ -24,13 +24,22 @@ pub struct Operation {
     pub name: &'static str,
     /// What repeating it would do.
     pub repeat: Repeat,
+    /// Which of the calls of this name it is, where a literal tells: the template of an HTTP request's path. It becomes a
+    /// label of metrics, so it is one of few.
+    pub template: Option<&'static str>,
 }
 
 impl Operation {
     /// An operation of a domain.
     #[must_use]
     pub const fn new(domain: &'static str, name: &'static str, repeat: Repeat) -> Self {
-        Self { domain, name, repeat }
+        Self { domain, name, repeat, template: None }
+    }
+
+    /// The same operation, told apart from others of its name.
+    #[must_use]
+    pub const fn with_template(self, template: Option<&'static str>) -> Self {
+        Self { template, ..self }
     }
 
     /// The same operation with `Keyed` turned into `Once`: what a client uses when there is no key, or when the

@@ -26,7 +26,7 @@ pub use external_core::{
 };
 pub use external_resilience::{CallObserver, Domain, Policy};
 // Whatever else stands in the signatures here, so that a service needs this crate alone.
-#[cfg(feature = "sendgrid")]
+#[cfg(feature = "vendor")]
 pub use external_http;
 #[cfg(feature = "file")]
 pub use providers::file::{FileConfig, FileEmail};

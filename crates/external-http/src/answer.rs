@@ -1,13 +1,14 @@
 //! From a status, header fields and bytes on their way to what the contract promises: the same for every transport.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use external_core::http::{Delivery, HttpRefusal, HttpRequest, HttpResponse};
-use external_core::{ByteStream, Effect, Error, ErrorKind, Result, Retry};
+use external_core::{ByteStream, CallContext, Effect, Error, ErrorKind, Result, Retry};
 use futures_util::StreamExt;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
 use crate::decoding::decoded;
 use crate::request_id::request_id;
@@ -42,11 +43,15 @@ const HARMLESS: &[&str] =
 /// The answer as the request asked for it, or the error that it is. `body` is what the server sent, still compressed if it
 /// is; `now` is the time that dates in the answer are measured from.
 ///
+/// A status from 400 up is known when its body comes, and is not lost where that body stalls or breaks off: what is said
+/// beside a refusal is waited for 2 seconds at most, and never beyond half of the time that `cx` has left.
+///
 /// # Errors
 ///
 /// By the table of statuses at [`HttpTransport`](external_core::http::HttpTransport); `PayloadTooLarge` beyond the limit;
 /// what breaks the body, where it is read as a whole.
 pub async fn answered(
+    cx: &CallContext,
     request: &HttpRequest,
     status: StatusCode,
     mut headers: HeaderMap,
@@ -58,7 +63,7 @@ pub async fn answered(
         let error = refusal(status, &headers, now);
         return Err(match request.refusal_limit {
             0 => error,
-            limit => error.with_source(said(request, headers, body, limit).await),
+            limit => error.with_source(said(cx, request, headers, body, limit).await),
         });
     }
     let told = |mut error: Error| {
@@ -76,6 +81,13 @@ pub async fn answered(
     let body = match request.delivery {
         Delivery::Streamed { limit: u64::MAX } => body,
         Delivery::Streamed { limit } => limited(body, limit),
+        _ if status.as_u16() >= 400 => match timeout_until(half_way(cx), body.collect(limit)).await {
+            Some(Ok(bytes)) => ByteStream::from_bytes(bytes),
+            Some(Err(error)) if error.kind() == ErrorKind::PayloadTooLarge => {
+                return Err(told(too_large(limit)));
+            }
+            _ => return Err(refusal(status, &headers, now)),
+        },
         _ => ByteStream::from_bytes(body.collect(limit).await.map_err(|error| told(beyond(limit, error)))?),
     };
     Ok(HttpResponse::new(status, headers, body).with_request_id(id))
@@ -89,12 +101,35 @@ fn readable(request: &HttpRequest, headers: &mut HeaderMap, body: ByteStream) ->
     }
 }
 
-/// What the server says about a refusal. What breaks it off changes nothing about the refusal.
-async fn said(request: &HttpRequest, mut headers: HeaderMap, body: ByteStream, limit: u64) -> HttpRefusal {
+/// How long what is said beside a refusal is waited for.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
+
+/// The moment by which half of the time is over, if there is an end.
+fn half_way(cx: &CallContext) -> Option<Instant> {
+    cx.remaining().map(|left| Instant::now() + left / 2)
+}
+
+async fn timeout_until<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
+    match end {
+        Some(end) => timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}
+
+/// What the server says about a refusal. What breaks it off, or keeps it waiting, changes nothing about the refusal.
+async fn said(
+    cx: &CallContext,
+    request: &HttpRequest,
+    mut headers: HeaderMap,
+    body: ByteStream,
+    limit: u64,
+) -> HttpRefusal {
     let mut body = readable(request, &mut headers, body);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let latest = Instant::now() + SAID_WITHIN;
+    let end = half_way(cx).map_or(latest, |half| half.min(latest));
     let mut all = BytesMut::new();
-    while let Ok(Some(chunk)) = body.next_chunk().await {
+    while let Ok(Ok(Some(chunk))) = timeout_at(end, body.next_chunk()).await {
         let fits = chunk.len().min(limit - all.len());
         all.extend_from_slice(&chunk[..fits]);
         if all.len() == limit {
@@ -162,5 +197,59 @@ pub fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Erro
     match request_id(headers) {
         Some(id) => error.with_request_id(id),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use external_core::CallOptions;
+    use external_core::http::Statuses;
+    use futures_util::stream;
+
+    use super::*;
+
+    /// A 403 whose body begins and never ends, or breaks off.
+    async fn refused(request: &HttpRequest, cx: &CallContext, end: Option<Error>) -> Result<HttpResponse> {
+        let begun = stream::once(async { Ok(Bytes::from_static(b"you may")) });
+        let body = match end {
+            Some(error) => ByteStream::new(begun.chain(stream::once(async { Err(error) }))),
+            None => ByteStream::new(begun.chain(stream::pending())),
+        };
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static("x-request-id"),
+            HeaderValue::from_static("r-1"),
+        )]);
+        answered(cx, request, StatusCode::FORBIDDEN, headers, body, SystemTime::UNIX_EPOCH).await
+    }
+
+    fn attempt(seconds: u64) -> CallContext {
+        CallContext::new(&CallOptions::new().with_timeout(Duration::from_secs(seconds)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_whose_body_stalls_keeps_its_status_and_what_came() {
+        let request = HttpRequest::get("/").unwrap().with_refusal_limit(1000);
+        for (timeout, waited) in [(Some(10), 2), (Some(2), 1), (None, 2)] {
+            let cx = timeout.map_or_else(CallContext::default, attempt);
+            let began = Instant::now();
+            let error = refused(&request, &cx, None).await.unwrap_err();
+            assert_eq!(began.elapsed(), Duration::from_secs(waited));
+            assert_eq!((error.kind(), error.http_status()), (ErrorKind::PermissionDenied, Some(403)));
+            assert_eq!(error.find_source::<HttpRefusal>().unwrap().body, "you may");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_to_be_an_answer_is_an_error_with_its_status() {
+        let request = HttpRequest::get("/").unwrap().with_statuses(Statuses::Any);
+        let broken = Error::unavailable("the connection broke in the middle of the body");
+        for end in [None, Some(broken)] {
+            let error = refused(&request, &attempt(10), end).await.unwrap_err();
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::PermissionDenied, Effect::NotApplied));
+            assert_eq!((error.http_status(), error.request_id()), (Some(403), Some("r-1")));
+        }
+        let large = request.with_body_limit(3);
+        let error = refused(&large, &attempt(10), None).await.unwrap_err();
+        assert_eq!((error.kind(), error.http_status()), (ErrorKind::PayloadTooLarge, Some(403)));
     }
 }

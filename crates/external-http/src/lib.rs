@@ -24,6 +24,7 @@
 //! - [`Statuses`] says which statuses are answers; all others are errors with kind, effect and retry advice.
 //! - [`auth`] puts credentials on requests, and is the seam for vendors' signing schemes.
 //! - [`sse`] reads server-sent events and connects again, [`json_lines`] reads newline-delimited JSON.
+//! - `vendor` (with the feature `reqwest`) is what providers of vendors' web APIs stand on.
 //! - `webhook` (a feature) verifies what vendors send before anybody reads it.
 //! - The client follows redirects within [`HttpSettings`], and drops credentials where they lead to another host.
 //!
@@ -42,6 +43,8 @@ pub mod providers;
 mod request_id;
 mod retry_after;
 pub mod sse;
+#[cfg(feature = "reqwest")]
+pub mod vendor;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 

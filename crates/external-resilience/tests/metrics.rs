@@ -211,6 +211,24 @@ fn label_values_come_from_closed_sets() {
 }
 
 #[test]
+fn a_template_tells_calls_of_one_name_apart() {
+    let taken = record(|| async {
+        let pipeline = observed(Policy::default());
+        for (template, times) in [(None, 1), (Some("/users/{id}"), 2), (Some("/orders/{id}"), 3)] {
+            for _ in 0..times {
+                run(&pipeline, GET.with_template(template), |_| Ok(())).await.unwrap();
+            }
+        }
+    });
+    for (template, times) in [(None, 1), (Some("/users/{id}"), 2), (Some("/orders/{id}"), 3)] {
+        let label = template.map(|template| format!("url.template={template}"));
+        let labels: Vec<&str> = ["external.outcome=ok"].into_iter().chain(label.as_deref()).collect();
+        let (count, _) = taken.values()[&series("external.call.duration", &labels)];
+        assert_eq!(count, f64::from(times), "{template:?}");
+    }
+}
+
+#[test]
 fn gauges_tell_the_state_of_the_layers() {
     let taken = record(|| async {
         let policy =

@@ -32,13 +32,33 @@ pub const SUITES: &[Suite] = &[
     Suite { domain: "cache", servers: &[&servers::REDIS], also: &[], packages: &[] },
     // The server that answers at once is in the program: none but a native one keeps up.
     Suite { domain: "email", servers: &[], also: &[&servers::MAILPIT], packages: &[AIOSMTPLIB] },
-    Suite { domain: "http", servers: &[], also: &[], packages: &[] },
+    // So is the server of this one.
+    Suite { domain: "http", servers: &[], also: &[], packages: &[ZEEP] },
     Suite { domain: "pipeline", servers: &[], also: &[], packages: &[] },
     Suite { domain: "storage", servers: &[&servers::MINIO], also: &[&servers::MINIO_TLS], packages: &[] },
 ];
 
 const AIOSMTPLIB: Package =
-    Package { name: "aiosmtplib", version: "5.1.3", variable: "EXTERNAL_BENCH_PYTHON" };
+    Package { name: "aiosmtplib", requirements: &["aiosmtplib==5.1.3"], variable: "EXTERNAL_BENCH_PYTHON" };
+
+const ZEEP: Package = Package {
+    name: "zeep",
+    requirements: &[
+        "zeep==4.3.3",
+        "attrs==26.1.0",
+        "certifi==2026.10.19.post1",
+        "charset-normalizer==3.5.3",
+        "idna==3.20",
+        "isodate==0.7.2",
+        "lxml==6.1.3",
+        "platformdirs==4.14.9",
+        "requests==2.34.2",
+        "requests-file==3.0.1",
+        "requests-toolbelt==1.0.0",
+        "urllib3==2.8.0",
+    ],
+    variable: "EXTERNAL_BENCH_PYTHON",
+};
 
 /// The suites that were asked for.
 pub fn select(domain: Option<&str>) -> Result<Vec<&'static Suite>> {

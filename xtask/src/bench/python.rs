@@ -12,8 +12,8 @@ use crate::tool::Tool;
 pub struct Package {
     /// What `import` says, too.
     pub name: &'static str,
-    /// The exact version.
-    pub version: &'static str,
+    /// What pip is to get, with exact versions: the package, and everything that it needs.
+    pub requirements: &'static [&'static str],
     /// Where the program looks for the interpreter.
     pub variable: &'static str,
 }
@@ -32,14 +32,15 @@ impl Package {
     }
 
     fn folder(&self, tool: &Tool, python: &Path) -> Result<PathBuf> {
-        let requirement = format!("{}=={}", self.name, self.version);
-        let folder = tool.workspace().own().join("python").join(&requirement);
+        // The package itself stands first, and what else there is goes by its version.
+        let name = self.requirements.first().copied().unwrap_or(self.name);
+        let folder = tool.workspace().own().join("python").join(name);
         if folder.is_dir() {
             return Ok(folder);
         }
-        eprintln!("getting {requirement} by pip …");
+        eprintln!("getting {name} by pip …");
         // What is in place is whole: it is made in the folder of this run.
-        let scratch = tool.folder().join(&requirement);
+        let scratch = tool.folder().join(name);
         let mut install = Command::new(python);
         install.args([
             "-m",
@@ -51,13 +52,13 @@ impl Package {
             "--target",
         ]);
         tool.groups()
-            .check("pip", install.arg(&scratch).arg(&requirement))
+            .check("pip", install.arg(&scratch).args(self.requirements))
             .context("cannot install by pip")?;
         fs::create_dir_all(folder.parent().unwrap_or(&folder))?;
         match fs::rename(&scratch, &folder) {
             // Another run was faster.
             Err(_) if folder.is_dir() => Ok(folder),
-            moved => moved.map(|()| folder).context(format!("cannot keep {requirement}")),
+            moved => moved.map(|()| folder).context(format!("cannot keep {name}")),
         }
     }
 }

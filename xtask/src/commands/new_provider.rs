@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: cargo xtask new-provider storage gcs\n\nThe texts are in xtask/templates/.")]
 pub struct NewProvider {
-    /// What kind of system: storage, cache, email
+    /// What kind of system: storage, cache, email, http (a transport; a vendor that speaks HTTP belongs to what it offers)
     domain: String,
     /// The product's name, as it is to stand in configurations: gcs, memcached, sendgrid
     id: String,
@@ -66,6 +66,7 @@ impl NewProvider {
 const ORDER: &[(&str, &[&str])] = &[
     ("cache", &["set", "get", "delete", "ttl", "probe"]),
     ("email", &["send", "probe"]),
+    ("http", &["execute", "probe"]),
     ("storage", &["put", "get", "head", "delete", "list_page", "probe"]),
 ];
 
@@ -93,9 +94,8 @@ mod tests {
         let workspace = Workspace::load().unwrap();
         for (domain, order) in ORDER {
             let written =
-                plan(domain, "vendor", |path| std::fs::read_to_string(workspace.root.join(path)).ok())
-                    .unwrap();
-            let module = written.iter().find(|written| written.path.ends_with("vendor/mod.rs")).unwrap();
+                plan(domain, "acme", |path| std::fs::read_to_string(workspace.root.join(path)).ok()).unwrap();
+            let module = written.iter().find(|written| written.path.ends_with("acme/mod.rs")).unwrap();
             let mut methods: Vec<&str> = module
                 .text
                 .split("not_written(\"")
@@ -106,7 +106,7 @@ mod tests {
             methods.sort_unstable();
             told.sort_unstable();
             assert_eq!(told, methods, "{domain}");
-            let last = start(domain, "vendor");
+            let last = start(domain, "acme");
             assert!(
                 last.starts_with(&format!("Start with `{}` in crates/external-{domain}/", order[0])),
                 "{last}"

@@ -12,12 +12,14 @@ struct Domain {
     kind: &'static Kind,
 }
 
-/// How the vendors of a domain are spoken to, most often.
+/// What the providers of a domain are most often.
 struct Kind {
     /// The files beside `mod.rs`.
     files: &'static [(&'static str, &'static str)],
     /// What the provider's feature switches on.
     enables: &'static [&'static str],
+    /// Where a new one meets its suite.
+    lane: &'static str,
     /// Whether it brings a server shaped like the vendor.
     has_simulator: bool,
 }
@@ -30,25 +32,40 @@ const PLAIN: Kind = Kind {
         ("contract.toml", include_str!("../../templates/provider/contract.toml.tpl")),
     ],
     enables: &[],
+    lane: "embedded",
+    has_simulator: false,
+};
+
+/// What others speak HTTP by.
+const TRANSPORT: Kind = Kind {
+    files: &[
+        ("config.rs", include_str!("../../templates/provider/config.rs.tpl")),
+        ("error.rs", include_str!("../../templates/provider/error.rs.tpl")),
+        ("contract.toml", include_str!("../../templates/http/contract.toml.tpl")),
+    ],
+    enables: &[],
+    lane: "simulator",
     has_simulator: false,
 };
 
 /// By HTTP and JSON, to a vendor that has no server to run.
-const HTTP: Kind = Kind {
+const VENDOR: Kind = Kind {
     files: &[
-        ("config.rs", include_str!("../../templates/http/config.rs.tpl")),
-        ("api.rs", include_str!("../../templates/http/api.rs.tpl")),
-        ("error.rs", include_str!("../../templates/http/error.rs.tpl")),
-        ("simulator.rs", include_str!("../../templates/http/simulator.rs.tpl")),
-        ("contract.toml", include_str!("../../templates/http/contract.toml.tpl")),
+        ("config.rs", include_str!("../../templates/vendor/config.rs.tpl")),
+        ("api.rs", include_str!("../../templates/vendor/api.rs.tpl")),
+        ("error.rs", include_str!("../../templates/vendor/error.rs.tpl")),
+        ("simulator.rs", include_str!("../../templates/vendor/simulator.rs.tpl")),
+        ("contract.toml", include_str!("../../templates/vendor/contract.toml.tpl")),
     ],
-    enables: &["dep:external-http", "dep:serde_json"],
+    enables: &["vendor"],
+    lane: "simulator",
     has_simulator: true,
 };
 
 const DOMAINS: &[Domain] = &[
     Domain { name: "cache", module: include_str!("../../templates/cache/mod.rs.tpl"), kind: &PLAIN },
-    Domain { name: "email", module: include_str!("../../templates/email/mod.rs.tpl"), kind: &HTTP },
+    Domain { name: "email", module: include_str!("../../templates/email/mod.rs.tpl"), kind: &VENDOR },
+    Domain { name: "http", module: include_str!("../../templates/http/mod.rs.tpl"), kind: &TRANSPORT },
     Domain { name: "storage", module: include_str!("../../templates/storage/mod.rs.tpl"), kind: &PLAIN },
 ];
 
@@ -111,8 +128,7 @@ pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Re
 
 /// The lane on which a new provider of this domain meets its suite.
 pub fn lane(domain: &str) -> &'static str {
-    let has_simulator = DOMAINS.iter().any(|known| known.name == domain && known.kind.has_simulator);
-    if has_simulator { "simulator" } else { "embedded" }
+    DOMAINS.iter().find(|known| known.name == domain).map_or("embedded", |known| known.kind.lane)
 }
 
 /// An id is feature, folder, module and configuration value at once.
@@ -123,7 +139,9 @@ fn check_id(id: &str) -> Result<()> {
             "lower-case letters, digits and _, beginning with a letter: it is feature, folder and module";
         return Err(Failure::new(format!("`{id}` cannot be an id: {rule}")));
     }
-    if KEYWORDS.contains(&id) || ["default", "memory", "serve", "simulator"].contains(&id) {
+    if KEYWORDS.contains(&id)
+        || ["default", "memory", "serve", "simulator", "vendor", "webhook"].contains(&id)
+    {
         return Err(Failure::new(format!("`{id}` cannot be an id: the word means something else already")));
     }
     Ok(())
@@ -215,7 +233,9 @@ mod tests {
         for id in ["", "2go", "My", "a-b", "type", "memory", "../x"] {
             assert!(plan("cache", id, nothing).unwrap_err().to_string().contains("cannot be an id"), "{id}");
         }
-        assert!(plan("weather", "x", nothing).unwrap_err().to_string().contains("cache, email, storage"));
+        assert!(
+            plan("weather", "x", nothing).unwrap_err().to_string().contains("cache, email, http, storage")
+        );
         let there = |_: &str| Some(String::new());
         assert!(plan("cache", "redis", there).unwrap_err().to_string().contains("is there already"));
     }

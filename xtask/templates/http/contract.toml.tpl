@@ -1,18 +1,11 @@
-# How the contract suite makes this provider: from configuration, as a user would. Its simulator stands in for the vendor,
-# which tests/contract.rs starts; where a real server can be had, lane = "server" takes its address from the environment.
+# How the contract suite makes this provider: from configuration, as a user would. The back ends are the suite's own
+# origin, which tests/contract.rs starts; where it can do TLS, a second target takes ${ORIGIN_TLS}, as reqwest's does.
 #
 # crates/external-contract/README.md describes every field.
 
 [[target]]
 name = "plain"
 lane = "simulator"
-needs = ["SIMULATOR_{{ID}}_URL"]
-config = { api_key = "simulated-key", base_url = "${SIMULATOR_{{ID}}_URL}", insecure_http = true }
-missing = { base_url = "http://127.0.0.1:1" }
-denied = { api_key = "${CANARY}" }
-proxy = "base_url"
-
-[target.http]
-
-[target.facts]
-mailbox = "${SIMULATOR_{{ID}}_MAILBOX}"
+config = { url = "${ORIGIN}" }
+missing = { url = "http://127.0.0.1:1" }
+proxy = "url"

@@ -5,10 +5,10 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use external_core::http::{HttpRequest, HttpResponse};
-use external_core::{ByteStream, Effect, Error, Result, Retry};
-use external_http::{answered, retry_after};
-use http::{HeaderMap, Method, StatusCode};
+use external_core::http::HttpResponse;
+use external_core::{Effect, Error, Result, Retry};
+use external_http::retry_after;
+use http::{HeaderMap, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -93,10 +93,10 @@ pub(super) async fn read<T: DeserializeOwned>(answer: HttpResponse, now: SystemT
             if let Some(unknown) = Unknown::told(&errors) {
                 return Ok(Answer::Unknown(unknown));
             }
-            let error = error_of(errors, stage, refusal(status, &headers, now).await);
+            let error = error_of(errors, stage, refusal(status, &headers, now));
             Err(located(told_to_wait(error, &headers, &extensions, now)))
         }
-        None => Err(located(match refusal(status, &headers, now).await {
+        None => Err(located(match refusal(status, &headers, now) {
             Some(error) => error,
             None if status.is_redirection() => {
                 Error::unexpected("the server redirects: configure where it leads")
@@ -200,13 +200,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Data<T> {
 }
 
 /// The error that a status is by itself.
-pub(super) async fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Error> {
-    if status.as_u16() < 400 {
-        return None;
-    }
-    let asked = HttpRequest::new(Method::GET, "/".parse().ok()?);
-    let body = ByteStream::from_bytes(bytes::Bytes::new());
-    answered(&asked, status, headers.clone(), body, now).await.err()
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Error> {
+    (status.as_u16() >= 400).then(|| external_http::refusal(status, headers, now))
 }
 
 /// What is worth another try is so when the server says.

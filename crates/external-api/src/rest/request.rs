@@ -245,6 +245,11 @@ impl RestRequest {
         }
         let url = self.url(base)?;
         let mut request = HttpRequest::new(self.method, url).with_refusal_limit(REFUSAL_LIMIT);
+        // One that is made at run time could be any of very many.
+        request.template = match self.template {
+            Cow::Borrowed(template) if template.starts_with('/') => Some(template),
+            _ => None,
+        };
         request.headers = self.headers;
         request.body = self.body;
         let is_once = self.is_conditional && self.idempotency_key.is_none() && !request.method.is_safe();

@@ -1,9 +1,8 @@
 //! From an HTTP answer to what a service said: an envelope, a fault, or no more than a status.
 
-use bytes::Bytes;
-use external_core::{ByteStream, Effect, Error, Result};
-use external_http::{HttpRequest, HttpResponse, StatusCode, answered, retry_after};
-use http::{HeaderMap, Method};
+use external_core::{Effect, Error, Result};
+use external_http::{HttpResponse, StatusCode, refusal, retry_after};
+use http::HeaderMap;
 
 use super::client::Shared;
 use super::envelope::{self, Envelope, SoapVersion};
@@ -47,13 +46,13 @@ impl<'a> Reading<'a> {
             Ok(envelope) => envelope,
             Err(error) if self.status.is_success() => return Err(self.told(error)),
             // What a server says that does not speak SOAP is in the status.
-            Err(_) => return Err(self.refusal().await),
+            Err(_) => return Err(self.refusal()),
         };
         if let Some(fault) = envelope.fault() {
             return Err(self.fault(envelope.version, fault));
         }
         if !self.status.is_success() {
-            return Err(self.refusal().await);
+            return Err(self.refusal());
         }
         self.understand(&envelope).map_err(|error| self.told(error))?;
         let Envelope { version, headers, body } = envelope;
@@ -92,15 +91,10 @@ impl<'a> Reading<'a> {
     }
 
     /// The error that the status is.
-    async fn refusal(&self) -> Error {
-        let plain = HttpRequest::new(Method::POST, self.shared.endpoint.clone());
-        let nothing = ByteStream::from_bytes(Bytes::new());
-        let now = self.shared.context.now();
-        let error = match answered(&plain, self.status, self.headers.clone(), nothing, now).await {
-            Err(error) => error,
-            Ok(_) => {
-                self.told(Error::unexpected("the server sent the message elsewhere, where nobody followed"))
-            }
+    fn refusal(&self) -> Error {
+        let error = match self.status.as_u16() {
+            400.. => refusal(self.status, &self.headers, self.shared.context.now()),
+            _ => self.told(Error::unexpected("the server sent the message elsewhere, where nobody followed")),
         };
         if self.media.is_empty() { error } else { error.with_context("content_type", &self.media) }
     }

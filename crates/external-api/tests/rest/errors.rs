@@ -21,12 +21,14 @@ struct User {
 
 struct GetUser;
 
+const TEMPLATE: &str = "/users/7";
+
 impl Endpoint for GetUser {
     const NAME: &'static str = "get_user";
     type Answer = User;
 
     fn request(&self) -> RestRequest {
-        RestRequest::get("/users/7")
+        RestRequest::get(TEMPLATE)
     }
 }
 
@@ -209,12 +211,13 @@ async fn lengths_that_are_wrong_are_errors() {
 }
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct Heard(Mutex<Vec<(String, Option<&'static str>)>>);
 
 impl CallObserver for Heard {
     fn on_call(&self, record: &CallRecord<'_>) {
         let endpoint = record.metadata.iter().find(|(name, _)| name == "endpoint");
-        self.0.lock().unwrap().push(endpoint.map(|(_, value)| value.clone()).unwrap_or_default());
+        let endpoint = endpoint.map(|(_, value)| value.clone()).unwrap_or_default();
+        self.0.lock().unwrap().push((endpoint, record.operation.template));
     }
 }
 
@@ -226,7 +229,10 @@ async fn call_records_name_the_endpoint_and_nothing_is_shown() {
         let rest = RestClient::over(origin.rest.http().clone().with_observer(heard.clone()));
         let rest = rest.with_header("x-key", CANARY).unwrap();
         rest.call(&GetUser).await.unwrap_err();
-        assert_eq!(*heard.0.lock().unwrap(), ["get_user"]);
+        assert_eq!(*heard.0.lock().unwrap(), [("get_user".to_owned(), Some(TEMPLATE))]);
+        // What is made at run time is not one of few.
+        rest.send(&RestRequest::get(format!("/users/{}", 7))).await.unwrap_err();
+        assert_eq!(heard.0.lock().unwrap()[1], (String::new(), None));
         let request = RestRequest::post("/{a}")
             .with_parameter("a", CANARY)
             .with_query(&[("b", CANARY)])

@@ -44,6 +44,9 @@ pub struct HttpRequest {
     /// Sent as `Idempotency-Key`. It says that the server takes two requests with the same key for one, so that repeating
     /// is harmless: whoever sets it knows that the server does.
     pub idempotency_key: Option<String>,
+    /// The template of the path, with its places as they are written in the program (`/users/{id}`): the label `url.template`
+    /// of call records, spans and metrics. Default: none.
+    pub template: Option<&'static str>,
     /// What every call has.
     pub call: CallOptions,
 }
@@ -126,6 +129,7 @@ impl HttpRequest {
             refusal_limit: 0,
             repeat: None,
             idempotency_key: None,
+            template: None,
             call: CallOptions::new(),
         }
     }
@@ -230,6 +234,13 @@ impl HttpRequest {
         self
     }
 
+    /// Says what the path was made from, for call records, spans and metrics. It is a literal, so there are few of them.
+    #[must_use]
+    pub fn with_template(mut self, template: &'static str) -> Self {
+        self.template = Some(template);
+        self
+    }
+
     /// The operation: its name is the method's, and what repeating it would do is what the request says, else `Keyed` where
     /// there is a key, else what the method promises (RFC 9110, 9.2).
     #[must_use]
@@ -247,7 +258,7 @@ impl HttpRequest {
         };
         let keyed = self.idempotency_key.is_some() && by_method == Repeat::Once;
         let repeat = self.repeat.unwrap_or(if keyed { Repeat::Keyed } else { by_method });
-        let operation = Operation::new(DOMAIN, name, repeat);
+        let operation = Operation::new(DOMAIN, name, repeat).with_template(self.template);
         if self.idempotency_key.is_some() { operation } else { operation.without_key() }
     }
 

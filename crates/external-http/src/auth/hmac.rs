@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use ::hmac::{Hmac, KeyInit, Mac};
 use async_trait::async_trait;
-use external_core::http::HttpRequest;
+use external_core::http::{HttpRequest, HttpUrl};
 use external_core::{BuildContext, CallContext, Error, Result, Secret};
 use http::header::HeaderName;
 use sha2::{Digest, Sha256};
@@ -34,6 +34,11 @@ impl HmacAuth {
 
 #[async_trait]
 impl HttpAuth for HmacAuth {
+    /// Anywhere: the key stays here, and what is signed is this one request.
+    fn check(&self, _: &HttpUrl) -> Result<()> {
+        Ok(())
+    }
+
     async fn authorize(&self, _: &CallContext, request: &mut HttpRequest) -> Result<()> {
         let Some(body) = request.body.as_bytes() else {
             return Err(Error::invalid_argument("a body that is signed is in memory"));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use external_core::http::HttpTransport;
+use external_core::http::{HttpTransport, HttpUrl};
 use external_core::{BuildContext, Error, Result, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth, HttpAuth, OAuth2Auth};
 
-/// How requests are authorised: exactly one of these.
+/// How requests are authorised: exactly one of the ways, and whether it needs TLS.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -25,6 +25,9 @@ pub struct AuthSettings {
     pub hmac: Option<HmacSettings>,
     /// Tokens by client credentials.
     pub oauth2: Option<OAuth2Settings>,
+    /// Allows credentials to go over `http://` to other machines, where everyone on the way can read them; `hmac` shows none,
+    /// and needs no leave. Default: false.
+    pub insecure_http: bool,
 }
 
 /// Name and password.
@@ -96,40 +99,63 @@ impl AuthSettings {
     ///
     /// # Errors
     ///
-    /// `Configuration` for none or several of them, and for what is wrong with the one.
+    /// `Configuration` for none or several of them, for what is wrong with the one, and for a transport whose base is a place
+    /// that the credentials may not go to.
     pub fn build(
         &self,
         transport: &Arc<dyn HttpTransport>,
         context: &BuildContext,
     ) -> Result<Arc<dyn HttpAuth>> {
-        let Self { bearer, basic, api_key, hmac, oauth2 } = self;
+        let auth = self.kind(transport, context)?;
+        // Where there is one place for all requests, a mistake shows now.
+        if let Ok(base) = HttpUrl::parse(transport.info().location()) {
+            auth.check(&base)?;
+        }
+        Ok(auth)
+    }
+
+    fn kind(&self, transport: &Arc<dyn HttpTransport>, context: &BuildContext) -> Result<Arc<dyn HttpAuth>> {
+        let &Self { ref bearer, ref basic, ref api_key, ref hmac, ref oauth2, insecure_http } = self;
         Ok(match (bearer, basic, api_key, hmac, oauth2) {
-            (Some(token), None, None, None, None) => Arc::new(BearerAuth::new(context.secret(token)?)),
+            (Some(token), None, None, None, None) => {
+                Arc::new(BearerAuth::new(context.secret(token)?).with_insecure_http(insecure_http))
+            }
             (None, Some(basic), None, None, None) => {
-                Arc::new(BasicAuth::new(&basic.username, context.secret(&basic.password)?)?)
+                let auth = BasicAuth::new(&basic.username, context.secret(&basic.password)?)?;
+                Arc::new(auth.with_insecure_http(insecure_http))
             }
             (None, None, Some(settings), None, None) => {
                 let key = context.secret(&settings.key)?;
-                match (&settings.header, &settings.query) {
-                    (Some(name), None) => Arc::new(ApiKeyAuth::in_header(name, key)?),
-                    (None, Some(name)) => Arc::new(ApiKeyAuth::in_query(name, key)),
+                let auth = match (&settings.header, &settings.query) {
+                    (Some(name), None) => ApiKeyAuth::in_header(name, key)?,
+                    (None, Some(name)) => ApiKeyAuth::in_query(name, key),
                     _ => return Err(wrong("api_key", "a key is in a header field or in the query")),
-                }
+                };
+                Arc::new(auth.with_insecure_http(insecure_http))
             }
             (None, None, None, Some(hmac), None) => {
                 Arc::new(HmacAuth::new(&hmac.key_id, context.secret(&hmac.key)?, context))
             }
-            (None, None, None, None, Some(oauth2)) => Arc::new(oauth2.build(transport, context)?),
+            (None, None, None, None, Some(oauth2)) => {
+                Arc::new(oauth2.build(transport, context, insecure_http)?)
+            }
             _ => return Err(wrong("auth", "exactly one way to authorise requests")),
         })
     }
 }
 
 impl OAuth2Settings {
-    fn build(&self, transport: &Arc<dyn HttpTransport>, context: &BuildContext) -> Result<OAuth2Auth> {
+    fn build(
+        &self,
+        transport: &Arc<dyn HttpTransport>,
+        context: &BuildContext,
+        insecure_http: bool,
+    ) -> Result<OAuth2Auth> {
         let secret = context.secret(&self.client_secret)?;
         let mut auth = OAuth2Auth::new(transport.clone(), &self.token_url, &self.client_id, secret)?
-            .with_refresh_ahead(self.refresh_ahead);
+            .with_refresh_ahead(self.refresh_ahead)
+            .with_insecure_http(insecure_http);
+        auth.check_token_url()?;
         if let Some(scope) = &self.scope {
             auth = auth.with_scope(scope);
         }

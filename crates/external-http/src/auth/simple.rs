@@ -3,34 +3,48 @@
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use external_core::http::HttpRequest;
+use external_core::http::{HttpRequest, HttpUrl};
 use external_core::{CallContext, Error, Result, Secret};
 use http::header::{AUTHORIZATION, HeaderName};
 use zeroize::Zeroizing;
 
-use super::{HttpAuth, has_changed, set};
+use super::{HttpAuth, check_protected, has_changed, set};
 
 /// `Authorization: Bearer …` (RFC 6750).
 #[derive(Debug, Clone)]
-pub struct BearerAuth(Secret);
+pub struct BearerAuth {
+    token: Secret,
+    insecure_http: bool,
+}
 
 impl BearerAuth {
     /// With this token.
     #[must_use]
     pub fn new(token: Secret) -> Self {
-        Self(token)
+        Self { token, insecure_http: false }
+    }
+
+    /// Whether it may go over `http://` to other machines, where everyone on the way can read it. Default: no.
+    #[must_use]
+    pub fn with_insecure_http(mut self, allowed: bool) -> Self {
+        self.insecure_http = allowed;
+        self
     }
 }
 
 #[async_trait]
 impl HttpAuth for BearerAuth {
+    fn check(&self, url: &HttpUrl) -> Result<()> {
+        check_protected(url, self.insecure_http)
+    }
+
     async fn authorize(&self, _: &CallContext, request: &mut HttpRequest) -> Result<()> {
-        let value = Zeroizing::new(format!("Bearer {}", &*self.0.expose()?));
+        let value = Zeroizing::new(format!("Bearer {}", &*self.token.expose()?));
         set(request, AUTHORIZATION, &value)
     }
 
     async fn refused(&self, _: &HttpRequest) -> bool {
-        has_changed(&self.0)
+        has_changed(&self.token)
     }
 }
 
@@ -39,6 +53,7 @@ impl HttpAuth for BearerAuth {
 pub struct BasicAuth {
     username: String,
     password: Secret,
+    insecure_http: bool,
 }
 
 impl BasicAuth {
@@ -54,16 +69,25 @@ impl BasicAuth {
                 Error::configuration("a name with a colon cannot be sent").with_context("field", "username")
             );
         }
-        Ok(Self { username, password })
+        Ok(Self { username, password, insecure_http: false })
+    }
+
+    /// Whether they may go over `http://` to other machines, where everyone on the way can read them. Default: no.
+    #[must_use]
+    pub fn with_insecure_http(mut self, allowed: bool) -> Self {
+        self.insecure_http = allowed;
+        self
     }
 }
 
 #[async_trait]
 impl HttpAuth for BasicAuth {
+    fn check(&self, url: &HttpUrl) -> Result<()> {
+        check_protected(url, self.insecure_http)
+    }
+
     async fn authorize(&self, _: &CallContext, request: &mut HttpRequest) -> Result<()> {
-        let pair = Zeroizing::new(format!("{}:{}", self.username, &*self.password.expose()?));
-        let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
-        set(request, AUTHORIZATION, &value)
+        set(request, AUTHORIZATION, &basic(&self.username, &self.password.expose()?))
     }
 
     async fn refused(&self, _: &HttpRequest) -> bool {
@@ -71,11 +95,18 @@ impl HttpAuth for BasicAuth {
     }
 }
 
+/// The value of `Authorization`.
+pub(super) fn basic(username: &str, password: &str) -> Zeroizing<String> {
+    let pair = Zeroizing::new(format!("{username}:{password}"));
+    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
+
 /// A key in a header field or in the query.
 #[derive(Debug, Clone)]
 pub struct ApiKeyAuth {
     place: Place,
     key: Secret,
+    insecure_http: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -94,18 +125,29 @@ impl ApiKeyAuth {
         let name = name.parse().map_err(|_| {
             Error::configuration("not a name of a header field").with_context("field", "header")
         })?;
-        Ok(Self { place: Place::Header(name), key })
+        Ok(Self { place: Place::Header(name), key, insecure_http: false })
     }
 
     /// In the query, under this name. Servers write queries into their logs: a header field is better where there is one.
     #[must_use]
     pub fn in_query(name: impl Into<String>, key: Secret) -> Self {
-        Self { place: Place::Query(name.into()), key }
+        Self { place: Place::Query(name.into()), key, insecure_http: false }
+    }
+
+    /// Whether it may go over `http://` to other machines, where everyone on the way can read it. Default: no.
+    #[must_use]
+    pub fn with_insecure_http(mut self, allowed: bool) -> Self {
+        self.insecure_http = allowed;
+        self
     }
 }
 
 #[async_trait]
 impl HttpAuth for ApiKeyAuth {
+    fn check(&self, url: &HttpUrl) -> Result<()> {
+        check_protected(url, self.insecure_http)
+    }
+
     async fn authorize(&self, _: &CallContext, request: &mut HttpRequest) -> Result<()> {
         let key = self.key.expose()?;
         match &self.place {

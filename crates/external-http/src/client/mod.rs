@@ -29,7 +29,7 @@ use http::{HeaderMap, Method};
 
 pub use settings::HttpSettings;
 
-use crate::auth::HttpAuth;
+use crate::auth::{self, HttpAuth};
 use crate::providers;
 
 /// How long closing waits for calls where nobody says otherwise.
@@ -329,7 +329,7 @@ impl HttpClient {
             };
             // What signs a request signs where it goes.
             request.url = self.place(&request.url);
-            login.auth.authorize(cx, &mut request).await?;
+            auth::authorize(login.auth, cx, &mut request).await?;
             let answer = self.execute(cx, &request).await;
             if status(&answer) == Some(401) && login.auth.refused(&request).await {
                 login.is_refused.store(true, Ordering::Relaxed);

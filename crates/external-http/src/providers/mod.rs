@@ -25,7 +25,7 @@ pub(crate) fn schema<T: schemars::JsonSchema>() -> String {
 }
 
 /// What a transport's base must be: absolute, and without a query.
-fn base(field: &'static str, text: &str) -> Result<HttpUrl> {
+pub(crate) fn base(field: &'static str, text: &str) -> Result<HttpUrl> {
     let refused = |why| Error::configuration(why).with_context("field", field);
     let url = HttpUrl::parse(text).map_err(|error| refused("not a URL").with_source(error))?;
     if !url.is_absolute() {

@@ -74,6 +74,11 @@ impl Text {
         }
     }
 
+    /// The same, without the chunk that it lies in.
+    pub(super) fn copied(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     pub(super) fn as_str(&self) -> &str {
         // Looked at again, since that is faster than it matters and the alternative is unsafe.
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use external_core::{Error, Result};
-use memchr::memchr;
 
 use super::SseEvent;
 use super::event::Text;
@@ -34,6 +33,8 @@ pub struct SseParser {
     draft: Draft,
     /// The id of the last event that was whole, for who connects again.
     last_event_id: Text,
+    /// Whether that lies in a chunk.
+    is_id_shared: bool,
     retry: Option<Duration>,
     refused: Option<Error>,
 }
@@ -65,6 +66,7 @@ impl SseParser {
             max_event: 16 << 20,
             draft: Draft::default(),
             last_event_id: Text::default(),
+            is_id_shared: false,
             retry: None,
             refused: None,
         }
@@ -93,6 +95,10 @@ impl SseParser {
 
     /// Takes the next bytes. Events are read before the next ones are taken, so that they are not copied.
     pub fn push(&mut self, chunk: Bytes) {
+        // It may be kept long after its chunk.
+        if take(&mut self.is_id_shared) {
+            self.last_event_id = self.last_event_id.copied();
+        }
         self.lines.push(chunk);
     }
 
@@ -114,31 +120,26 @@ impl SseParser {
             if text.is_empty() {
                 if let Some(id) = self.draft.told_id.take() {
                     self.last_event_id = id;
+                    self.is_id_shared = true;
                 }
                 match self.draft.finish(&self.last_event_id) {
                     Some(event) => return Ok(Some(event)),
                     None => continue,
                 }
             }
-            let (name, value_at) = match memchr(b':', text) {
-                Some(colon) => (&text[..colon], colon + 1 + usize::from(text.get(colon + 1) == Some(&b' '))),
-                None => (text, text.len()),
-            };
+            // Comments, and what the standard does not know, are passed over.
+            let Some((field, value_at)) = field(text) else { continue };
             let value = &text[value_at..];
-            match name {
-                b"data" => {
+            match field {
+                Field::Data => {
                     if let Err(error) = self.draft.data.add(line.share(skipped + value_at), self.max_event) {
                         return Err(self.refused.insert(error).clone());
                     }
                 }
-                b"event" => self.draft.event = line.share(skipped + value_at),
-                // Copied: it may be kept long after its chunk.
-                b"id" if !value.contains(&0) => {
-                    self.draft.told_id = Some(Text::decode(Bytes::copy_from_slice(value)));
-                }
-                b"retry" => self.retry = milliseconds(value).or(self.retry),
-                // Comments, and what the standard does not know.
-                _ => {}
+                Field::Event => self.draft.event = line.share(skipped + value_at),
+                Field::Id if value.contains(&0) => {}
+                Field::Id => self.draft.told_id = Some(Text::decode(line.share(skipped + value_at))),
+                Field::Retry => self.retry = milliseconds(value).or(self.retry),
             }
         }
         Ok(None)
@@ -209,6 +210,32 @@ fn with_line(mut lines: BytesMut, line: &[u8]) -> BytesMut {
     lines.extend_from_slice(b"\n");
     lines.extend_from_slice(line);
     lines
+}
+
+/// A field that the standard knows.
+enum Field {
+    Data,
+    Event,
+    Id,
+    Retry,
+}
+
+/// What field a line tells, and where its value begins.
+fn field(line: &[u8]) -> Option<(Field, usize)> {
+    let (field, name) = match line.first()? {
+        b'd' => (Field::Data, "data"),
+        b'e' => (Field::Event, "event"),
+        b'i' => (Field::Id, "id"),
+        b'r' => (Field::Retry, "retry"),
+        _ => return None,
+    };
+    let before_value = match line.strip_prefix(name.as_bytes())? {
+        [] => 0,
+        [b':', b' ', ..] => 2,
+        [b':', ..] => 1,
+        _ => return None,
+    };
+    Some((field, name.len() + before_value))
 }
 
 /// Digits alone; more of them than a number has is as long as can be.
@@ -313,6 +340,18 @@ mod tests {
         parser.push(chunk.clone());
         let event = parser.next_event().unwrap().unwrap();
         assert_eq!(event.into_data().as_ptr(), chunk[6..].as_ptr());
+    }
+
+    #[test]
+    fn an_id_that_is_kept_keeps_no_chunk() {
+        let chunk = Bytes::from(b"id: 7\ndata: 1\n\n".to_vec());
+        let mut parser = SseParser::new();
+        parser.push(chunk.clone());
+        parser.next_event().unwrap().unwrap();
+        assert!(parser.next_event().unwrap().is_none());
+        parser.push(Bytes::from_static(b": nothing\n"));
+        assert!(chunk.is_unique());
+        assert_eq!(parser.last_event_id(), "7");
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use external_contract::{Clause, clause, ensure, ensure_eq, ensure_error};
 use external_http::auth::AuthSettings;
-use external_http::external_core::Section;
 use external_http::external_core::config::Value;
+use external_http::external_core::{CallContext, Section, async_trait};
 use external_http::{
-    ApiKeyAuth, BasicAuth, BearerAuth, BuildContext, Domain, Effect, ErrorKind, HmacAuth, HttpClient,
-    HttpRequest, HttpSettings, HttpTransport, MemoryAnswer, MemoryHttp, Method, OAuth2Auth, Policy, Secret,
-    Statuses,
+    ApiKeyAuth, BasicAuth, BearerAuth, BuildContext, Domain, Effect, ErrorKind, HmacAuth, HttpAuth,
+    HttpClient, HttpRequest, HttpSettings, HttpTransport, MemoryAnswer, MemoryConfig, MemoryHttp, Method,
+    OAuth2Auth, Policy, Secret, Statuses,
 };
 
 use super::S;
@@ -36,14 +36,14 @@ pub(crate) fn clauses() -> Vec<Clause<S>> {
         .of_provider(),
         clause!("http.auth.2", "Credentials go to one origin: not where a redirect or another URL leads.", |case| {
             let _ = case;
-            let elsewhere = "http://elsewhere.test/end";
+            let elsewhere = "https://elsewhere.test/end";
             let double = MemoryHttp::new()
                 .with_route(Method::GET, "/away", move |_| MemoryAnswer::new(302).with_header("location", elsewhere))
                 .with_fallback(|_| MemoryAnswer::new(200));
             let settings = HttpSettings::new().with_max_redirects(2).with_redirect_host("elsewhere.test");
             let http = HttpClient::over(double).with_auth(BearerAuth::new(Secret::new("t"))).with_settings(settings)?;
             http.get("/away").await?;
-            http.get("http://other.test/").await?;
+            http.get("https://other.test/").await?;
             let double = http.provider::<MemoryHttp>().unwrap();
             let authorised: Vec<_> =
                 double.received().iter().map(|request| request.header("authorization").is_some()).collect();
@@ -125,6 +125,7 @@ pub(crate) fn clauses() -> Vec<Clause<S>> {
                 "api_key = { query = 'key', key = 'k' }",
                 "hmac = { key_id = 'k', key = 's' }",
                 "oauth2 = { token_url = 'https://a/t', client_id = 'i', client_secret = 's', scope = 'a b', refresh_ahead = '5s' }",
+                "insecure_http = true\noauth2 = { token_url = 'http://a/t', client_id = 'i', client_secret = 's' }",
             ] {
                 build(good)?;
             }
@@ -134,12 +135,64 @@ pub(crate) fn clauses() -> Vec<Clause<S>> {
                 "api_key = { key = 'k' }",
                 "basic = { username = 'u:v', password = 'p' }",
                 "oauth2 = { token_url = '/t', client_id = 'i', client_secret = 's' }",
+                "oauth2 = { token_url = 'http://a/t', client_id = 'i', client_secret = 's' }",
+                "insecure_http = true",
             ] {
                 ensure_error(&format!("`{bad}`"), build(bad), ErrorKind::Configuration)?;
             }
         })
         .of_provider(),
+        clause!("http.auth.8", "Credentials that can be read on the way go over TLS or to this machine, unless they may go elsewhere.", |case| {
+            let _ = case;
+            let secret = || Secret::new("s3cret-of-a-client");
+            let context = BuildContext::default();
+            let at = |base: &str| MemoryConfig::new().with_base_url(base).build(&context).map(|http| http.with_fallback(|_| MemoryAnswer::new(200)));
+            let api = Arc::new(at("http://api.internal/")?);
+            let http = || HttpClient::from(api.clone() as Arc<dyn HttpTransport>).with_policy(Policy::off());
+            for client in [
+                http().with_auth(BearerAuth::new(secret())),
+                http().with_auth(BasicAuth::new("app", secret())?),
+                http().with_auth(ApiKeyAuth::in_header("x-api-key", secret())?),
+                http().with_auth(ApiKeyAuth::in_query("key", secret())),
+                http().with_auth(OAuth2Auth::new(http().service(), "https://login.test/token", "app", secret())?),
+                http().with_auth(Scheme),
+            ] {
+                let error = ensure_error("a call without TLS", client.get("/").await, ErrorKind::Configuration)?;
+                ensure_eq("its effect", &error.effect(), &Effect::NotSent)?;
+                ensure_eq("the requests", &api.received().len(), &0)?;
+                ensure(!error.report().contains("s3cret"), "no secret in it", error.report())?;
+            }
+            for client in [
+                http().with_auth(BearerAuth::new(secret()).with_insecure_http(true)),
+                http().with_auth(BasicAuth::new("app", secret())?.with_insecure_http(true)),
+                http().with_auth(ApiKeyAuth::in_query("key", secret()).with_insecure_http(true)),
+                http().with_auth(HmacAuth::new("k1", secret(), &context)),
+            ] {
+                client.get("/").await?;
+            }
+            // Where all requests go to one place it shows when the client is made.
+            let transport: Arc<dyn HttpTransport> = api.clone();
+            let configured = |text: &str| {
+                let settings: AuthSettings = Section::from_value(toml::from_str::<Value>(text).unwrap()).parse()?;
+                settings.build(&transport, &context).map(drop)
+            };
+            ensure_error("a token for a base without TLS", configured("bearer = 't'"), ErrorKind::Configuration)?;
+            configured("bearer = 't'\ninsecure_http = true")?;
+            configured("hmac = { key_id = 'k', key = 's' }")?;
+        })
+        .of_provider(),
     ]
+}
+
+/// A scheme that does not say where its credentials may go.
+#[derive(Debug)]
+struct Scheme;
+
+#[async_trait]
+impl HttpAuth for Scheme {
+    async fn authorize(&self, _: &CallContext, _: &mut HttpRequest) -> external_http::Result<()> {
+        Ok(())
+    }
 }
 
 /// A client whose API judges tokens, and how many tokens were given. Each lives so many seconds.
@@ -160,7 +213,7 @@ fn tokens(
     });
     let api = MemoryHttp::new()
         .with_fallback(move |request| judge(request.header("authorization").unwrap_or_default()));
-    let auth = OAuth2Auth::new(Arc::new(issuer), "http://login.test/token", "shop:1", Secret::new("s3cret"))
+    let auth = OAuth2Auth::new(Arc::new(issuer), "https://login.test/token", "shop:1", Secret::new("s3cret"))
         .unwrap();
     let http = HttpClient::over(api).with_auth(auth.with_scope("orders read"));
     (
@@ -173,7 +226,7 @@ fn tokens(
 
 /// A client over an API, with tokens from this issuer.
 fn authorised(issuer: MemoryHttp) -> external_http::Result<HttpClient> {
-    let auth = OAuth2Auth::new(Arc::new(issuer), "http://login.test/token", "shop", Secret::new("s3cret"))?;
+    let auth = OAuth2Auth::new(Arc::new(issuer), "https://login.test/token", "shop", Secret::new("s3cret"))?;
     let api = MemoryHttp::new().with_fallback(|_| MemoryAnswer::new(200));
     Ok(HttpClient::over(api).with_policy(Policy::off()).with_auth(auth))
 }

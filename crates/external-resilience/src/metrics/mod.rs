@@ -24,6 +24,7 @@
 //! | label | values |
 //! |---|---|
 //! | `external.domain`, `external.operation` | the contract and its method: `storage`, `put` (not on gauges) |
+//! | `url.template` | the template of an HTTP request's path, where the program told one: `/users/{id}` (not on gauges) |
 //! | `external.provider` | the provider's id: `s3` |
 //! | `external.instance` | the instance's name in the configuration: `avatars` |
 //! | `external.outcome` | `ok`, `error`, `dropped`: [`Outcome`] |
@@ -33,7 +34,8 @@
 //! | `external.managed` | `true` where an outer pipeline owns the call's retries, else `false` |
 //! | `external.breaker.state` | `closed`, `open`, `half_open`, `isolated` |
 //!
-//! The first four are the common ones. Every set is closed: nothing that a caller or a vendor sends becomes a label.
+//! The domain, operation, template, provider and instance are the common ones. Every set is closed: nothing that a caller or
+//! a vendor sends becomes a label, and a template is a literal of the program.
 //!
 //! Names, units and [`DURATION_BOUNDARIES`] follow OpenTelemetry's semantic conventions. These have an attribute for
 //! the kind of an error (`error.type`) and none for what all kinds of systems have in common; so the rest is under

@@ -21,6 +21,7 @@ pub(super) const BREAKER_STATUS: &str = "external.breaker.status";
 
 pub(super) const DOMAIN: &str = "external.domain";
 pub(super) const OPERATION: &str = "external.operation";
+pub(super) const TEMPLATE: &str = "url.template";
 pub(super) const PROVIDER: &str = "external.provider";
 pub(super) const INSTANCE: &str = "external.instance";
 pub(super) const OUTCOME: &str = "external.outcome";

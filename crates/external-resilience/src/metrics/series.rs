@@ -53,12 +53,13 @@ impl fmt::Debug for Table {
     }
 }
 
-/// Names of operations and providers are literals, so their addresses tell them apart; those of instances come and go
-/// with their pipelines, so what they say counts.
+/// Names and templates of operations and names of providers are literals, so their addresses tell them apart; those of
+/// instances come and go with their pipelines, so what they say counts.
 fn bucket(operation: Operation, provider: &'static str, instance: &str) -> usize {
     let last = instance.as_bytes().last().copied().unwrap_or(0);
     let mixed = operation.name.as_ptr().addr()
         ^ operation.domain.as_ptr().addr().rotate_left(7)
+        ^ operation.template.map_or(0, |template| template.as_ptr().addr().rotate_left(11))
         ^ provider.as_ptr().addr().rotate_left(14)
         ^ instance.len().rotate_left(21)
         ^ usize::from(last).rotate_left(3);
@@ -98,6 +99,10 @@ impl Series {
     fn is_of(&self, operation: Operation, provider: &'static str, instance: &str) -> bool {
         ptr::eq(self.operation.name, operation.name)
             && ptr::eq(self.operation.domain, operation.domain)
+            && match (self.operation.template, operation.template) {
+                (Some(one), Some(other)) => ptr::eq(one, other),
+                (one, other) => one.is_none() && other.is_none(),
+            }
             && ptr::eq(self.provider, provider)
             && *self.instance == *instance
     }
@@ -159,6 +164,7 @@ impl Series {
     fn key(&self, name: &'static str, labels: Vec<Label>) -> Key {
         let mut all = common(self.operation.domain, self.provider, &self.instance);
         all.push(Label::new(names::OPERATION, self.operation.name));
+        all.extend(self.operation.template.map(|template| Label::new(names::TEMPLATE, template)));
         all.extend(labels);
         Key::from_parts(name, all)
     }

@@ -53,6 +53,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             otel.status_code = Empty,
             external.domain = operation.domain,
             external.operation = operation.name,
+            url.template = operation.template,
             external.provider = inner.provider,
             external.instance = &*inner.instance,
             external.managed = cx.is_managed(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use external_core::build::TlsSettings;
 use external_core::http::{HttpRequest, HttpUrl};
 use external_core::{BuildContext, CallContext, Effect, Error, Result, Retry};
-use external_http::auth::HttpAuth;
+use external_http::auth::{self, HttpAuth};
 use external_net::{Connection, Tls, dial, dial_tls};
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderValue;
@@ -175,11 +175,11 @@ impl Sockets {
             return self.connect(cx, &request, parameters, limit).await;
         };
         let mut authorized = request.clone();
-        auth.authorize(cx, &mut authorized).await?;
+        auth::authorize(&**auth, cx, &mut authorized).await?;
         match self.connect(cx, &authorized, parameters, limit).await {
             Err(error) if error.http_status() == Some(401) && auth.refused(&authorized).await => {
                 let mut renewed = request;
-                auth.authorize(cx, &mut renewed).await?;
+                auth::authorize(&**auth, cx, &mut renewed).await?;
                 self.connect(cx, &renewed, parameters, limit).await
             }
             outcome => outcome,
@@ -355,7 +355,7 @@ async fn not_upgraded(error: WsError, now: SystemTime) -> Error {
     match error {
         WsError::Http(answer) => {
             let status = answer.status();
-            let refused = refusal(status, answer.headers(), now).await;
+            let refused = refusal(status, answer.headers(), now);
             refused.unwrap_or_else(|| no_websocket().with_http_status(status.as_u16()))
         }
         WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(_)) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use external_bench::{Contestant, Until, per_second};
+use external_bench::{Contestant, PYTHON, PythonPeer, Until, per_second};
 use external_core::BuildContext;
 use external_core::email::EmailService;
 use external_email::EmailClient;
@@ -17,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use crate::python::{Connections, Service, VARIABLE};
 
 const FROM: &str = "shop@example.org";
 const TO: &str = "ada@example.net";
@@ -25,9 +24,12 @@ const SUBJECT: &str = "Your order";
 const TEXT: &str =
     "Dear Ada,\r\n\r\nyour order is on its way. It will be with you in two days.\r\n\r\nThe shop\r\n";
 
-const AIOSMTPLIB: [(&str, Connections); 2] = [
-    ("aiosmtplib in a Python process, a connection each caller", Connections::Kept),
-    ("aiosmtplib in a Python process, a connection each mail", Connections::Anew),
+const AIOSMTPLIB_SERVICE: &str = include_str!("aiosmtplib_service.py");
+
+/// What a row is called, and how its service treats connections.
+const AIOSMTPLIB: [(&str, &str); 2] = [
+    ("aiosmtplib in a Python process, a connection each caller", "kept"),
+    ("aiosmtplib in a Python process, a connection each mail", "anew"),
 ];
 
 /// Connections that a caller keeps for itself, one each.
@@ -57,9 +59,9 @@ impl<'a> Contestants<'a> {
             self.raw(slice),
         ];
         for (name, connections) in AIOSMTPLIB {
-            match Service::start(connections, self.port)? {
+            match PythonPeer::start(AIOSMTPLIB_SERVICE, &[connections, &self.port.to_string()])? {
                 Some(service) => all.push(self.service(name, service, slice)),
-                None => eprintln!("email: left out: {name}: {VARIABLE} names no Python that has it"),
+                None => eprintln!("email: left out: {name}: {PYTHON} names no Python that has it"),
             }
         }
         Ok(all)
@@ -163,9 +165,9 @@ impl<'a> Contestants<'a> {
         })
     }
 
-    fn service(&self, name: &str, mut service: Service, slice: Duration) -> Contestant<'a> {
+    fn service(&self, name: &str, mut service: PythonPeer, slice: Duration) -> Contestant<'a> {
         let callers = self.callers;
-        Contestant::new(name, move || service.mails_per_second(callers, slice))
+        Contestant::new(name, move || service.per_second(callers, slice))
     }
 
     fn raw(&self, slice: Duration) -> Contestant<'a> {

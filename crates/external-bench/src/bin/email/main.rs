@@ -6,7 +6,6 @@
 
 mod contestants;
 mod platform;
-mod python;
 mod sink;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use bytes::Bytes;
+use external_api::rest::{Download, RestClient, RestRequest};
 use external_bench::{Contestant, Options, Process, Rounds};
 use external_core::ByteStream;
 use external_http::{HttpBody, HttpRequest};
@@ -17,6 +18,9 @@ use crate::server::{PIECE, Server};
 pub(crate) const FLAG: &str = "--child";
 
 const NAMES: [&str; 2] = ["ours", "reqwest"];
+
+/// The client for interfaces: it downloads into a file, so it has no peer here.
+const REST: &str = "RestClient";
 
 pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -> Result<(), String> {
     let (size, told) = if options.quick { (64_usize << 20, "64 MiB") } else { (1 << 30, "1 GiB") };
@@ -35,7 +39,9 @@ pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -
                 })
             })
         };
-        rounds.long_cases("http", &cases, NAMES.into_iter().map(contestant).collect());
+        let mut contestants: Vec<_> = NAMES.into_iter().map(contestant).collect();
+        contestants.push(contestant(REST).apart());
+        rounds.long_cases("http", &cases, contestants);
     }
     failed.take().map_or(Ok(()), Err)
 }
@@ -100,6 +106,23 @@ async fn transfer(who: &str, direction: &str, size: usize, url: &str) -> Result<
             let body = reqwest::Body::wrap_stream(zeros(size).map(Ok::<_, std::io::Error>));
             let answer = raw.put(url).body(body).send().await.map_err(|error| error.to_string())?;
             said(&answer.bytes().await.map_err(|error| error.to_string())?)
+        }
+        (REST, "down") => {
+            let target = std::env::temp_dir().join(format!("external-bench-{}", std::process::id()));
+            let rest = RestClient::over(ours);
+            let done = rest.download(&RestRequest::get(url.to_owned()), Download::to(&target)).await;
+            // Gone before it is told how it went.
+            let removed = std::fs::remove_file(&target);
+            let done = done.map_err(|error| error.report().to_string())?;
+            removed.map_err(|error| error.to_string())?;
+            usize::try_from(done.bytes).unwrap_or_default()
+        }
+        (REST, "up") => {
+            let body = HttpBody::from_factory(None, move || ByteStream::new(zeros(size).map(Ok)));
+            let request = RestRequest::put(url.to_owned()).with_body("application/octet-stream", body);
+            let rest = RestClient::over(ours);
+            let answer = rest.fetch::<u64>(&request).await.map_err(|error| error.report().to_string())?;
+            usize::try_from(answer).unwrap_or_default()
         }
         _ => return Err(format!("no contestant {who}, or no direction {direction}")),
     };

@@ -1,12 +1,15 @@
-//! HTTP: ours beside bare reqwest with the same body handling, and the parser of server-sent events beside others.
+//! HTTP: ours beside bare reqwest with the same body handling, GraphQL beside reqwest and serde, SOAP beside zeep, and the
+//! parser of server-sent events beside others.
 //!
 //! Calls go to a server of this program, which has threads of its own. Transfers of 1 GiB run in a child process each, so
 //! that memory and processor time are their own.
 #![allow(clippy::disallowed_methods, reason = "a program for the terminal, which reads its arguments")]
 
+mod graphql;
 mod large;
 mod rest;
 mod server;
+mod soap;
 mod sse;
 
 use std::process::ExitCode;
@@ -36,6 +39,8 @@ fn run(arguments: Vec<String>) -> Result<(), String> {
     let server = Server::start().map_err(|error| format!("the server: {error}"))?;
     let mut rounds = options.rounds(9);
     rest::measure(&mut rounds, options.slice(), &runtime, &server)?;
+    graphql::measure(&mut rounds, options.slice(), &runtime, &server)?;
+    soap::measure(&mut rounds, options.slice(), &runtime, &server)?;
     large::measure(&mut rounds, &options, &server)?;
     sse::measure(&mut rounds, options.slice());
     options.hand_over(rounds)

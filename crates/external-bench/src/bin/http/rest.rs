@@ -15,8 +15,8 @@ use crate::server::Server;
 
 /// What comes back.
 #[derive(Debug, Deserialize)]
-struct Item {
-    id: u64,
+pub(crate) struct Item {
+    pub(crate) id: u64,
     #[expect(dead_code, reason = "decoding it is the work")]
     name: String,
     #[expect(dead_code, reason = "decoding it is the work")]

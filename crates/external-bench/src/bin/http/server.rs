@@ -10,11 +10,14 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
+use hyper::header::HeaderValue;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+
+use crate::{graphql, soap};
 
 /// The pieces that large bodies come in.
 pub(crate) const PIECE: usize = 64 << 10;
@@ -47,24 +50,28 @@ impl Server {
     }
 }
 
-/// `GET /items` and `POST /items`: JSON; `GET /large/<bytes>`: so many bytes; `PUT /large`: how many they were.
+/// `GET /items` and `POST /items`: JSON; `POST /graphql`: the same as data; `GET /soap`: the description of a service, whose
+/// one answer `POST /soap` gives; `GET /large/<bytes>`: so many bytes; `PUT /large`: how many they were.
 async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
     let large = request.uri().path().strip_prefix("/large/").and_then(|size| size.parse().ok());
     if let Some(size) = large {
         return Ok(Response::new(Zeros { left: size }.boxed()));
     }
-    let is_upload = request.method() == Method::PUT;
+    let (media_type, said) = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/soap") => ("text/xml", Some(soap::description(&request).into())),
+        (_, "/soap") => ("text/xml", Some(Bytes::from_static(soap::ANSWER.as_bytes()))),
+        (_, "/graphql") => ("application/graphql-response+json", Some(graphql::answer(ITEM))),
+        (&Method::PUT, _) => ("application/json", None),
+        _ => ("application/json", Some(Bytes::from_static(ITEM.as_bytes()))),
+    };
     let mut body = request.into_body();
     let mut received = 0;
     while let Some(frame) = body.frame().await {
         received += frame?.data_ref().map_or(0, Bytes::len);
     }
-    let said =
-        if is_upload { Bytes::from(received.to_string()) } else { Bytes::from_static(ITEM.as_bytes()) };
+    let said = said.unwrap_or_else(|| received.to_string().into());
     let mut response = Response::new(Full::new(said).boxed());
-    response
-        .headers_mut()
-        .insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert("content-type", HeaderValue::from_static(media_type));
     Ok(response)
 }
 

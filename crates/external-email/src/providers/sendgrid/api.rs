@@ -1,31 +1,22 @@
 //! SendGrid's endpoints: one function each, one exchange each.
 
-use std::sync::Arc;
-
-use external_core::http::{HttpRequest, HttpResponse, HttpTransport, HttpUrl, Statuses};
-use external_core::{BuildContext, CallContext, Effect, Error, Result};
-use external_http::auth::{BearerAuth, HttpAuth};
-use external_http::{Method, StatusCode};
+use external_core::http::HttpRequest;
+use external_core::{CallContext, Effect, Result};
+use external_http::StatusCode;
+use external_http::vendor::{Vendor, json};
 use serde::{Deserialize, Serialize};
 
-use super::error::{refused, strange};
+use super::error::is_explained;
 use super::wire::MailSendRequest;
-
-/// More than any answer of these endpoints has.
-const ANSWER: u64 = 1 << 20;
 
 /// How many batches can be cancelled or paused at one time.
 const CANCELLED: usize = 10;
 
-/// Where SendGrid is, and as whom it is asked.
+/// SendGrid's endpoints, for one account.
 pub(super) struct Api {
-    pub(super) transport: Arc<dyn HttpTransport>,
-    pub(super) base: HttpUrl,
-    pub(super) auth: BearerAuth,
-    pub(super) on_behalf_of: Option<String>,
-    /// Whether 200 is what a mail is answered.
-    pub(super) is_sandbox: bool,
-    pub(super) context: BuildContext,
+    vendor: Vendor,
+    /// What a mail is answered.
+    taken: StatusCode,
 }
 
 #[derive(Serialize)]
@@ -40,8 +31,13 @@ struct Batch {
 }
 
 impl Api {
+    /// In sandbox mode 200 is what a mail is answered.
+    pub(super) fn new(vendor: Vendor, is_sandbox: bool) -> Self {
+        Self { vendor, taken: if is_sandbox { StatusCode::OK } else { StatusCode::ACCEPTED } }
+    }
+
     pub(super) fn location(&self) -> String {
-        self.base.expose()
+        self.vendor.location()
     }
 
     /// Hands a mail over, and returns SendGrid's name for it.
@@ -52,11 +48,7 @@ impl Api {
         cx: &CallContext,
         body: &MailSendRequest<'_>,
     ) -> Result<Option<String>> {
-        let answer = self.exchange(cx, Method::POST, "/v3/mail/send", Some(json(body)?)).await?;
-        let taken = if self.is_sandbox { StatusCode::OK } else { StatusCode::ACCEPTED };
-        if answer.status != taken {
-            return Err(refused(answer, self.context.now()).await.0);
-        }
+        let answer = self.vendor.ask(cx, post("/v3/mail/send", body)?, self.taken).await?;
         Ok(answer.header("x-message-id").map(str::to_owned))
     }
 
@@ -66,13 +58,11 @@ impl Api {
     /// <https://www.twilio.com/docs/sendgrid/api-reference/cancel-scheduled-sends/create-a-batch-id>
     pub(super) async fn create_batch(&self, cx: &CallContext) -> Result<String> {
         let before = cx.for_attempt(cx.attempt(), cx.deadline());
-        let unsent = |error: Error| error.with_effect(Effect::NotSent);
-        let answer = self.exchange(&before, Method::POST, "/v3/mail/batch", None).await.map_err(unsent)?;
-        if !answer.status.is_success() {
-            return Err(unsent(refused(answer, self.context.now()).await.0));
-        }
-        let batch: Batch = read(answer).await.map_err(unsent)?;
-        Ok(batch.batch_id)
+        let made = async {
+            let answer = self.vendor.send(&before, HttpRequest::post("/v3/mail/batch")?).await?;
+            self.vendor.read::<Batch>(answer).await
+        };
+        Ok(made.await.map_err(|error| error.with_effect(Effect::NotSent))?.batch_id)
     }
 
     /// Takes back what waits under this id. Whether something did: SendGrid refuses an id that it does not know, and one
@@ -80,16 +70,17 @@ impl Api {
     ///
     /// <https://www.twilio.com/docs/sendgrid/api-reference/cancel-scheduled-sends/cancel-or-pause-a-scheduled-send>
     pub(super) async fn cancel_batch(&self, cx: &CallContext, batch: &str) -> Result<bool> {
-        let body = json(&CancelRequest { batch_id: batch, status: "cancel" })?;
-        let answer = self.exchange(cx, Method::POST, "/v3/user/scheduled_sends", Some(body)).await?;
-        match answer.status {
-            StatusCode::CREATED => Ok(true),
-            StatusCode::BAD_REQUEST => {
-                let (error, is_explained) = refused(answer, self.context.now()).await;
-                // It refuses as well where too many are cancelled; only then is the mail still to leave.
-                if !is_explained || self.has_no_room_for(cx, batch).await? { Err(error) } else { Ok(false) }
+        let request = post("/v3/user/scheduled_sends", &CancelRequest { batch_id: batch, status: "cancel" })?;
+        match self.vendor.ask(cx, request, StatusCode::CREATED).await {
+            Ok(_) => Ok(true),
+            // It refuses as well where too many are cancelled; only then is the mail still to leave.
+            Err(error) if error.http_status() == Some(400) && is_explained(&error) => {
+                match self.has_no_room_for(cx, batch).await? {
+                    true => Err(error),
+                    false => Ok(false),
+                }
             }
-            _ => Err(refused(answer, self.context.now()).await.0),
+            Err(error) => Err(error),
         }
     }
 
@@ -97,11 +88,9 @@ impl Api {
     ///
     /// <https://www.twilio.com/docs/sendgrid/api-reference/cancel-scheduled-sends/retrieve-all-scheduled-sends>
     async fn has_no_room_for(&self, cx: &CallContext, batch: &str) -> Result<bool> {
-        let answer = self.exchange(cx, Method::GET, "/v3/user/scheduled_sends", None).await?;
-        if answer.status != StatusCode::OK {
-            return Err(refused(answer, self.context.now()).await.0);
-        }
-        let cancelled: Vec<Batch> = read(answer).await?;
+        let request = HttpRequest::get("/v3/user/scheduled_sends")?;
+        let answer = self.vendor.ask(cx, request, StatusCode::OK).await?;
+        let cancelled: Vec<Batch> = self.vendor.read(answer).await?;
         Ok(cancelled.len() >= CANCELLED && !cancelled.iter().any(|known| known.batch_id == batch))
     }
 
@@ -109,53 +98,14 @@ impl Api {
     ///
     /// <https://www.twilio.com/docs/sendgrid/api-reference/api-key-permissions/retrieve-a-list-of-scopes-for-which-this-user-has-access>
     pub(super) async fn scopes(&self, cx: &CallContext) -> Result<()> {
-        let answer = self.exchange(cx, Method::GET, "/v3/scopes", None).await?;
-        match answer.status {
-            StatusCode::OK => Ok(()),
-            _ => Err(refused(answer, self.context.now()).await.0),
-        }
+        self.vendor.ask(cx, HttpRequest::get("/v3/scopes")?, StatusCode::OK).await.map(drop)
     }
 
     pub(super) async fn close(&self) -> Result<()> {
-        self.transport.close().await
-    }
-
-    /// One request, whatever it is answered.
-    async fn exchange(
-        &self,
-        cx: &CallContext,
-        method: Method,
-        path: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<HttpResponse> {
-        let url = HttpUrl::parse(path)?.below(&self.base);
-        let mut request = HttpRequest::new(method, url)
-            .with_statuses(Statuses::Any)
-            .with_body_limit(ANSWER)
-            .with_header("accept", "application/json")?;
-        if let Some(subuser) = &self.on_behalf_of {
-            request = request.with_header("on-behalf-of", subuser)?;
-        }
-        if let Some(body) = body {
-            request = request.with_header("content-type", "application/json")?.with_body(body);
-        }
-        self.auth.authorize(cx, &mut request).await.map_err(|error| error.with_effect(Effect::NotSent))?;
-        let answer = self.transport.execute(cx, &request).await?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            // A key in a file is read anew by the next call.
-            self.auth.refused(&request).await;
-        }
-        Ok(answer)
+        self.vendor.close().await
     }
 }
 
-fn json(body: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(body)
-        .map_err(|error| Error::invalid_argument("the request cannot be written as JSON").with_source(error))
-}
-
-async fn read<T: for<'de> Deserialize<'de>>(answer: HttpResponse) -> Result<T> {
-    let (status, id) = (answer.status, answer.request_id.clone());
-    let bytes = answer.bytes().await?;
-    serde_json::from_slice(&bytes).map_err(|_| strange(status, id))
+fn post(path: &str, body: &impl Serialize) -> Result<HttpRequest> {
+    json(HttpRequest::post(path)?, body)
 }

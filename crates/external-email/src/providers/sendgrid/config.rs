@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use external_core::build::TlsSettings;
 use external_core::config::duration;
-use external_core::http::{HttpTransport, HttpUrl};
+use external_core::http::HttpTransport;
 use external_core::{BuildContext, Error, Result, Secret};
-use external_http::{BearerAuth, ReqwestConfig};
+use external_http::BearerAuth;
+use external_http::vendor::{Link, Vendor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::SendgridEmail;
 use super::api::Api;
+use super::error::explained;
 use super::limits::{CATEGORIES, CATEGORY};
 use super::wire::{Asm, ClickTracking, MailSettings, Settings, Switch, TrackingSettings};
 
@@ -27,7 +29,8 @@ pub struct SendgridConfig {
     /// Where SendGrid is. Default: `https://api.sendgrid.com`; subusers in the EU need `https://api.eu.sendgrid.com`.
     #[serde(default = "default_base")]
     pub base_url: String,
-    /// Allows a `base_url` with `http://`, where everyone on the way can read key and mails. Default: false.
+    /// Allows a `base_url` with `http://` on another machine, where everyone on the way can read key and mails. Default:
+    /// false.
     #[serde(default)]
     pub insecure_http: bool,
     /// The subuser who sends (`On-Behalf-Of`). Default: the key's own account.
@@ -127,7 +130,7 @@ impl SendgridConfig {
         self
     }
 
-    /// Allows `http://`, where everyone on the way can read key and mails.
+    /// Allows `http://` to another machine, where everyone on the way can read key and mails.
     #[must_use]
     pub fn with_insecure_http(mut self) -> Self {
         self.insecure_http = true;
@@ -203,14 +206,12 @@ impl SendgridConfig {
     ///
     /// `Configuration` naming the field that makes no sense.
     pub fn build(self, context: &BuildContext) -> Result<SendgridEmail> {
-        let mut transport = ReqwestConfig::new().with_connect_timeout(self.connect_timeout);
-        transport.tls.clone_from(&self.tls);
-        let transport = Arc::new(transport.build(context)?);
-        self.build_over(transport, context)
+        let link = Link::own(self.connect_timeout, self.tls.clone(), context)?;
+        self.build_on(link, context)
     }
 
     /// Makes the provider over a transport that exists already, which brings its own timeouts and TLS: one that is shared, or
-    /// a double.
+    /// a double. Closing the provider leaves it open.
     ///
     /// # Errors
     ///
@@ -220,39 +221,21 @@ impl SendgridConfig {
         transport: Arc<dyn HttpTransport>,
         context: &BuildContext,
     ) -> Result<SendgridEmail> {
-        let base = self.base()?;
-        let settings = self.settings()?;
-        if self
-            .on_behalf_of
-            .as_ref()
-            .is_some_and(|name| name.is_empty() || !name.bytes().all(|b| (32..=126).contains(&b)))
-        {
-            return Err(wrong("on_behalf_of", "not the name of a subuser"));
-        }
-        let api = Api {
-            transport,
-            base,
-            auth: BearerAuth::new(context.secret(&self.api_key)?),
-            on_behalf_of: self.on_behalf_of,
-            is_sandbox: self.sandbox,
-            context: context.clone(),
-        };
-        Ok(SendgridEmail::assemble(api, settings, context))
+        self.build_on(Link::lent(transport), context)
     }
 
-    fn base(&self) -> Result<HttpUrl> {
-        let base = HttpUrl::parse(&self.base_url)
-            .map_err(|error| wrong("base_url", "not a URL").with_source(error))?;
-        if !base.is_absolute() || base.query().is_some() {
-            return Err(wrong("base_url", "a base names a host and has no query"));
+    fn build_on(self, link: Link, context: &BuildContext) -> Result<SendgridEmail> {
+        let settings = self.settings()?;
+        let auth = BearerAuth::new(context.secret(&self.api_key)?).with_insecure_http(self.insecure_http);
+        let vendor = Vendor::new("SendGrid", link, &self.base_url, auth)?.with_context(context);
+        let mut vendor = vendor.with_errors(explained);
+        if let Some(subuser) = &self.on_behalf_of {
+            if subuser.is_empty() || !subuser.bytes().all(|b| (32..=126).contains(&b)) {
+                return Err(wrong("on_behalf_of", "not the name of a subuser"));
+            }
+            vendor = vendor.with_header("on-behalf-of", subuser)?;
         }
-        if !base.is_https() && !self.insecure_http {
-            return Err(wrong(
-                "base_url",
-                "the key over an unprotected connection: write https://, or say insecure_http = true",
-            ));
-        }
-        Ok(base)
+        Ok(SendgridEmail::assemble(Api::new(vendor, self.sandbox), settings, context))
     }
 
     fn settings(&self) -> Result<Settings> {

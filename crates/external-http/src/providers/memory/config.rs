@@ -12,7 +12,7 @@ use super::MemoryHttp;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MemoryConfig {
-    /// What goes before URLs without a host. Default `http://memory.invalid`.
+    /// What goes before URLs without a host. Default `https://memory.invalid`.
     pub base_url: String,
     /// How many requests are remembered; older ones are forgotten first. Default 1000.
     pub keep: usize,
@@ -20,7 +20,7 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { base_url: "http://memory.invalid".to_owned(), keep: 1000 }
+        Self { base_url: "https://memory.invalid".to_owned(), keep: 1000 }
     }
 }
 

@@ -65,7 +65,7 @@ pub struct MemoryHttp {
 }
 
 impl MemoryHttp {
-    /// Without routes: everything is 404. URLs without a host are below `http://memory.invalid`.
+    /// Without routes: everything is 404. URLs without a host are below `https://memory.invalid`.
     #[must_use]
     #[allow(clippy::missing_panics_doc, clippy::expect_used, reason = "the defaults are a base")]
     pub fn new() -> Self {
@@ -183,7 +183,7 @@ impl HttpTransport for MemoryHttp {
         }
         let said = answer.outcome?;
         let body = if request.method == Method::HEAD { Bytes::new() } else { said.body };
-        answered(request, said.status, said.headers, in_pieces(body), self.context.now()).await
+        answered(cx, request, said.status, said.headers, in_pieces(body), self.context.now()).await
     }
 }
 

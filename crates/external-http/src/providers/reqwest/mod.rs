@@ -129,6 +129,6 @@ impl HttpTransport for ReqwestHttp {
         };
         let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         let body = answer.bytes_stream().map(|chunk| chunk.map_err(error::broke_off));
-        answered(request, status, headers, ByteStream::new(body), self.context.now()).await
+        answered(cx, request, status, headers, ByteStream::new(body), self.context.now()).await
     }
 }

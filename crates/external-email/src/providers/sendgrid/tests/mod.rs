@@ -13,7 +13,7 @@ use external_core::email::{
     VendorTemplateEmail, VendorTemplateRequest,
 };
 use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Provider, Result, Retry};
-use external_http::{MemoryAnswer, MemoryHttp, MemoryRequest};
+use external_http::{HttpClient, MemoryAnswer, MemoryHttp, MemoryRequest};
 use serde_json::{Value, json};
 
 use super::{SendgridConfig, SendgridEmail, UnsubscribeGroup};
@@ -439,6 +439,15 @@ async fn each_recipient_of_a_template_has_its_data() {
         .map(|one| &one["dynamic_template_data"])
         .collect();
     assert_eq!(data, [&json!({"name": "Ada"}), &json!({"name": "Ada"})]);
+}
+
+#[tokio::test]
+async fn closing_it_leaves_a_transport_that_it_was_lent() {
+    let http = HttpClient::over(MemoryHttp::new().with_fallback(|_| MemoryAnswer::new(202)));
+    let made = |http: &HttpClient| config().build_over(http.clone().into(), &world()).unwrap();
+    let (one, other) = (made(&http), made(&http));
+    one.close().await.unwrap();
+    send(&other, mail()).await.unwrap();
 }
 
 #[test]
