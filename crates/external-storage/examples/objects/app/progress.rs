@@ -78,15 +78,15 @@ impl Progress {
 /// Keys and names may hold anything: what a terminal would obey is spelled out.
 fn printable(text: &str, is_fine: impl Fn(char) -> bool) -> Cow<'_, str> {
     let is_command = |c: char| c.is_control() && !is_fine(c);
-    if !text.contains(&is_command) {
+    if !text.contains(is_command) {
         return text.into();
     }
     text.chars()
         .fold(String::new(), |mut shown, c| {
             if is_command(c) {
-                shown.extend(c.escape_default())
+                shown.extend(c.escape_default());
             } else {
-                shown.push(c)
+                shown.push(c);
             }
             shown
         })

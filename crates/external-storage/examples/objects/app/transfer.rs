@@ -104,7 +104,7 @@ async fn open<'a>(source: &End, target: &End) -> Outcome<Load<'a>> {
             // On a thread of its own: a pipe opens when somebody writes to it.
             let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
             let told = file.metadata().await.map_err(unreadable)?;
-            let size = told.is_file().then(|| told.len());
+            let size = told.is_file().then_some(told.len());
             Ok(plain(chunks(file).boxed(), size))
         }
         End::Object(place) => {
