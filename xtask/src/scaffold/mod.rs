@@ -109,6 +109,11 @@ pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Re
     Ok(written)
 }
 
+/// The domains that providers can be made for.
+pub fn domains() -> impl Iterator<Item = &'static str> {
+    DOMAINS.iter().map(|domain| domain.name)
+}
+
 /// The lane on which a new provider of this domain meets its suite.
 pub fn lane(domain: &str) -> &'static str {
     let has_simulator = DOMAINS.iter().any(|known| known.name == domain && known.kind.has_simulator);
