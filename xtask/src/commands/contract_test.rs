@@ -1,6 +1,6 @@
 //! `contract-test`: every provider against every clause, with the servers that this needs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
 use crate::graph::{Built, SUITES};
+use crate::runs::writable;
 use crate::servers::{self, Fleet, Host, Server, control};
 use crate::tool::Tool;
 use crate::workspace::Package;
@@ -84,6 +85,7 @@ impl ContractTest {
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
         self.has_a_domain(tool)?;
+        let report = self.report.as_deref().map(writable).transpose()?;
         let servers = if self.list { Vec::new() } else { self.servers(tool)? };
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         self.announce(&servers, &host, tool);
@@ -119,7 +121,7 @@ impl ContractTest {
         steering.extend(variables);
 
         let rows = run_all(tool, &built, &steering)?;
-        self.conclude(tool, &built, rows, &absent, started.elapsed())
+        self.conclude(tool, &built, rows, &absent, report.as_deref(), started.elapsed())
     }
 
     /// A slip of the pen is told before anything is built.
@@ -203,6 +205,7 @@ impl ContractTest {
         built: &[Built],
         rows: Vec<Row>,
         absent: &[String],
+        file: Option<&Path>,
         took: Duration,
     ) -> Result<ExitCode> {
         if rows.is_empty() {
@@ -224,7 +227,7 @@ impl ContractTest {
         if self.is_everything() {
             report.write(&suites::last_report(tool))?;
         }
-        if let Some(file) = &self.report {
+        if let Some(file) = file {
             report.write(file)?;
             println!("\nreport: {}", file.display());
         }

@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::failure::{Context, Failure, Result};
 use crate::graph::{self, Built};
+use crate::runs::writable;
 use crate::servers::{Ended, Fleet, control};
 use crate::tool::Tool;
 
@@ -80,7 +81,12 @@ struct Run {
 impl Demo {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        // What is not as it must be is told before anything is built.
+        let config = self.config(&tool.workspace().root)?;
+        let report = self.report.as_deref().map(writable).transpose()?;
         let run = self.prepare(tool)?;
+        readable(&config)?;
+        readable(&run.users)?;
         let fleet = Arc::new(Mutex::new(Fleet::new(tool.groups().clone())));
         let _ended = Ended(Arc::clone(&fleet));
         let mut variables = Vec::new();
@@ -102,10 +108,10 @@ impl Demo {
         let built = self.build(tool)?;
         let mut command = Command::new(program(&built, "external-demo")?);
         command.current_dir(&tool.workspace().root).envs(variables);
-        command.arg("--config").arg(self.config(&tool.workspace().root)?);
+        command.arg("--config").arg(config);
         command.arg("--out").arg(&run.out).arg("--users").arg(&run.users);
-        if let Some(report) = &self.report {
-            command.arg("--report").arg(std::path::absolute(report)?);
+        if let Some(report) = &report {
+            command.arg("--report").arg(report);
         }
         if let Some(mailbox) = mailbox {
             command.arg("--mailbox").arg(mailbox);
@@ -199,6 +205,10 @@ impl Demo {
         }
         graph::build(tool, command.args(["--bin", "external-demo", "--bin", "census"]))
     }
+}
+
+fn readable(file: &Path) -> Result<()> {
+    fs::read(file).map(drop).context(format!("cannot read {}", file.display()))
 }
 
 fn program<'a>(built: &'a [Built], name: &str) -> Result<&'a Path> {
