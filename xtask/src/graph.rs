@@ -17,7 +17,7 @@ pub const FEATURE: &str = "all-providers";
 const SIMULATOR: &str = "simulator";
 
 /// The contract suites' test targets; those of a client that has a server of its own to be tried against are named for it.
-pub const SUITES: &[&str] = &["contract", "client", "soap_server"];
+pub const SUITES: &[&str] = &["contract", "client", "rest_server", "graphql_server", "soap_server"];
 
 /// A program that a build made.
 #[derive(Debug, Clone)]

@@ -29,7 +29,7 @@ struct Counted {
 async fn main() -> Result<()> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "http://127.0.0.1:4000/graphql".to_owned());
     let http = HttpClient::over(ReqwestConfig::new().build(&BuildContext::default())?);
-    let api = GraphqlClient::new(http, &url)?.with_persisted_queries(PersistedQueries::Get);
+    let api = GraphqlClient::over(http, &url)?.with_persisted_queries(PersistedQueries::Get);
 
     // Data and errors are both there; `into_data` would take the error for one.
     let request =

@@ -6,8 +6,9 @@
 //! | `graphql::GraphqlClient` | `graphql` | queries, mutations, persisted queries, uploads, subscriptions |
 //! | `soap::SoapClient`, `soap::SoapService` | `soap` | SOAP 1.1 and 1.2, WS-Security, services by their WSDL |
 //!
-//! Policy, credentials and observers are those of the `HttpClient` beneath, and so are errors: kind, effect, and whether
-//! trying again is of use.
+//! All three are made alike, `over` an `HttpClient`, whose credentials, policy and observers are theirs: `with_policy`,
+//! `with_observer` and `with_header` give one of them its own, `close` ends it. What an error says is the same too: kind,
+//! effect, and whether trying again is of use.
 //!
 //! ```
 //! use external_api::HttpClient;
@@ -20,14 +21,22 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "graphql", feature = "soap"))]
+mod attempts;
 #[cfg(feature = "graphql")]
 pub mod graphql;
 #[cfg(any(feature = "graphql", feature = "rest", feature = "soap"))]
 mod media;
+#[cfg(any(feature = "graphql", feature = "rest"))]
+mod multipart;
 #[cfg(feature = "rest")]
 pub mod rest;
+#[cfg(any(feature = "graphql", feature = "soap"))]
+mod shown;
 #[cfg(feature = "soap")]
 pub mod soap;
+#[cfg(any(feature = "graphql", feature = "rest", feature = "soap"))]
+mod wire;
 
 pub use external_http::{self, CallOptions, Effect, Error, ErrorKind, HttpClient, Result, Secret};
 

@@ -1,44 +1,23 @@
 //! The SOAP client against a service that others wrote (spyne, which `cargo xtask contract-test` starts), as clauses.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod suite;
+
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use external_api::external_http::{self, Domain, HttpClient, HttpTransport, Policy, Repeat};
+use external_api::external_http::Repeat;
 use external_api::soap::{FaultCode, SoapClient, SoapFault, SoapService, SoapVersion, WsSecurity, Wsdl};
 use external_api::{Effect, Error, ErrorKind, Secret};
-use external_contract::{
-    Case, Clause, Finding, Harness, Resilience, Suite, clause, ensure, ensure_eq, ensure_error,
-};
+use external_contract::{Case, Clause, Finding, clause, ensure, ensure_eq, ensure_error};
 use serde_json::{Value, json};
-
-type S = dyn HttpTransport;
+use suite::{S, http};
 
 /// The doors, and what they speak.
 const DOORS: [(&str, SoapVersion); 2] = [("soap11", SoapVersion::V1_1), ("soap12", SoapVersion::V1_2)];
 
 fn main() -> ExitCode {
-    let registry = external_http::registry();
-    let harnesses = registry.entries().iter().filter(|entry| entry.id == "reqwest").flat_map(|entry| {
-        Harness::from_toml(entry, include_str!("soap/contract.toml"))
-            .into_iter()
-            .map(|harness| harness.behind(behind))
-    });
-    let harnesses = harnesses.collect();
-    external_contract::run(Suite::of_client("api").with_all(clauses()), harnesses)
-}
-
-fn behind(service: Arc<S>, resilience: Resilience) -> Arc<S> {
-    match resilience {
-        Resilience::Off => HttpClient::from(service).with_policy(Policy::off()).into(),
-        Resilience::On => HttpClient::from(service).into(),
-    }
-}
-
-fn http(case: &Case<S>) -> HttpClient {
-    let policy = HttpClient::policy().with_backoff(Duration::from_millis(1), Duration::from_millis(5));
-    HttpClient::from(case.shared_service()).with_policy(policy)
+    suite::run(clauses(), include_str!("soap/contract.toml"))
 }
 
 /// The service behind a door, by its own description.

@@ -122,6 +122,14 @@ impl Assembly {
         let domain = self.domain(table.domain).ok_or_else(|| {
             about(path, format!("the domain `{}` is not registered", table.domain), &table.origin)
         })?;
+        let filled;
+        let table = match (&table.provider, self.mode, domain.development_settings()) {
+            (None, Mode::Development, settings @ [_, ..]) => {
+                filled = Arc::new(table.with_development_settings(settings));
+                &filled
+            }
+            _ => table,
+        };
         let (provider, provider_origin) = match (&table.provider, self.mode) {
             (Some((provider, origin)), _) => (provider.as_str(), origin),
             (None, Mode::Development) => (domain.development(), &table.origin),

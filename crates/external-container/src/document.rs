@@ -35,7 +35,7 @@ impl Mode {
 }
 
 /// One table of a domain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct InstanceTable {
     pub(crate) domain: &'static str,
     pub(crate) name: String,
@@ -118,6 +118,20 @@ impl InstanceTable {
             rest: Section::new(path, Value::default()),
             origin: Origin::Code,
         }
+    }
+
+    /// The same table with these settings of the client where it says nothing of them.
+    pub(crate) fn with_development_settings(&self, settings: &[(&str, &str)]) -> Self {
+        let mut value = self.settings.as_ref().map_or_else(Value::default, |said| said.value().clone());
+        if let Some(table) = value.as_table_mut() {
+            for (name, text) in settings {
+                if table.get(name).is_none() {
+                    let value = Value::new(Node::String((*text).to_owned()), Origin::Development);
+                    table.insert(*name, Origin::Development, value);
+                }
+            }
+        }
+        Self { settings: Some(Section::new(format!("{}.client", self.path()), value)), ..self.clone() }
     }
 
     fn read(domain: &'static str, entry: Entry) -> Result<Self> {

@@ -12,6 +12,8 @@ pub(crate) trait AnyDomain: Send + Sync {
     fn name(&self) -> &'static str;
     /// The id of the embedded provider of development mode.
     fn development(&self) -> &'static str;
+    /// The settings of its client that development mode fills in.
+    fn development_settings(&self) -> &'static [(&'static str, &'static str)];
     /// The contract: `dyn StorageService`.
     fn contract(&self) -> TypeId;
     /// What is compiled in.
@@ -76,6 +78,10 @@ impl<D: Domain> AnyDomain for Registry<D> {
 
     fn development(&self) -> &'static str {
         D::DEVELOPMENT
+    }
+
+    fn development_settings(&self) -> &'static [(&'static str, &'static str)] {
+        D::DEVELOPMENT_SETTINGS
     }
 
     fn contract(&self) -> TypeId {

@@ -7,6 +7,7 @@ use external_core::Section;
 use external_core::config::{Node, Origin, Table, Value};
 
 use crate::assembly::{Assembly, Instance};
+use crate::in_force::unsaid;
 
 /// In the form of TOML; each value is followed by its place.
 pub(crate) fn explain(assembly: &Assembly) -> String {
@@ -42,14 +43,16 @@ fn describe(text: &mut String, instance: &Instance) {
         said(text, "requires", &format!("[{}]", ids.join(", ")), origin);
     }
     section(text, &table.rest);
-    for (name, inner) in [("client", table.settings.as_ref()), ("resilience", Some(&table.resilience))] {
-        match inner {
-            Some(inner) if inner.value().as_table().is_none_or(|table| !table.is_empty()) => {
-                line(text, format_args!("[{path}.{name}]"));
-                section(text, inner);
-            }
-            _ => {}
-        }
+    if let Some(settings) = &table.settings
+        && settings.value().as_table().is_none_or(|table| !table.is_empty())
+    {
+        line(text, format_args!("[{path}.client]"));
+        section(text, settings);
+    }
+    line(text, format_args!("[{path}.resilience]"));
+    section(text, &table.resilience);
+    for (key, value) in unsaid(instance.client.pipeline().policy(), table.resilience.value()) {
+        line(text, format_args!("{key} = {value}  # default"));
     }
 }
 

@@ -47,7 +47,7 @@
 //! - **Top-level tables** are domains, `mode`, `tls` (see [`TlsSettings`](external_core::build::TlsSettings)) and what
 //!   the service names as its own with [`ContainerBuilder::ignore`]; all others are errors.
 //! - **Development mode** (`mode = "development"` or [`Container::development`]) fills what is missing with embedded
-//!   providers.
+//!   providers, and with what their clients cannot do without: a sender of mails.
 //! - **Tests** put their own clients in with [`ContainerBuilder::with`].
 //!
 //! The container knows no domain: they are handed to it.
@@ -60,6 +60,7 @@ mod document;
 mod domain;
 mod explain;
 mod health;
+mod in_force;
 mod schema;
 mod shutdown;
 mod source;

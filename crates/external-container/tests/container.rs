@@ -73,6 +73,19 @@ async fn development_mode_fills_what_is_missing() {
     }
 }
 
+#[test]
+fn development_mode_fills_in_settings_where_it_chooses_the_provider() {
+    let file = "mode = 'development'\n[echo.silent]\n[echo.own]\nclient.mood = 'grave'\n[echo.more]\nclient.suffix = '!'\n\
+                [echo.chosen]\nprovider = 'far'\nprefix = 'p'";
+    let container = builder().from_str("s.toml", file).unwrap();
+    let mood = |name: &str| container.get::<EchoClient>(name).unwrap().settings.mood;
+    let playful = Some("playful".to_owned());
+    assert_eq!((mood("default"), mood("silent"), mood("more")), (playful.clone(), playful.clone(), playful));
+    assert_eq!((mood("own").as_deref(), mood("chosen")), (Some("grave"), None));
+    let explained = container.explain();
+    assert!(explained.contains("mood = \"playful\"  # filled in by development mode"), "{explained}");
+}
+
 #[tokio::test]
 async fn takes_providers_from_outside_and_clients_of_the_program() {
     let container = Container::builder()
@@ -279,11 +292,21 @@ pool.size = 5  # s.toml:7:13
 suffix = "!"  # s.toml:8:17
 [echo.default.resilience]
 max_attempts = 2  # s.toml:10:16
+total_deadline = "30s"  # default
+attempt_timeout = "10s"  # default
+backoff_base = "100ms"  # default
+backoff_cap = "5s"  # default
 
 [echo.by_reference]  # far://r
 provider = "far"  # s.toml:12:12
 prefix = "r"  # s.toml:13:10
 password = { env = "ECHO_PASSWORD" }  # s.toml:14:12
+[echo.by_reference.resilience]
+total_deadline = "30s"  # default
+attempt_timeout = "10s"  # default
+max_attempts = 3  # default
+backoff_base = "100ms"  # default
+backoff_cap = "5s"  # default
 "#
     );
     assert!(!format!("{container:?}").contains("hunter2"));

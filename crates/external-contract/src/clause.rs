@@ -98,8 +98,12 @@ pub struct Clause<S: ?Sized + 'static> {
     pub(crate) alone: bool,
 }
 
+/// What a clause may take unless it says otherwise. Few take more than a second or two: this is there for what hangs, and
+/// must leave a machine the time that compiles something else meanwhile.
+const LIMIT: Duration = Duration::from_secs(120);
+
 impl<S: ?Sized + 'static> Clause<S> {
-    /// A promise that every provider keeps, bare and behind its client, within 20 seconds.
+    /// A promise that every provider keeps, bare and behind its client, within two minutes.
     #[must_use]
     pub fn new(id: &'static str, sentence: &'static str, run: Check<S>) -> Self {
         Self {
@@ -109,7 +113,7 @@ impl<S: ?Sized + 'static> Clause<S> {
             subject: Subject::Both,
             run,
             refused: None,
-            limit: Duration::from_secs(20),
+            limit: LIMIT,
             needs: Vec::new(),
             alone: false,
         }

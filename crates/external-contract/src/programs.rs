@@ -14,8 +14,9 @@ use tokio::time::Instant;
 use crate::chance::{drawing, hashed};
 use crate::{Case, Finding, Verdict};
 
-/// What a clause of this lane may take, the search for a shorter program included.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// What a clause of this lane may take, the search for a shorter program included. It is there for what hangs: thousands of
+/// calls that reach a disk take a minute where other work has the processors.
+pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 /// How many programs are tried: where a call is a function call, where it goes to a disk, where it is an exchange.
 const PROGRAMS: [u64; 3] = [300, 60, 12];
 /// The most draws of a program: a draw is a call, or several that belong together.

@@ -1,7 +1,7 @@
 //! The context of one call: deadline, attempt, idempotency key and the sent mark.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use crate::CallOptions;
 /// **The sent mark.** A provider calls [`mark_sent`](Self::mark_sent) just before the first byte that can take
 /// effect leaves: the head of an HTTP request, the final dot of a mail, the command to a cache. A timeout that
 /// strikes before the mark is then known as [`NotSent`](crate::Effect::NotSent), and the call may be repeated.
+/// Where that moment is in a library that takes no references, or in a task, a [`SentMark`] goes along.
 #[derive(Debug)]
 pub struct CallContext {
     deadline: Option<Instant>,
@@ -23,8 +24,27 @@ pub struct CallContext {
     managed: bool,
     cleanup: bool,
     sent: AtomicBool,
+    /// The mark as others hold it, once anybody does.
+    shared: OnceLock<SentMark>,
     idempotency_key: Option<Arc<str>>,
     metadata: Option<Arc<Vec<(String, String)>>>,
+}
+
+/// The sent mark of a context, for what outlives a borrow of it: see [`CallContext::sent_mark`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SentMark(Arc<AtomicBool>);
+
+impl SentMark {
+    /// Notes that bytes which can take effect are about to leave, as [`CallContext::mark_sent`].
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether such bytes may have left.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Default for CallContext {
@@ -44,6 +64,7 @@ impl CallContext {
             managed: false,
             cleanup: false,
             sent: AtomicBool::new(false),
+            shared: OnceLock::new(),
             idempotency_key: None,
             metadata: options.shared_metadata(),
         }
@@ -87,6 +108,25 @@ impl CallContext {
             managed: true,
             cleanup: self.cleanup,
             sent: AtomicBool::new(false),
+            shared: OnceLock::new(),
+            idempotency_key: self.idempotency_key.clone(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
+    /// The same context for work that must be able to outlive this one: a task, or a call that is finished although its
+    /// caller has gone. Both have one sent mark, so what the work sends is known here for as long as anybody asks.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let mark = self.sent_mark();
+        Self {
+            deadline: self.deadline,
+            started: self.started,
+            attempt: self.attempt,
+            managed: self.managed,
+            cleanup: self.cleanup,
+            sent: AtomicBool::new(mark.is_set()),
+            shared: OnceLock::from(mark),
             idempotency_key: self.idempotency_key.clone(),
             metadata: self.metadata.clone(),
         }
@@ -149,12 +189,25 @@ impl CallContext {
     /// Notes that bytes which can take effect are about to leave.
     pub fn mark_sent(&self) {
         self.sent.store(true, Ordering::Release);
+        if let Some(shared) = self.shared.get() {
+            shared.set();
+        }
     }
 
     /// Whether such bytes may have left.
     #[must_use]
     pub fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Acquire)
+        self.sent.load(Ordering::Acquire) || self.shared.get().is_some_and(SentMark::is_set)
+    }
+
+    /// This context's mark, to be set where no reference to the context can be had. The first call allocates.
+    #[must_use]
+    pub fn sent_mark(&self) -> SentMark {
+        let mark = self.shared.get_or_init(|| SentMark(Arc::default()));
+        if self.sent.load(Ordering::Acquire) {
+            mark.set();
+        }
+        mark.clone()
     }
 }
 
@@ -178,6 +231,39 @@ mod tests {
         let end = Some(Instant::now() + Duration::from_secs(1));
         assert_eq!((attempt.deadline(), call.deadline()), (end, end));
         assert_eq!(attempt.attempt(), 2);
+    }
+
+    #[test]
+    fn a_mark_that_went_along_is_the_mark_of_its_context() {
+        let call = CallContext::default();
+        let (mark, detached) = (call.sent_mark(), call.detached());
+        assert!(!call.was_sent() && !mark.is_set() && !detached.was_sent());
+        mark.set();
+        assert!(call.was_sent() && detached.was_sent());
+
+        let call = CallContext::default();
+        let (mark, detached) = (call.sent_mark(), call.detached());
+        detached.mark_sent();
+        assert!(call.was_sent() && mark.is_set());
+
+        let call = CallContext::default();
+        call.mark_sent();
+        assert!(call.sent_mark().is_set() && call.detached().was_sent());
+        assert!(!call.for_attempt(2, None).was_sent(), "an attempt has a mark of its own");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_detached_is_the_same_call() {
+        let options = CallOptions::new().with_timeout(Duration::from_secs(1)).with_metadata("tenant", "7");
+        let call = CallContext::new(&options).with_idempotency_key(Some("order-1"));
+        let attempt = call.for_attempt_at(Instant::now(), 2, None);
+        tokio::time::advance(Duration::from_millis(300)).await;
+        let detached = attempt.detached();
+        assert_eq!((detached.deadline(), detached.started()), (attempt.deadline(), attempt.started()));
+        assert_eq!((detached.attempt(), detached.idempotency_key()), (2, Some("order-1")));
+        assert_eq!(detached.metadata(), attempt.metadata());
+        assert!(detached.is_managed() && !call.detached().is_managed());
+        assert!(CallContext::for_cleanup(Duration::from_secs(1)).detached().is_cleanup());
     }
 
     #[tokio::test]

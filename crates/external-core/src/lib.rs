@@ -41,7 +41,7 @@ pub use build::BuildContext;
 pub use byte_stream::ByteStream;
 pub use capability::{Capabilities, Capability};
 pub use config::Section;
-pub use context::CallContext;
+pub use context::{CallContext, SentMark};
 pub use entry::{ProviderEntry, ProviderKind};
 pub use error::{Effect, Error, ErrorKind, Result, Retry};
 pub use operation::{Operation, Repeat};

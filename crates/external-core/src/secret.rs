@@ -15,11 +15,16 @@ use crate::{Error, Result};
 /// which values must be masked.
 pub(crate) const NEWTYPE_NAME: &str = "$external_core::Secret";
 
+/// Nobody means an empty secret; sent as one, it would look like a wrong one.
+const EMPTY: &str =
+    "a secret is empty: write it, or say where it is kept with { env = \"NAME\" } or { file = \"path\" }";
+
 /// A secret: inline, or a reference to where it is kept.
 ///
 /// In a configuration it is `"text"`, `{ env = "NAME" }` or `{ file = "/path" }`. A reference is bound to the
 /// world by [`BuildContext::secret`](crate::BuildContext::secret); a file is read again when it changes, and
-/// after [`invalidate`](Self::invalidate). Providers [`expose`](Self::expose) it at use and never keep a copy.
+/// after [`invalidate`](Self::invalidate). Providers [`expose`](Self::expose) it at use and never keep a copy. An empty one is
+/// refused as `Configuration`: where it stands, when it is bound, or when its file is read.
 ///
 /// ```
 /// use external_core::Secret;
@@ -102,6 +107,7 @@ impl Secret {
         files: &Arc<dyn SecretFiles>,
     ) -> Result<Self> {
         match &*self.0 {
+            Source::Inline(value) if value.is_empty() => Err(Error::configuration(EMPTY)),
             Source::Inline(_) | Source::BoundFile { .. } => Ok(self.clone()),
             Source::Env(name) => {
                 env(name).filter(|value| !value.is_empty()).map(Self::new).ok_or_else(|| {
@@ -133,7 +139,6 @@ fn read_again(path: &Path, files: &dyn SecretFiles, last: &Mutex<Option<Read>>) 
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Error::configuration("secret file is not UTF-8").with_context("file", path.display()))?;
     let value = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
-    // Nobody means an empty secret; sent as one, it would look like a wrong one.
     if value.is_empty() {
         return Err(Error::configuration("secret file is empty").with_context("file", path.display()));
     }
@@ -185,11 +190,11 @@ impl<'de> Visitor<'de> for SecretVisitor {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Secret, E> {
-        Ok(Secret::new(value))
+        self.visit_string(value.to_owned())
     }
 
     fn visit_string<E: de::Error>(self, value: String) -> Result<Secret, E> {
-        Ok(Secret::new(value))
+        if value.is_empty() { Err(E::custom(EMPTY)) } else { Ok(Secret::new(value)) }
     }
 
     // A number here is a secret written without quotes: the message must not repeat it.
@@ -240,7 +245,7 @@ impl schemars::JsonSchema for Secret {
         };
         schemars::json_schema!({
             "description": "A secret: text, or a reference to where it is kept.",
-            "oneOf": [{ "type": "string" }, reference("env"), reference("file")]
+            "oneOf": [{ "type": "string", "minLength": 1 }, reference("env"), reference("file")]
         })
     }
 }
@@ -260,9 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_one_is_refused_wherever_it_comes_from() {
+        let parsed = serde_json::from_str::<Secret>("\"\"").unwrap_err();
+        assert!(parsed.to_string().contains("a secret is empty"), "{parsed}");
+        let world = crate::BuildContext::default();
+        let bound = world.secret(&Secret::new("")).unwrap_err();
+        assert_eq!(bound.kind(), crate::ErrorKind::Configuration);
+        assert!(bound.to_string().contains("a secret is empty"), "{bound}");
+        assert!(world.secret(&Secret::new(" ")).is_ok());
+    }
+
+    #[test]
     fn compares_content() {
         assert!(Secret::new("abc").matches(b"abc"));
-        assert!(!Secret::new("abc").matches(b"abd"));
+        for other in ["abd", "ab", "abcd", ""] {
+            assert!(!Secret::new("abc").matches(other.as_bytes()), "{other}");
+        }
         assert!(!Secret::from_env("X").matches(b""));
     }
 }

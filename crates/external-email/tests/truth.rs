@@ -16,7 +16,7 @@ use external_email::providers::sendgrid::{SendgridConfig, SendgridEmail, Sendgri
 use external_http::webhook::WebhookKey;
 use external_http::{MemoryAnswer, MemoryHttp, Method};
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Where the id is had by which a mail that waits is taken back. The SDK leaves that to who calls it.
 const BATCH: &str = "/v3/mail/batch";
@@ -79,18 +79,10 @@ async fn mail(recording: &Recording) -> Verdict {
     let [sent] = received.as_slice() else {
         return Err(Finding::failed("one request", format!("{} of them; {outcome:?}", received.len())));
     };
-    let ours = meaning(serde_json::from_slice(&sent.body).unwrap_or_default());
-    if several {
-        let theirs =
-            recording.request.as_ref().map(external_contract::truth::RecordedRequest::body).transpose()?;
-        let theirs = serde_json::from_slice(&theirs.unwrap_or_default()).unwrap_or_default();
-        ensure_eq("the mails", &mails(&ours), &mails(&theirs))?;
-    } else {
-        let body = ours.to_string();
-        let sent =
-            Sent { method: &sent.method, url: &sent.url, headers: &sent.headers, body: body.as_bytes() };
-        recording.means_the_same(sent, &["/categories", "/personalizations", "/attachments"])?;
-    }
+    let body = meaning(serde_json::from_slice(&sent.body).unwrap_or_default()).to_string();
+    let sent = Sent { method: &sent.method, url: &sent.url, headers: &sent.headers, body: body.as_bytes() };
+    let unordered = ["/categories", "/personalizations", "/attachments"];
+    recording.means_the_same_read(sent, &unordered, |body| if several { filled_in(body) } else { body })?;
     answered(recording, &outcome)
 }
 
@@ -241,39 +233,58 @@ fn batch(recording: &Recording, mut message: Message) -> std::result::Result<Bat
 /// Without what we set and the SDK does not: the Message-ID, so that a reader can tell mails that came twice, and the batch by
 /// which a mail that waits is taken back.
 fn meaning(mut body: Value) -> Value {
-    let Some(fields) = body.as_object_mut() else { return body };
-    fields.remove("batch_id");
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("batch_id");
+        without_message_id(fields);
+        for one in fields.get_mut("personalizations").and_then(Value::as_array_mut).into_iter().flatten() {
+            one.as_object_mut().into_iter().for_each(without_message_id);
+        }
+    }
+    body
+}
+
+fn without_message_id(fields: &mut Map<String, Value>) {
     if let Some(headers) = fields.get_mut("headers").and_then(Value::as_object_mut) {
         headers.remove("Message-ID");
         if headers.is_empty() {
             fields.remove("headers");
         }
     }
+}
+
+/// A batch in which each recipient has subject and content of their own with the words in their places: the SDK and we mark
+/// the places differently, and subjects may stand once for all.
+fn filled_in(mut body: Value) -> Value {
+    let Some(fields) = body.as_object_mut() else { return body };
+    let shared = [fields.remove("subject"), fields.remove("content")];
+    for one in fields.get_mut("personalizations").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(one) = one.as_object_mut() else { continue };
+        let words = one.remove("substitutions").unwrap_or_default();
+        for (name, shared) in ["subject", "content"].into_iter().zip(&shared) {
+            if let Some(value) = one.remove(name).or_else(|| shared.clone()) {
+                one.insert(name.to_owned(), filled(value, &words));
+            }
+        }
+    }
     body
 }
 
-/// What each recipient reads: address, subject, bodies.
-fn mails(body: &Value) -> Vec<(String, String, Vec<String>)> {
-    let mut mails: Vec<_> = body["personalizations"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| {
-            let words = one["substitutions"].as_object();
-            let filled = |text: &Value| {
-                let text = text.as_str().unwrap_or_default().to_owned();
-                words
-                    .into_iter()
-                    .flatten()
-                    .fold(text, |text, (tag, word)| text.replace(tag, word.as_str().unwrap_or_default()))
+/// Every text in it with the words in their places.
+fn filled(value: Value, words: &Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let words = words.as_object().into_iter().flatten();
+            let put = |text: String, (tag, word): (&String, &Value)| {
+                text.replace(tag, word.as_str().unwrap_or_default())
             };
-            let subject = one.get("subject").unwrap_or_else(|| &body["subject"]);
-            let bodies = body["content"].as_array().into_iter().flatten().map(|part| filled(&part["value"]));
-            (one["to"].to_string(), filled(subject), bodies.collect())
-        })
-        .collect();
-    mails.sort();
-    mails
+            Value::String(words.fold(text, put))
+        }
+        Value::Array(all) => all.into_iter().map(|one| filled(one, words)).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, filled(value, words))).collect()
+        }
+        other => other,
+    }
 }
 
 /// SendGrid's SDKs know no age, and do not read what they verified.
@@ -294,13 +305,10 @@ async fn events(recording: &Recording) -> Verdict {
     let (parts, body) =
         request.map_err(|error| Finding::failed("a request", error.to_string()))?.into_parts();
     match (events.receive(&parts, body).await, recording.expected) {
-        (Ok(events), Some(Recorded::Accept)) => {
-            let told: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
-            ensure_eq("the number of events", &events.len(), &told.len())
-        }
         // What is no list of events was verified all the same.
-        (Err(error), Some(Recorded::Accept)) => {
-            ensure(error.kind() == ErrorKind::Corrupt, "accepted", error.report())
+        (Ok(events), Some(Recorded::Accept)) => {
+            let told = serde_json::from_str(&text).map_or(1, |told: Vec<Value>| told.len());
+            ensure_eq("the number of events", &events.len(), &told)
         }
         (Err(error), Some(Recorded::Reject)) => {
             ensure(error.kind() == ErrorKind::Unauthenticated, "Unauthenticated", error.report())

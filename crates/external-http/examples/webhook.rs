@@ -1,4 +1,5 @@
-//! A webhook behind hyper, and what it answers: to its vendor, to a repetition, to a forger.
+//! A webhook behind hyper, and what it answers: to its vendor, to a repetition, to a forger, and while it cannot deal with
+//! what came.
 //!
 //! `cargo run -p external-http --example webhook --features reqwest,webhook`
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -8,6 +9,7 @@ mod vendor;
 use bytes::Bytes;
 use external_http::BuildContext;
 use external_http::webhook::{WebhookReceiver, answer_status};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -32,7 +34,7 @@ async fn main() -> Result<(), Failure> {
     vendor::send(&url, &context).await
 }
 
-/// The body comes no further than the limit; the rest is the receiver's.
+/// The body comes no further than the limit; the rest is the receiver's and the application's.
 async fn hook(
     receiver: WebhookReceiver,
     request: Request<Incoming>,
@@ -40,21 +42,27 @@ async fn hook(
     let (parts, body) = request.into_parts();
     let status = match Limited::new(body, receiver.body_limit()).collect().await {
         Err(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        Ok(body) => match receiver.receive(&parts, body.to_bytes()).await {
+        Ok(body) => match taken(&receiver, &parts, body.to_bytes()).await {
+            Ok(()) => StatusCode::NO_CONTENT,
             Err(error) => {
-                println!("refused: {error}");
+                println!("not taken: {error}");
                 answer_status(&error)
             }
-            Ok(verified) => match verified.json::<serde_json::Value>() {
-                Ok(event) => {
-                    println!("taken: {event}");
-                    StatusCode::NO_CONTENT
-                }
-                Err(_) => StatusCode::BAD_REQUEST,
-            },
         },
     };
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     Ok(response)
+}
+
+/// Whatever ends this early gives the delivery back, so that the vendor's next attempt is taken.
+async fn taken(receiver: &WebhookReceiver, parts: &Parts, body: Bytes) -> external_http::Result<()> {
+    let delivery =
+        receiver.receive(parts, body).await?.read(|verified| verified.json::<serde_json::Value>())?;
+    vendor::deal_with(&delivery)?;
+    // It is done, whether or not that can be remembered.
+    if let Err(error) = delivery.confirm().await {
+        println!("may come once more: {error}");
+    }
+    Ok(())
 }

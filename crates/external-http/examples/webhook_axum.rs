@@ -1,4 +1,5 @@
-//! A webhook behind axum, and what it answers: to its vendor, to a repetition, to a forger.
+//! A webhook behind axum, and what it answers: to its vendor, to a repetition, to a forger, and while it cannot deal with
+//! what came.
 //!
 //! The handler takes the whole request: an extractor for JSON would have parsed the body before anybody verified it, and
 //! lost what was signed.
@@ -9,8 +10,9 @@
 mod vendor;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::routing::post;
 use external_http::webhook::{WebhookReceiver, answer_status};
 use external_http::{BuildContext, StatusCode};
@@ -26,23 +28,29 @@ async fn main() -> Result<(), Failure> {
     vendor::send(&url, &context).await
 }
 
-/// The body comes no further than the limit; the rest is the receiver's.
+/// The body comes no further than the limit; the rest is the receiver's and the application's.
 async fn hook(State(receiver): State<WebhookReceiver>, request: Request) -> StatusCode {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, receiver.body_limit()).await else {
         return StatusCode::PAYLOAD_TOO_LARGE;
     };
-    match receiver.receive(&parts, body).await {
+    match taken(&receiver, &parts, body).await {
+        Ok(()) => StatusCode::NO_CONTENT,
         Err(error) => {
-            println!("refused: {error}");
+            println!("not taken: {error}");
             answer_status(&error)
         }
-        Ok(verified) => match verified.json::<serde_json::Value>() {
-            Ok(event) => {
-                println!("taken: {event}");
-                StatusCode::NO_CONTENT
-            }
-            Err(_) => StatusCode::BAD_REQUEST,
-        },
     }
+}
+
+/// Whatever ends this early gives the delivery back, so that the vendor's next attempt is taken.
+async fn taken(receiver: &WebhookReceiver, parts: &Parts, body: Bytes) -> external_http::Result<()> {
+    let delivery =
+        receiver.receive(parts, body).await?.read(|verified| verified.json::<serde_json::Value>())?;
+    vendor::deal_with(&delivery)?;
+    // It is done, whether or not that can be remembered.
+    if let Err(error) = delivery.confirm().await {
+        println!("may come once more: {error}");
+    }
+    Ok(())
 }

@@ -145,6 +145,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_write_waits_for_those_who_are_ready() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let driver = tokio::spawn(drive(receiver, Coalesced::new(near)));
+        for round in 0..3 {
+            for number in 0..8 {
+                let sender = sender.clone();
+                tokio::spawn(async move { sender.send(round * 8 + number).unwrap() });
+            }
+            let mut received = [0; 8];
+            far.read_exact(&mut received).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(driver.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
     async fn what_is_written_alone_arrives_whole_and_in_order() {
         let (near, mut far) = tokio::io::duplex(7);
         let mut near = Coalesced::new(near);

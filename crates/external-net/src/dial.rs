@@ -268,6 +268,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_address_that_does_not_answer_does_not_keep_the_next_from_its_turn() {
+        let nobody = external_simulator::Unanswered::start().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [nobody.address(), listener.local_addr().unwrap()];
+        let first = tokio::time::timeout(Duration::from_secs(20), first_to_answer(&addresses)).await;
+        assert_eq!(first.unwrap().unwrap().peer_addr().unwrap(), addresses[1]);
+    }
+
+    #[tokio::test]
+    async fn who_has_said_all_still_hears_the_answer() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let peer = tokio::spawn(async move {
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let mut heard = String::new();
+            peer.read_to_string(&mut heard).await.unwrap();
+            peer.write_all(heard.to_uppercase().as_bytes()).await.unwrap();
+        });
+        let mut connection = Connection::Plain(dial("127.0.0.1", port, None).await.unwrap());
+        let mut answer = String::new();
+        let talk = async {
+            connection.write_all(b"all").await.unwrap();
+            connection.shutdown().await.unwrap();
+            connection.read_to_string(&mut answer).await.unwrap();
+        };
+        tokio::time::timeout(Duration::from_secs(20), talk).await.unwrap();
+        assert_eq!(answer, "ALL");
+        peer.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_silent_tls_peer_meets_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -39,6 +39,12 @@ impl Budget {
         self.successes.here().fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A call that counted as a success was none: its body broke off.
+    pub(crate) fn take_back(&self) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = self.filled(*left).saturating_sub(self.refill);
+    }
+
     /// Pays for one retry after this error, if there is enough.
     pub(crate) fn pay_for(&self, error: &Error) -> Option<Payment<'_>> {
         let throttled = error.kind() == ErrorKind::RateLimited;
@@ -137,6 +143,21 @@ mod tests {
         assert_eq!(budget.retries_left(), 2);
         drop(paid);
         assert_eq!(budget.retries_left(), 2);
+    }
+
+    #[test]
+    fn what_a_success_put_in_is_taken_out_if_it_was_none() {
+        let budget = Budget::new(BudgetPolicy { burst: 2, share: 1.0, ..BudgetPolicy::default() });
+        let fault = Error::unavailable("down");
+        assert!(pays(&budget, &fault) && pays(&budget, &fault) && !pays(&budget, &fault));
+        for _ in 0..10 {
+            budget.refill();
+            budget.take_back();
+        }
+        assert_eq!(budget.retries_left(), 0);
+        budget.take_back();
+        budget.refill();
+        assert_eq!(budget.retries_left(), 1, "nobody pays for what others broke");
     }
 
     proptest! {

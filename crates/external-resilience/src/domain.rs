@@ -22,6 +22,10 @@ pub trait Domain: Clone + Send + Sync + 'static {
     /// The embedded provider that development mode fills in.
     const DEVELOPMENT: &'static str;
 
+    /// Settings of the client, names and texts, that development mode fills in together with that provider, where the table
+    /// says nothing of them. Default: none.
+    const DEVELOPMENT_SETTINGS: &'static [(&'static str, &'static str)] = &[];
+
     /// The policy of an instance that configures none.
     fn policy() -> Policy;
 

@@ -76,7 +76,7 @@ impl Gate {
     }
 }
 
-/// At most so many attempts in a period, with a burst: the generic cell rate algorithm (ITU-T I.371), in one number.
+/// So many attempts in a period, with a burst on top: the generic cell rate algorithm (ITU-T I.371), in one number.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     epoch: Epoch,
@@ -212,6 +212,26 @@ mod tests {
         assert_eq!(take(&limit, now, just), Ok(just));
         let later = now + Duration::from_secs(10);
         assert_eq!(take(&limit, later, later), Ok(later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_period_holds_a_burst_on_top_of_its_attempts_and_no_more() {
+        for (attempts, burst) in [(10, 1), (10, 4), (10, 10), (1, 5)] {
+            let per = Duration::from_secs(1);
+            let limit = RateLimit::new(RateLimitPolicy::new(attempts, per).with_burst(burst));
+            let now = Instant::now() + Duration::from_secs(5);
+            let mut starts: Vec<Instant> = Vec::new();
+            // As eager as can be, and after a pause once more.
+            for eager in [now, now + Duration::from_secs(3600)] {
+                let far = eager + Duration::from_secs(60);
+                starts.extend((0..50).map_while(|_| take(&limit, eager, far).ok()));
+            }
+            let within =
+                |from: &Instant| starts.iter().filter(|at| (*from..*from + per).contains(*at)).count();
+            assert_eq!(starts.iter().map(within).max(), Some((attempts + burst - 1) as usize));
+            let later = starts.iter().find(|at| **at >= now + per).map(within);
+            assert_eq!(later, Some(attempts as usize), "{attempts} and {burst}");
+        }
     }
 
     /// Takes a place and uses it: when it is.

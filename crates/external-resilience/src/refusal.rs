@@ -15,10 +15,12 @@ pub(crate) enum Refusal {
     Bulkhead,
     Gate,
     RateLimit,
+    Deadline,
 }
 
 impl Refusal {
-    const ALL: [Self; 4] = [Self::Breaker, Self::Bulkhead, Self::Gate, Self::RateLimit];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Breaker, Self::Bulkhead, Self::Gate, Self::RateLimit, Self::Deadline];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +28,7 @@ impl Refusal {
             Self::Bulkhead => "bulkhead",
             Self::Gate => "gate",
             Self::RateLimit => "rate_limit",
+            Self::Deadline => "deadline",
         }
     }
 
@@ -34,6 +37,7 @@ impl Refusal {
         let kind = match self {
             Self::Breaker | Self::Bulkhead => ErrorKind::Unavailable,
             Self::Gate | Self::RateLimit => ErrorKind::RateLimited,
+            Self::Deadline => ErrorKind::Timeout,
         };
         Error::new(kind, message)
             .with_effect(Effect::NotSent)
@@ -44,6 +48,12 @@ impl Refusal {
     /// Whether some layer, of this pipeline or of one further in, refused the call.
     pub(crate) fn is(error: &Error) -> bool {
         error.context_value(REFUSED_BY).is_some()
+    }
+
+    /// Whether coming back is of no use to the call: what could be waited for was, where the layer is. A gate that stays
+    /// closed for longer than an attempt may take is what the service asked for, and a call may have the time for that.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Breaker | Self::Bulkhead | Self::RateLimit)
     }
 
     /// The layer that refused the call.

@@ -1,16 +1,19 @@
 //! What holds for one operation and for a managed call, what speaks against a service, what a close waits for, and what the
-//! end of a runtime leaves.
+//! end of a runtime and an observer that panics leave.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod back_end;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use back_end::{
     BackEnd, Nothing, READ, call, call_with, ended_by, info, ms, opens_after_two, pipeline, throttled,
 };
 use external_core::{CallContext, Error, ErrorKind, Operation, Repeat, Result, Retry};
-use external_resilience::{BreakerState, BulkheadPolicy, OperationPolicy, Policy};
+use external_resilience::{BreakerState, BulkheadPolicy, CallObserver, CallRecord, OperationPolicy, Policy};
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
 const OTHER: Operation = Operation::new("cache", "exists", Repeat::Safe);
@@ -106,4 +109,31 @@ fn a_runtime_that_shuts_down_under_a_call_leaves_nothing_behind() {
     runtime.shutdown_background();
     assert!(call.join().is_err(), "one panic: a second would end the process");
     assert_eq!((pipeline.running(), pipeline.pressure().bulkhead_running), (0, 0));
+}
+
+/// An observer that panics when a call is over.
+struct Panics;
+
+impl CallObserver for Panics {
+    fn on_call(&self, _: &CallRecord<'_>) {
+        // Quietly.
+        resume_unwind(Box::new("on purpose"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_keeps_no_place() {
+    let policy = Policy::default().with_bulkhead(BulkheadPolicy::new(1));
+    let pipeline = pipeline(policy).with_observer(Arc::new(Panics));
+    for answers in [true, false] {
+        let back_end = BackEnd::new([(if answers { NOW } else { ms(1000) }, Ok(()))]);
+        let mut under_way = Box::pin(call(&pipeline, READ, &back_end));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            assert!(under_way.as_mut().now_or_never().is_none(), "one that answers panics");
+            assert_eq!(pipeline.pressure().bulkhead_running, 1);
+            drop(under_way);
+        }));
+        assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"on purpose"), "answers: {answers}");
+        assert_eq!((pipeline.running(), pipeline.pressure().bulkhead_running), (0, 0), "answers: {answers}");
+    }
 }

@@ -4,10 +4,14 @@
 mod back_end;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use back_end::{BackEnd, READ, SEND, ms, pipeline};
-use external_core::{CallContext, Effect, Error, Operation, Result, async_trait};
-use external_resilience::{Pipeline, Policy};
+use back_end::{
+    BackEnd, READ, SEND, call, call_with, ended_by, ms, opens_after_two, pipeline, refused_by, throttled,
+};
+use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind, Operation, Result, async_trait};
+use external_resilience::{BreakerState, BulkheadPolicy, Pipeline, Policy};
+use tokio::time::{Instant, sleep};
 
 /// A contract of one method.
 #[async_trait]
@@ -58,8 +62,7 @@ fn client(service: Arc<dyn Service>) -> Arc<dyn Service> {
 }
 
 fn failover(members: [&Arc<BackEnd>; 2]) -> Arc<dyn Service> {
-    // A composite has record, deadline and retry; its members have the rest.
-    let policy = Policy::default().with_backoff(ms(1), ms(1)).with_breaker(None).with_retry_after_gate(false);
+    let policy = Policy::default().with_backoff(ms(1), ms(1)).for_composite();
     let members = members.map(|member| client(member.clone()));
     Arc::new(Client { pipeline: pipeline(policy), service: Arc::new(Failover(members.into())) })
 }
@@ -109,6 +112,19 @@ async fn a_failover_over_two_clients_asks_each_once_an_attempt() {
     assert_eq!((one.calls(), two.calls()), (1, 1), "the second answers before anything is repeated");
 }
 
+/// As often and for so long as would open any circuit around both.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_down_shuts_nobody_else_out() {
+    let hangs = BackEnd::new((0..100).map(|_| (Duration::from_secs(3600), Ok(()))));
+    let well = BackEnd::new([]);
+    let composite = failover([&hangs, &well]);
+    for _ in 0..30 {
+        composite.call(&CallContext::default(), READ).await.unwrap();
+    }
+    assert_eq!(well.calls(), 30);
+    assert_eq!(hangs.calls(), 20, "its own circuit opens");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failover_sends_nothing_twice_that_may_have_been_applied() {
     let [one, two] = [down(Effect::MaybeApplied), BackEnd::new([])];
@@ -123,4 +139,99 @@ async fn a_failover_sends_nothing_twice_that_may_have_been_applied() {
     let [one, two] = [down(Effect::NotSent), down(Effect::MaybeApplied)];
     let error = failover([&one, &two]).call(&CallContext::default(), SEND).await.unwrap_err();
     assert_eq!((one.calls(), two.calls(), error.ended_by()), (1, 1, Some("not_safe")));
+}
+
+/// A call through two pipelines.
+async fn through(outer: &Pipeline, inner: &Pipeline, back_end: &BackEnd) -> Result<()> {
+    outer.run(READ, &CallContext::default(), |cx, _| Box::pin(call_with(inner, READ, back_end, cx))).await
+}
+
+fn down_now() -> (Duration, Result<()>) {
+    (Duration::ZERO, Err(Error::unavailable("down")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_further_in_is_not_waited_for() {
+    let outer = pipeline(Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let inner = pipeline(Policy::default().with_breaker(opens_after_two()));
+    inner.isolate();
+    for isolated in [true, false] {
+        let (start, back_end) = (Instant::now(), BackEnd::new([]));
+        let error = through(&outer, &inner, &back_end).await.unwrap_err();
+        assert_eq!((refused_by(&error), ended_by(&error), error.attempts()), ("breaker", "breaker", 1));
+        assert_eq!((start.elapsed(), back_end.calls()), (Duration::ZERO, 0), "isolated: {isolated}");
+        assert_eq!(outer.pressure().retries_left, Some(50));
+        inner.reset_breaker();
+        let back_end = BackEnd::new([down_now(), down_now()]);
+        for _ in 0..2 {
+            call(&inner, SEND, &back_end).await.unwrap_err();
+        }
+        assert_eq!(inner.breaker_state(), Some(BreakerState::Open));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_led_to_a_refusal_further_in_is_told() {
+    let (outer, inner) = (Policy::default().with_backoff(ms(1), ms(1)), opens_after_two());
+    let (outer, inner) = (pipeline(outer), pipeline(Policy::default().with_breaker(inner)));
+    let lost = Error::unavailable("reset").with_effect(Effect::MaybeApplied);
+    let back_end = BackEnd::always(&lost);
+    let error = through(&outer, &inner, &back_end).await.unwrap_err();
+    assert_eq!((error.effect(), refused_by(&error), ended_by(&error)), (lost.effect(), "nobody", "breaker"));
+    assert_eq!((back_end.calls(), error.attempts()), (2, 3), "the third was refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulkhead_further_in_is_full() {
+    let (outer, inner) = (Policy::default(), Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let (outer, inner) = (pipeline(outer), pipeline(inner));
+    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(()))]);
+    let holds = call(&inner, READ, &back_end);
+    tokio::pin!(holds);
+    assert!(tokio::time::timeout(ms(1), holds.as_mut()).await.is_err());
+    let error = through(&outer, &inner, &back_end).await.unwrap_err();
+    assert_eq!((ended_by(&error), error.attempts(), back_end.calls()), ("bulkhead", 1, 1));
+    holds.await.unwrap();
+}
+
+/// The gate is closed for longer than an attempt may take, and not for longer than the call.
+#[tokio::test(start_paused = true)]
+async fn what_the_service_asked_a_client_further_in_is_waited_for() {
+    let (outer, inner) = (pipeline(Policy::default()), pipeline(Policy::default().with_max_attempts(1)));
+    let hint = Duration::from_secs(15);
+    let back_end = BackEnd::new([(Duration::ZERO, Err(throttled(hint)))]);
+    call(&inner, READ, &back_end).await.unwrap_err();
+    let start = Instant::now();
+    through(&outer, &inner, &back_end).await.unwrap();
+    assert!(start.elapsed() >= hint && start.elapsed() < hint + ms(500), "{:?}", start.elapsed());
+    assert_eq!((back_end.calls(), outer.pressure().retries_left), (2, Some(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_wait_for_the_probes_of_a_client_further_in() {
+    let mut breaker = opens_after_two();
+    breaker.half_open_calls = 1;
+    let (outer, inner) = (pipeline(Policy::default()), pipeline(Policy::default().with_breaker(breaker)));
+    let back_end = BackEnd::new([down_now(), down_now(), (ms(300), Ok(()))]);
+    for _ in 0..2 {
+        call(&inner, SEND, &back_end).await.unwrap_err();
+    }
+    sleep(breaker.open_for).await;
+    let start = Instant::now();
+    let (probe, waits) = tokio::join!(through(&outer, &inner, &back_end), through(&outer, &inner, &back_end));
+    assert_eq!((probe.is_ok(), waits.map_err(|error| error.report())), (true, Ok(())));
+    assert_eq!(back_end.calls(), 4);
+    assert!(start.elapsed() < ms(500), "{:?}", start.elapsed());
+}
+
+/// A call that finds its deadline over speaks against nobody.
+#[tokio::test(start_paused = true)]
+async fn no_attempt_for_want_of_time_is_a_refusal() {
+    let pipeline = pipeline(Policy::default());
+    let cx = CallContext::new(&CallOptions::new().with_timeout(ms(10)));
+    sleep(ms(10)).await;
+    let back_end = BackEnd::new([]);
+    let error = call_with(&pipeline, READ, &back_end, &cx).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
+    assert_eq!((refused_by(&error), ended_by(&error), back_end.calls()), ("deadline", "deadline", 0));
 }

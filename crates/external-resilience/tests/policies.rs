@@ -14,7 +14,7 @@ use external_core::{
     CallContext, CallOptions, Capabilities, Error, Provider, ProviderInfo, Result, Retry, async_trait,
 };
 use external_resilience::{
-    BreakerPolicy, BreakerState, BulkheadPolicy, Call, OperationPolicy, Pipeline, Policy, RateLimitPolicy,
+    BreakerPolicy, BreakerState, BulkheadPolicy, Call, Pipeline, Policy, RateLimitPolicy,
 };
 use tokio::time::{Instant, advance};
 
@@ -100,17 +100,46 @@ fn hanging() -> Arc<BackEnd> {
 #[tokio::test(start_paused = true)]
 async fn a_service_that_hangs_beyond_the_total_deadline_opens_the_circuit() {
     let hasty = Policy::default().with_total_deadline(secs(4));
-    // A body gives an attempt more time than its call has.
-    let moving =
-        Policy::default().with_operation("send", OperationPolicy::new().with_total_deadline(secs(600)));
-    for (policy, body) in [(hasty, 0), (moving, 64 << 20)] {
-        let (pipeline, back_end) = (pipeline(policy), hanging());
+    for body in [0, 64 << 20] {
+        let (pipeline, back_end) = (pipeline(hasty.clone()), hanging());
         for _ in 0..20 {
             let (sent, cx) = (Call::new(SEND).with_body(body), CallContext::default());
             pipeline.run(sent, &cx, |cx, _| Box::pin(back_end.answer(cx))).await.unwrap_err();
         }
         assert_eq!((back_end.calls(), pipeline.breaker_state()), (20, Some(BreakerState::Open)), "{body}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policys_deadline_leaves_the_time_in_which_a_body_moves_and_a_callers_does_not() {
+    let pipeline = pipeline(Policy::default().with_max_attempts(1));
+    // At 64 KiB a second 16 MiB take 256 s; 10 s an attempt and 30 s in all are on top.
+    for (answers_after, timeout, expected) in [
+        (secs(265), None, Ok(secs(265))),
+        (secs(1000), None, Err(secs(266))),
+        (secs(265), Some(secs(40)), Err(secs(40))),
+    ] {
+        let mut options = CallOptions::new();
+        if let Some(timeout) = timeout {
+            options = options.with_timeout(timeout);
+        }
+        let (start, back_end) = (Instant::now(), BackEnd::new([(answers_after, Ok(()))]));
+        let sent = send_megabytes(&pipeline, &CallContext::new(&options), &back_end).await;
+        let took = start.elapsed();
+        assert_eq!(sent.map(|()| took).map_err(|_| took), expected);
+    }
+    let timeout = |body| pipeline.attempt_timeout("send", body);
+    assert_eq!((timeout(0), timeout(16 << 20)), (Some(secs(10)), Some(secs(266))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_of_unknown_length_has_the_time_of_a_large_one() {
+    let pipeline = pipeline(Policy::default());
+    let back_end = BackEnd::new([(secs(16_000), Ok(()))]);
+    let sent = Call::new(SEND).with_body(None);
+    assert_eq!(sent.body, Call::UNKNOWN_LENGTH);
+    let cx = CallContext::default();
+    pipeline.run(sent, &cx, |cx, _| Box::pin(back_end.answer(cx))).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ mod back_end;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,9 +42,9 @@ impl Fields {
     }
 }
 
-/// One call at a time.
+/// One call at a time: its span, its events, and how often the span is entered and not left.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<(Fields, Vec<String>)>>);
+struct Written(Arc<Mutex<(Fields, Vec<String>)>>, Arc<AtomicI32>);
 
 impl Subscriber for Written {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -66,8 +67,14 @@ impl Subscriber for Written {
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+
+    fn enter(&self, _: &Id) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn exit(&self, _: &Id) {
+        self.1.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// The span and the events of one call that answers so.
@@ -130,6 +137,48 @@ fn every_attempt_is_an_event() {
     assert!(span.contains("external.attempts=3") && span.contains("external.outcome=ok"), "{span}");
     assert!(!span.contains("error.type"), "{span}");
     assert_eq!(events.len(), 3);
+}
+
+#[test]
+fn only_the_provider_works_inside_the_span_of_its_call() {
+    let written = Written::default();
+    let entered = || written.1.load(Ordering::SeqCst);
+    tracing::subscriber::with_default(written.clone(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let cx = CallContext::default();
+            let entered = &entered;
+            let pipeline = back_end::pipeline(Policy::default());
+            let call = pipeline.run(back_end::READ, &cx, |_, _| {
+                Box::pin(async move {
+                    assert_eq!(entered(), 1);
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    assert_eq!(entered(), 1);
+                    Ok(())
+                })
+            });
+            let (ended, ()) = tokio::join!(call, async { assert_eq!(entered(), 0, "while it waits") });
+            ended.unwrap();
+        });
+    });
+    assert_eq!(entered(), 0);
+}
+
+#[test]
+fn a_call_that_is_dropped_says_so() {
+    let written = Written::default();
+    tracing::subscriber::with_default(written.clone(), || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let (cx, pipeline) = (CallContext::default(), back_end::pipeline(Policy::default()));
+            let hangs =
+                pipeline.run(back_end::READ, &cx, |_, _| Box::pin(std::future::pending::<Result<()>>()));
+            assert!(tokio::time::timeout(Duration::from_secs(1), hangs).await.is_err());
+        });
+    });
+    let (span, events) = &*written.0.lock().unwrap();
+    assert!(span.text().contains("external.attempts=1") && span.text().contains("external.outcome=dropped"));
+    assert_eq!(*events, ["external.attempt=1 external.outcome=dropped message=attempt"]);
 }
 
 /// A domain with two operations, and a provider of nothing.

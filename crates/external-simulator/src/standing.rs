@@ -3,16 +3,18 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
-use crate::{HttpAnswer, HttpQuestion, HttpServer, Identity};
+use crate::http_server::Desk;
+use crate::{HttpAnswer, HttpExchange, HttpQuestion, HttpServer, Identity};
 
 /// An [`HttpServer`] on a thread of its own. It ends when it is dropped.
 pub struct StandingServer {
     scheme: &'static str,
     address: SocketAddr,
+    desk: Arc<Desk>,
     _ends: oneshot::Sender<()>,
 }
 
@@ -49,15 +51,15 @@ impl StandingServer {
             runtime.block_on(async move {
                 match starting.await {
                     Ok(server) => {
-                        drop(tell.send(Ok(server.address())));
+                        drop(tell.send(Ok((server.address(), server.desk()))));
                         drop(ended.await);
                     }
                     Err(error) => drop(tell.send(Err(error))),
                 }
             });
         })?;
-        let address = told.recv().map_err(io::Error::other)??;
-        Ok(Self { scheme, address, _ends: ends })
+        let (address, desk) = told.recv().map_err(io::Error::other)??;
+        Ok(Self { scheme, address, desk, _ends: ends })
     }
 
     /// Where it listens.
@@ -70,6 +72,12 @@ impl StandingServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// What was asked and said: as [`HttpServer::transcript`].
+    #[must_use]
+    pub fn transcript(&self) -> Vec<HttpExchange> {
+        self.desk.exchanges()
     }
 }
 
@@ -95,5 +103,6 @@ mod tests {
         client.read_to_string(&mut said).unwrap();
         assert!(said.starts_with("HTTP/1.1 204"), "{said}");
         assert_eq!(server.url(), format!("http://{}", server.address()));
+        assert_eq!(server.transcript()[0].status.map(|status| status.as_u16()), Some(204));
     }
 }

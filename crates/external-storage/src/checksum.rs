@@ -1,7 +1,7 @@
 //! Checksums of bytes in memory and of bytes that pass by.
 
 use bytes::Bytes;
-use external_core::storage::{ByteStream, Checksum, ChecksumKind};
+use external_core::storage::{ByteStream, Checksum, ChecksumKind, ForeignChecksum, ObjectInfo, Verifier};
 use external_core::{Effect, Error, Result};
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
@@ -111,37 +111,69 @@ pub(crate) fn compare(expected: Checksum, seen: Checksum) -> Result<()> {
     if expected == seen {
         return Ok(());
     }
-    Err(Error::corrupt("the checksum does not match the bytes")
-        .with_context("expected", expected)
-        .with_context("seen", seen))
+    Err(differs().with_context("expected", expected).with_context("seen", seen))
 }
 
-/// Passes `body` on and ends it with `Corrupt` if it does not match.
-pub(crate) fn verify_read(body: ByteStream, expected: Checksum) -> Result<ByteStream> {
-    let hasher = Hasher::new(expected.kind())?;
-    Ok(verify_by(body, hasher, Hasher::update, move |hasher| compare(expected, hasher.finish())))
+fn differs() -> Error {
+    Error::corrupt("the checksum does not match the bytes")
 }
 
-/// As [`verify_read`], by any sum: `add` takes each chunk in, `verdict` is asked behind the last one.
-pub(crate) fn verify_by<H: Send + 'static>(
-    body: ByteStream,
-    sum: H,
-    add: impl Fn(&mut H, &[u8]) + Send + 'static,
-    verdict: impl Fn(H) -> Result<()> + Send + 'static,
-) -> ByteStream {
+/// What the bytes of a whole read have to sum up to.
+pub(crate) enum Expected {
+    /// In a kind of the contract.
+    Named(Hasher, Checksum),
+    /// In one that the provider brings along.
+    Foreign(Box<dyn Verifier>, ForeignChecksum),
+}
+
+impl Expected {
+    /// What is known of the whole object; `None` if its writer left no checksum.
+    pub(crate) fn of(info: &ObjectInfo) -> Result<Option<Self>> {
+        Ok(match (info.checksum, &info.foreign_checksum) {
+            (Some(sum), _) => Some(Self::sum(sum)?),
+            (None, Some(foreign)) => Some(Self::Foreign(foreign.verifier(), foreign.clone())),
+            (None, None) => None,
+        })
+    }
+
+    pub(crate) fn sum(sum: Checksum) -> Result<Self> {
+        Ok(Self::Named(Hasher::new(sum.kind())?, sum))
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Named(hasher, _) => hasher.update(bytes),
+            Self::Foreign(verifier, _) => verifier.update(bytes),
+        }
+    }
+
+    /// `Corrupt` unless the bytes taken in are those expected.
+    pub(crate) fn verdict(self) -> Result<()> {
+        match self {
+            Self::Named(hasher, sum) => compare(sum, hasher.finish()),
+            Self::Foreign(verifier, sum) => match verifier.matches() {
+                true => Ok(()),
+                false => Err(differs().with_context("expected", sum)),
+            },
+        }
+    }
+}
+
+/// Passes `body` on and ends it with `Corrupt` if it is not what is expected.
+pub(crate) fn verify_read(body: ByteStream, expected: Expected) -> ByteStream {
     // The sum is complete only behind the last chunk: a `None` is chained to the stream to look at it then.
     let chunks = body.map(Some).chain(futures_util::stream::iter([None]));
-    let checked = chunks.scan(Some(sum), move |sum, chunk| {
-        let passed: Option<Result<Bytes>> = match (chunk, sum.as_mut()) {
-            (Some(Ok(bytes)), Some(sum)) => {
-                add(sum, &bytes);
+    let checked = chunks.scan(Some(expected), |expected, chunk| {
+        let passed: Option<Result<Bytes>> = match (chunk, expected.as_mut()) {
+            (Some(Ok(bytes)), Some(expected)) => {
+                expected.update(&bytes);
                 Some(Ok(bytes))
             }
             (Some(Err(error)), _) => {
-                *sum = None;
+                *expected = None;
                 Some(Err(error))
             }
-            _ => sum.take().and_then(|sum| verdict(sum).err()).map(Err),
+            _ => expected.take().and_then(|expected| expected.verdict().err()).map(Err),
         };
         futures_util::future::ready(passed)
     });
@@ -195,11 +227,12 @@ mod tests {
             let parts: Vec<_> = parts.iter().map(|part| Ok(Bytes::from_static(part))).collect();
             ByteStream::new(futures_util::stream::iter(parts))
         };
-        let whole = verify_read(stream(&[b"abc", b"def"]), sum).unwrap();
+        let whole = verify_read(stream(&[b"abc", b"def"]), Expected::sum(sum).unwrap());
         assert_eq!(whole.collect(100).await.unwrap(), "abcdef");
         let damages: [&[&'static [u8]]; 3] = [&[b"abc"], &[b"abc", b"dEf"], &[]];
         for damaged in damages {
-            let error = verify_read(stream(damaged), sum).unwrap().collect(100).await.unwrap_err();
+            let expected = Expected::sum(sum).unwrap();
+            let error = verify_read(stream(damaged), expected).collect(100).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt);
         }
     }

@@ -125,6 +125,11 @@ async fn much_takes_no_more_memory_than_little() {
     }
     let most = uploads_side_by_side(16 * MIB).await;
     assert!((PART..=4 * PART + BESIDE).contains(&most), "eight uploads: {most} bytes");
+    // Parts that would have to grow beyond the budget do not: ten of one MiB, then twice as large ones.
+    let few = client(Endless::of_parts(100), settings());
+    let (receipt, most) = most_during(few.upload_with(Bytes(180 * MIB), UploadRequest::new(key()))).await;
+    assert_eq!(receipt.unwrap().parts, 95);
+    assert!((2 * PART..=4 * PART + 2 * BESIDE).contains(&most), "95 parts up: {most} bytes");
     // An upload of nothing holds no part's room.
     let most = upload(0).await;
     assert!(most <= MIB / 2, "an empty upload: {most} bytes");

@@ -7,6 +7,10 @@ mod bodies;
 mod credentials;
 #[path = "s3/errors.rs"]
 mod errors;
+#[path = "s3/found.rs"]
+mod found;
+#[path = "s3/listings.rs"]
+mod listings;
 #[path = "s3/requests.rs"]
 mod requests;
 

@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
             _ => MemoryAnswer::json(200, USER),
         }
     }));
-    let api = GraphqlClient::new(http, "https://api.example.org/graphql")?;
+    let api = GraphqlClient::over(http, "https://api.example.org/graphql")?;
 
     let request =
         GraphqlRequest::new("query ($id: ID!) { user(id: $id) { name mail } }").with_variable("id", 7)?;

@@ -21,7 +21,6 @@ pub const STEPS: &[Step] = &[
     },
     Step { name: "contract", what: "contract tests, servers required", run: contract },
     Step { name: "new-provider", what: "what new-provider writes, tried", run: new_provider::check },
-    Step { name: "clients", what: "clients against servers that others wrote", run: clients },
     Step { name: "matrix", what: "support matrix in the README", run: matrix },
     Step { name: "demo", what: "the demo, embedded", run: |ci, log| run(ci, log, ci.xtask(&["demo"])) },
     Step {
@@ -68,10 +67,13 @@ fn clippy(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     run(ci, log, command)
 }
 
-/// Everything but what other steps run with servers: the suites, and the clients' tests. It is compiled here already.
+/// Everything but the suites, which another step runs, with servers. They are compiled here already.
 fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let mut all = tests(ci);
-    all.retain(|name| !SUITES.contains(name) && server_of(name).is_none());
+    let mut all: Vec<&str> =
+        ci.workspace().packages.iter().flat_map(|package| package.targets_of("test")).collect();
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|name| !SUITES.contains(name));
     ci.run(log, &mut ci.graph(&["test", "--no-run", "--tests"]))?;
     let mut command = ci.graph(&["test", "--lib", "--bins"]);
     command.args(all.iter().flat_map(|name| ["--test", name]));
@@ -81,32 +83,6 @@ fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     bench.args(["test", "--lib", "--locked", "--manifest-path"]).arg(bench_manifest(ci));
     bench.arg("--target-dir").arg(ci.workspace().target.join("bench"));
     run(ci, log, bench)
-}
-
-/// The names of all test programs, each once.
-fn tests<'a>(ci: &'a Ci<'_>) -> Vec<&'a str> {
-    let mut all: Vec<&str> =
-        ci.workspace().packages.iter().flat_map(|package| package.targets_of("test")).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// Which server a test program is for: `rest_server` is for `rest`. Suites say themselves what they need.
-fn server_of(test: &str) -> Option<&str> {
-    test.strip_suffix("_server").filter(|_| !SUITES.contains(&test))
-}
-
-/// The tests that are named after a server, with their servers.
-fn clients(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
-    let tests = tests(ci);
-    let servers: Vec<&str> = tests.iter().filter_map(|name| server_of(name)).collect();
-    let mut test = ci.graph(&["test"]);
-    test.args(servers.iter().flat_map(|name| ["--test".to_owned(), format!("{name}_server")]));
-    let mut command = ci.xtask(&["servers", "with"]);
-    command.args(&servers).arg("--").arg(test.get_program()).args(test.get_args());
-    run(ci, log, command)?;
-    Ok(Some(servers.join(", ")))
 }
 
 fn contract(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {

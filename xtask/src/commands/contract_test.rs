@@ -8,22 +8,22 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::contract::needs;
+use crate::contract::offer::Offer;
 use crate::contract::outcome;
 use crate::contract::report::{Count, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
-use crate::graph::{Built, SUITES};
+use crate::graph::Built;
 use crate::runs::writable;
 use crate::servers::{self, Fleet, Host, Server, control};
 use crate::tool::Tool;
-use crate::workspace::Package;
 
 /// Runs the contract suites: every provider against every promise of its contract.
 ///
 /// Four lanes: `embedded` (memory, local, file), `simulator` (a vendor-shaped server of our own), `server` (real servers,
-/// started here on loopback and thrown away afterwards), `live` (the real vendor, from EXTERNAL_LIVE_* variables; runs
-/// only when asked for by name).
+/// started here on loopback and thrown away afterwards), `live` (the real vendor: a provider has it by a target in its
+/// contract.toml, with the EXTERNAL_LIVE_* variables that this names; it runs only when asked for. None has one yet).
 #[derive(Debug, Args)]
 #[command(
     after_help = "Servers come from the first of: an address in the environment (EXTERNAL_TEST_REDIS_URL, …), \
@@ -84,7 +84,9 @@ impl ContractTest {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let started = Instant::now();
-        self.has_a_domain(tool)?;
+        let lanes: Vec<_> = self.lane.iter().map(|lane| lane.as_str()).collect();
+        let offer = Offer::read(tool.workspace())?;
+        offer.check(self.domain.as_deref(), self.provider.as_deref(), &lanes)?;
         let report = self.report.as_deref().map(writable).transpose()?;
         let servers = if self.list { Vec::new() } else { self.servers(tool)? };
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
@@ -94,7 +96,7 @@ impl ContractTest {
         // Programs that take minutes are made while the suites are built.
         let built = std::thread::scope(|scope| {
             let fetching = scope.spawn(|| fleet.fetch(&servers, &host));
-            let built = self.selected(tool);
+            let built = self.selected(tool).and_then(|built| self.has_clauses(tool, &built).map(|()| built));
             if built.is_err() {
                 // Nobody needs the programs any more.
                 drop(tool.groups().end_all());
@@ -124,16 +126,19 @@ impl ContractTest {
         self.conclude(tool, &built, rows, &absent, report.as_deref(), started.elapsed())
     }
 
-    /// A slip of the pen is told before anything is built.
-    fn has_a_domain(&self, tool: &Tool) -> Result<()> {
-        let Some(wanted) = &self.domain else { return Ok(()) };
-        let has_suites = |package: &&Package| package.targets_of("test").any(|name| SUITES.contains(&name));
-        let packages = tool.workspace().packages.iter().filter(has_suites);
-        let domains: Vec<_> = packages.filter_map(|package| package.name.strip_prefix("external-")).collect();
-        if domains.contains(&wanted.as_str()) {
-            return Ok(());
+    /// The clauses that the filters leave are known once their suites are built.
+    fn has_clauses(&self, tool: &Tool, built: &[Built]) -> Result<()> {
+        for built in built {
+            if !suite::names(tool, built, &self.steering())?.is_empty() {
+                return Ok(());
+            }
         }
-        Err(Failure::new(format!("no suite for `{wanted}`; the domains are: {}", domains.join(", "))))
+        let clause = self.clause.as_deref().unwrap_or_default();
+        let operations = suites::operations(tool, built)?;
+        Err(Failure::new(format!(
+            "no clause `{clause}` is left by these filters; clauses begin with: {}; --list shows each",
+            operations.into_iter().collect::<Vec<_>>().join(", ")
+        )))
     }
 
     /// The servers that the filters leave a use for.
@@ -208,9 +213,6 @@ impl ContractTest {
         file: Option<&Path>,
         took: Duration,
     ) -> Result<ExitCode> {
-        if rows.is_empty() {
-            return Err(Failure::new("no clause matches these filters; --list shows what there is"));
-        }
         println!("{}", outcome::table(&rows));
         for row in rows.iter().filter(|row| row.status == Status::Failed) {
             println!("\n{}", outcome::failure(row));

@@ -10,15 +10,15 @@ use clap::{Args, Subcommand};
 
 use crate::failure::{Failure, Result};
 use crate::runs::{Record, records, write_whole};
-use crate::servers::{ALL, Fleet, Host, Server, control, named, obtain};
+use crate::servers::{ALL, Fleet, Host, Server, control, named, obtain, simulator, simulators};
 use crate::tool::Tool;
 
 /// Starts the test servers in the background, stops them, lists them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "By hand:\n  eval \"$(cargo xtask servers up redis redis-tls)\"\n  cargo test -p external-cache \
-    --features all-providers --test contract\n  eval \"$(cargo xtask servers down)\"\n\nPrograms are had as for \
-    contract-test, and lie under the target directory; some take minutes, the first time.\n`contract-test` and `demo \
+    --features all-providers --test contract\n  eval \"$(cargo xtask servers down)\"\n\n  cargo xtask servers up --simulator \
+    sendgrid\n\nPrograms are had as for contract-test, and lie under the target directory; some take minutes, the first time.\n`contract-test` and `demo \
     --servers` start servers of their own and need none of this."
 )]
 pub struct Servers {
@@ -31,7 +31,12 @@ enum Action {
     /// Start those that do not run yet; prints `export EXTERNAL_TEST_…` lines for a shell to evaluate
     Up {
         /// Only these [default: all]
+        #[arg(conflicts_with = "simulator")]
         names: Vec<String>,
+        /// Instead: the server shaped like this provider's vendor, in the foreground, until Ctrl-C; prints the
+        /// configuration that points a client at it
+        #[arg(long, value_name = "PROVIDER")]
+        simulator: Option<String>,
     },
     /// Start them in the foreground, with a control port, until Ctrl-C; prints the same lines
     Run {
@@ -62,7 +67,8 @@ impl Servers {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         match &self.action {
-            Action::Up { names } => up(tool, &chosen(names)?),
+            Action::Up { simulator: Some(id), .. } => simulate(tool, id),
+            Action::Up { names, .. } => up(tool, &chosen(names)?),
             Action::Run { names } => run(tool, &chosen(names)?),
             Action::With { names, command } => with(tool, &chosen(names)?, command),
             Action::Down => down(tool),
@@ -122,6 +128,17 @@ fn up(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
         eprintln!("{line}");
     }
     Ok(if absent.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn simulate(tool: &Tool, id: &str) -> Result<ExitCode> {
+    let simulator = simulator(tool.workspace(), id)?;
+    let deliveries = tool.folder().join(id);
+    let (mut group, url) = simulator.start(tool, &deliveries)?;
+    println!("# {id} is simulated at {url}\n{}", simulator.configuration(&url)?);
+    eprintln!("it runs until Ctrl-C; what it delivers lies in {} until then", deliveries.display());
+    // The signal ends this process, and the server with it.
+    let status = group.wait()?;
+    Err(Failure::new(format!("the simulator of {id} ended with {status}")))
 }
 
 fn run(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
@@ -192,6 +209,12 @@ fn list(tool: &Tool) -> Result<ExitCode> {
         }
         println!("{:<10}   {}", "", server.note);
         println!("{:<10}   from {}", "", Fleet::plan(server, &host));
+    }
+    for simulator in simulators(tool.workspace()) {
+        println!(
+            "{:<10} can be simulated: cargo xtask servers up --simulator {}",
+            simulator.id, simulator.id
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::offer::contracts;
 use crate::failure::{Context, Result};
 use crate::servers::{ALL, Server};
 use crate::workspace::Workspace;
@@ -23,16 +24,8 @@ pub fn servers(
             continue;
         }
         for place in ["src/providers", "tests"] {
-            // Most crates have no providers.
-            let Ok(folders) = fs::read_dir(package.folder().join(place)) else {
-                continue;
-            };
-            for folder in folders {
-                let folder = folder?;
-                let path = folder.path().join("contract.toml");
-                let is_asked =
-                    place == "tests" || provider.is_none_or(|provider| folder.file_name() == provider);
-                if is_asked && path.is_file() {
+            for (folder, path) in contracts(package, place)? {
+                if place == "tests" || provider.is_none_or(|provider| folder == provider) {
                     let text = fs::read_to_string(&path)
                         .context(format!("cannot read {}", workspace.show(&path)))?;
                     asked.extend(variables(&text).map(str::to_owned));

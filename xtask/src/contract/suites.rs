@@ -1,5 +1,6 @@
 //! All suites of the workspace: their build, their list of clauses, the report of their last full run.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::report::fingerprint;
@@ -49,10 +50,20 @@ pub fn version(tool: &Tool) -> String {
 
 /// A fingerprint of all clauses there are, whatever the filters.
 pub fn clauses(tool: &Tool, built: &[Built]) -> Result<String> {
+    Ok(fingerprint(ids(tool, built)?.iter().map(String::as_str)))
+}
+
+/// What clauses are about, whatever the filters: `storage.put` of `storage.put.3`.
+pub fn operations(tool: &Tool, built: &[Built]) -> Result<BTreeSet<String>> {
+    let ids = ids(tool, built)?;
+    Ok(ids.iter().filter_map(|id| Some(id.rsplit_once('.')?.0.to_owned())).collect())
+}
+
+fn ids(tool: &Tool, built: &[Built]) -> Result<Vec<String>> {
     let mut clauses = Vec::new();
     for built in built {
         let names = suite::names(tool, built, &Steering::new())?;
         clauses.extend(names.iter().filter_map(|name| Some(name.rsplit_once("::")?.1.to_owned())));
     }
-    Ok(fingerprint(clauses.iter().map(String::as_str)))
+    Ok(clauses)
 }

@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(choose(&all, None, &named(&["redis-ttl-in-seconds"])).unwrap()[0].title(), one[0].title());
         assert!(choose(&all, None, &named(&["none"])).unwrap_err().to_string().contains("--list"));
         let other = choose(&all, Some("email"), &named(&["redis-ttl-in-seconds"])).unwrap_err();
-        assert!(other.to_string().contains("cache, core, email, http, resilience, storage"), "{other}");
+        assert!(other.to_string().contains("cache, core, email, http, net, resilience, storage"), "{other}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod redis;
 mod rest;
 mod s3;
 mod s3s;
+mod simulator;
 mod smtp;
 mod soap;
 
@@ -37,6 +38,7 @@ pub use minio::{PLAIN as MINIO, TLS as MINIO_TLS};
 pub use program::Program;
 pub use redis::PLAIN as REDIS;
 pub use s3s::S3;
+pub use simulator::{simulator, simulators};
 pub use smtp::SMTP;
 pub use soap::SOAP;
 

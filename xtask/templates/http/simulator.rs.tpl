@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use external_simulator::{HttpAnswer, HttpQuestion, StandingServer};
+use external_simulator::{Clock, HttpAnswer, HttpQuestion, Simulator, StandingServer};
 
 /// The one key that is known.
 pub const KEY: &str = "simulated-key";
@@ -15,22 +15,26 @@ pub const KEY: &str = "simulated-key";
 ///
 /// If no port or thread can be had.
 pub fn simulate(mailbox: &Path) -> io::Result<StandingServer> {
-    let vendor = Vendor { mailbox: mailbox.to_owned() };
-    StandingServer::start(move |question| vendor.answer(question))
+    let account = Account { mailbox: mailbox.to_owned() };
+    // The endpoints that `api.rs` asks go here, a `with_route` each, judged by the vendor's documentation before it is taken.
+    let server = Simulator::new(account, &Clock::default())
+        .with_guard(|_, question| authorized(question))
+        .with_fallback(|account, _| {
+            let why = format!("{} delivers nothing yet", account.mailbox.display());
+            Err(HttpAnswer::new(404).with_body(why).into())
+        })
+        .start()?;
+    Ok(server.into_server())
 }
 
-#[derive(Debug)]
-struct Vendor {
+/// What the vendor knows of its one customer.
+struct Account {
     mailbox: PathBuf,
 }
 
-impl Vendor {
-    fn answer(&self, question: &HttpQuestion) -> HttpAnswer {
-        let bearer = question.headers.get("authorization").and_then(|value| value.to_str().ok());
-        if bearer.and_then(|bearer| bearer.strip_prefix("Bearer ")) != Some(KEY) {
-            return HttpAnswer::new(401);
-        }
-        // The endpoints that `api.rs` asks go here, each judged by the vendor's documentation before it is taken.
-        HttpAnswer::new(404).with_body(format!("{} delivers nothing yet", self.mailbox.display()))
+fn authorized(question: &HttpQuestion) -> Result<(), Box<HttpAnswer>> {
+    match question.bearer() {
+        Some(KEY) => Ok(()),
+        _ => Err(HttpAnswer::new(401).into()),
     }
 }

@@ -1,33 +1,32 @@
-//! The client: one exchange after another through the pipeline, each of them understood as GraphQL before it is judged.
-//!
-//! The pipeline here is the outer one, so that a 200 whose body says `RATE_LIMITED` is waited for and repeated like a 429;
-//! that of the [`HttpClient`] below keeps its breaker, its limits and its records.
+//! The client: one exchange after another through the pipeline, each of them understood as GraphQL before it is judged: a 200
+//! whose body says `RATE_LIMITED` is waited for and repeated like a 429.
 
 use std::fmt;
 use std::sync::Arc;
 
 use external_core::http::{HttpBody, HttpRequest, HttpTransport, HttpUrl, Statuses};
-use external_core::{
-    BuildContext, CallContext, Effect, Error, ErrorKind, Operation, ProviderInfo, Repeat, Result,
-};
+use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Operation, Repeat, Result};
 use external_http::HttpClient;
-use external_resilience::{Call, CallObserver, Pipeline, Policy};
-use http::{HeaderMap, Method};
+use external_resilience::Call;
+use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::persisted::{self, Persistence, Unknown};
 use super::reply::{ACCEPT, Answer, read};
-use super::request::header;
 use super::subscription::Sockets;
 use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
+use crate::attempts::without_layers;
+use crate::wire::{Wire, client};
 
 /// The domain's name in operations and records.
 pub(super) const DOMAIN: &str = "graphql";
 /// What a policy may name.
 const OPERATIONS: &[&str] = &["query", "mutation", "subscribe"];
 
-/// A GraphQL API, behind the call pipeline. Cloning is cheap; clones share everything.
+/// A GraphQL API, behind the pipeline of an [`HttpClient`]. Cloning is cheap; clones share everything.
+///
+/// Its operations are `query`, `mutation` and `subscribe`: a policy may say something for each, and call records name them.
 ///
 /// ```
 /// use external_api::graphql::{GraphqlClient, GraphqlRequest};
@@ -46,7 +45,7 @@ const OPERATIONS: &[&str] = &["query", "mutation", "subscribe"];
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// let double = MemoryHttp::new().with_fallback(|_| MemoryAnswer::json(200, r#"{"data": {"user": {"name": "Ada"}}}"#));
-/// let api = GraphqlClient::new(HttpClient::over(double), "https://api.example.org/graphql")?;
+/// let api = GraphqlClient::over(HttpClient::over(double), "https://api.example.org/graphql")?;
 ///
 /// let request = GraphqlRequest::new("query ($id: ID!) { user(id: $id) { name } }").with_variable("id", 7)?;
 /// let found: Found = api.query(&request).await?.into_data()?;
@@ -60,13 +59,13 @@ pub struct GraphqlClient {
 
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) http: HttpClient,
+    pub(super) wire: Wire,
+    /// The same without layers: what one attempt goes through.
+    pub(super) attempts: HttpClient,
     pub(super) url: HttpUrl,
-    pub(super) headers: HeaderMap,
-    pub(super) pipeline: Pipeline,
     pub(super) context: BuildContext,
     persistence: Arc<Persistence>,
-    /// What subscriptions go over; without, over `http`.
+    /// What subscriptions go over; without, over HTTP.
     pub(super) sockets: Option<Sockets>,
     pub(super) max_reconnects: u32,
 }
@@ -74,30 +73,25 @@ pub(super) struct Shared {
 impl Shared {
     /// Where the API is, with its host where that is known.
     pub(super) fn place(&self) -> HttpUrl {
-        let base = HttpUrl::parse(self.http.info().location());
+        let base = HttpUrl::parse(self.wire.http.info().location());
         base.map_or_else(|_| self.url.clone(), |base| self.url.below(&base))
     }
 }
 
+client!(GraphqlClient, Shared, OPERATIONS);
+
 impl GraphqlClient {
-    /// A client of the API at `url`. Retries, deadlines and breaker are those of `http`, and so are credentials.
+    /// A client for the API at `url`, which may be a path below the base of the HTTP client.
     ///
     /// # Errors
     ///
     /// `InvalidArgument` for what is no URL.
-    pub fn new(http: HttpClient, url: &str) -> Result<Self> {
-        let url = HttpUrl::parse(url)?;
-        let info =
-            ProviderInfo::new(http.info().id(), DOMAIN, url.to_string(), http.info().capabilities().clone());
-        // Places and turns are those of the client below: a call has one of each.
-        let policy = http.pipeline().policy().clone().with_bulkhead(None).with_rate_limit(None);
-        let pipeline = Pipeline::new(http.pipeline().instance(), &info, policy);
+    pub fn over(http: HttpClient, url: &str) -> Result<Self> {
         Ok(Self {
             shared: Arc::new(Shared {
-                http,
-                url,
-                headers: HeaderMap::new(),
-                pipeline,
+                url: HttpUrl::parse(url)?,
+                attempts: without_layers(&http),
+                wire: Wire::over(http),
                 context: BuildContext::default(),
                 persistence: Arc::default(),
                 sockets: None,
@@ -106,40 +100,11 @@ impl GraphqlClient {
         })
     }
 
-    pub(super) fn changed(&self, change: impl FnOnce(&mut Shared)) -> Self {
-        let mut shared = Shared::clone(&self.shared);
-        change(&mut shared);
-        Self { shared: Arc::new(shared) }
-    }
-
-    /// The same client under another policy. Its operations are `query`, `mutation` and `subscribe`. Breaker and counts start
-    /// anew.
-    #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
-        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_policy(policy, OPERATIONS))
-    }
-
-    /// The same client, heard by one more observer. Breaker and counts start anew.
-    #[must_use]
-    pub fn with_observer(self, observer: Arc<dyn CallObserver>) -> Self {
-        self.changed(|shared| shared.pipeline = shared.pipeline.clone().with_observer(observer))
-    }
-
-    /// The same client with another clock, source of randomness and TLS settings. To be called before
+    /// The same client with the clock, the random numbers and the TLS settings of this context. To be called before
     /// [`with_websocket`](Self::with_websocket), which takes them from here.
     #[must_use]
-    pub fn with_context(self, context: BuildContext) -> Self {
-        self.changed(|shared| shared.context = context)
-    }
-
-    /// The same client, whose requests bear this header field unless they have one of their own by that name.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument` for a name or a value that no header field may have.
-    pub fn with_header(self, name: &str, value: &str) -> Result<Self> {
-        let (name, value) = header(name, value)?;
-        Ok(self.changed(|shared| drop(shared.headers.insert(name, value))))
+    pub fn with_context(self, context: &BuildContext) -> Self {
+        self.changed(|shared| shared.context = context.clone())
     }
 
     /// The same client, which sends a hash in the place of documents that the server has seen, and the document where it has
@@ -175,18 +140,6 @@ impl GraphqlClient {
     ) -> Result<GraphqlReply<T>> {
         let repeat = if request.idempotency_key.is_some() { Repeat::Keyed } else { Repeat::Once };
         self.call(request, "mutation", repeat).await
-    }
-
-    /// The client below.
-    #[must_use]
-    pub fn http(&self) -> &HttpClient {
-        &self.shared.http
-    }
-
-    /// The pipeline its calls pass.
-    #[must_use]
-    pub fn pipeline(&self) -> &Pipeline {
-        &self.shared.pipeline
     }
 
     async fn call<T: DeserializeOwned + Send>(
@@ -230,7 +183,7 @@ impl GraphqlClient {
         if request.uploads.is_empty() {
             return self.post(request, request.parameters(true, &request.extensions)?);
         }
-        let (body, content_type) = upload::form(request, &self.shared.context)?;
+        let (content_type, body) = upload::form(request, &self.shared.context)?;
         let post = self.request(Method::POST, self.shared.url.clone(), request).with_body(body);
         guarded(post)?.with_header("content-type", &content_type)
     }
@@ -255,11 +208,8 @@ impl GraphqlClient {
 
     pub(super) fn request(&self, method: Method, url: HttpUrl, request: &GraphqlRequest) -> HttpRequest {
         let mut asked = HttpRequest::new(method, url);
-        asked.headers = self.shared.headers.clone();
-        for name in request.headers.keys() {
-            asked.headers.remove(name);
-        }
-        asked.headers.extend(request.headers.clone());
+        asked.headers = request.headers.clone();
+        self.shared.wire.complete(&mut asked.headers);
         asked.headers.entry(http::header::ACCEPT).or_insert(http::HeaderValue::from_static(ACCEPT));
         asked.idempotency_key.clone_from(&request.idempotency_key);
         asked.with_statuses(Statuses::Any).with_body_limit(request.body_limit)
@@ -272,12 +222,12 @@ impl GraphqlClient {
         operation: Operation,
         request: HttpRequest,
     ) -> Result<Answer<T>> {
-        let Shared { http, pipeline, context, .. } = &*self.shared;
+        let Shared { attempts, context, .. } = &*self.shared;
         let request = request.with_repeat(operation.repeat);
-        let call = Call::new(operation).with_body(request.body.length().unwrap_or_default());
-        let run = pipeline.run(call, cx, |cx, _| {
+        let call = Call::new(operation).with_body(request.body.length());
+        let run = self.pipeline().run(call, cx, |cx, _| {
             let request = &request;
-            Box::pin(async move { read(http.execute(cx, request).await?, context.now()).await })
+            Box::pin(async move { read(attempts.execute(cx, request).await?, context.now()).await })
         });
         run.await
     }
@@ -303,7 +253,7 @@ impl fmt::Debug for GraphqlClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphqlClient")
             .field("url", &self.shared.url)
-            .field("pipeline", &self.shared.pipeline)
+            .field("http", self.http())
             .finish_non_exhaustive()
     }
 }

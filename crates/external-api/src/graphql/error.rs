@@ -7,10 +7,13 @@ use external_core::{Effect, Error, ErrorKind, Retry};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
+use crate::shown;
+
 /// One entry of an answer's `errors`.
 ///
-/// What it says may repeat what was sent, so that no [`Error`] shows it: [`errors_of`] hands it out.
-#[derive(Debug, Clone, PartialEq)]
+/// What it says may repeat what was sent, so that no [`Error`] shows it: [`errors_of`] hands it out. `Debug` shows code and
+/// path alone.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GraphqlError {
     /// What went wrong, for developers.
@@ -23,6 +26,15 @@ pub struct GraphqlError {
     pub extensions: Map<String, Value>,
     /// GitHub's `type`, which stands beside the message.
     named: Option<String>,
+}
+
+impl fmt::Debug for GraphqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphqlError")
+            .field("code", &self.code().map(shown::code))
+            .field("path", &path(self))
+            .finish_non_exhaustive()
+    }
 }
 
 /// A step on the way to a field.
@@ -87,7 +99,7 @@ impl GraphqlError {
 /// let double = MemoryHttp::new().with_fallback(|_| {
 ///     MemoryAnswer::json(200, r#"{"errors": [{"message": "no more", "extensions": {"code": "FORBIDDEN"}}]}"#)
 /// });
-/// let api = GraphqlClient::new(HttpClient::over(double), "https://api.example.org/graphql")?;
+/// let api = GraphqlClient::over(HttpClient::over(double), "https://api.example.org/graphql")?;
 /// let error = api.query::<serde_json::Value>(&GraphqlRequest::new("{ a }")).await.unwrap_err();
 /// assert_eq!((error.kind(), error.vendor_code()), (ErrorKind::PermissionDenied, Some("FORBIDDEN")));
 /// assert_eq!(errors_of(&error)[0].message, "no more");
@@ -124,7 +136,7 @@ pub(super) fn error_of(errors: Vec<GraphqlError>, stage: Stage, otherwise: Optio
         stage == Stage::Refused && errors.iter().all(|error| error.meaning().is_none_or(Meaning::is_refusal));
     let base = if is_certain { base } else { base.with_effect(Effect::MaybeApplied) };
     let base = match meant.and_then(GraphqlError::code) {
-        Some(code) => base.with_vendor_code(shown(code)),
+        Some(code) => base.with_vendor_code(shown::code(code)),
         None => base,
     };
     let base = match meant.filter(|error| !error.path.is_empty()) {
@@ -245,13 +257,6 @@ const CODES: &[(&[&str], Meaning)] = &[
 /// Without what spellings differ in: `permission-denied`, `PERMISSION_DENIED` and `PermissionDenied` are one.
 fn folded(code: &str) -> String {
     code.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_uppercase()).collect()
-}
-
-/// A code as it may be shown: codes are short and plain, and what is not may be anything.
-fn shown(code: &str) -> String {
-    let is_plain =
-        code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || "_-./: ".contains(c));
-    if is_plain { code.to_owned() } else { "a code of its own".to_owned() }
 }
 
 fn path(error: &GraphqlError) -> String {
@@ -409,7 +414,7 @@ mod tests {
         let entry = told(json!({"message": "wrong: s3cret", "extensions": {"code": "s3cret\n<b>"}}));
         let error = error_of(vec![entry], Stage::Refused, None);
         assert_eq!(errors_of(&error)[0].message, "wrong: s3cret");
-        let shown = format!("{} {error:?} {}", error, error.report());
+        let shown = format!("{} {error:?} {} {:?}", error, error.report(), errors_of(&error));
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(errors_of(&Error::timeout("slow")).is_empty());
     }

@@ -2,6 +2,7 @@
 //!
 //! <https://graphql.github.io/graphql-over-http/draft/#sec-Response>
 
+use std::fmt;
 use std::time::SystemTime;
 
 use external_core::http::{HttpRequest, HttpResponse};
@@ -20,8 +21,9 @@ use crate::media;
 /// The media types that are asked for, the specification's own first.
 pub(super) const ACCEPT: &str = "application/graphql-response+json, application/json;q=0.9";
 
-/// An answer, or one event of a subscription: data, and errors about what is missing in it.
-#[derive(Debug, Clone, PartialEq)]
+/// An answer, or one event of a subscription: data, and errors about what is missing in it. `Debug` shows the data as their
+/// own type does, and of the rest no more than its names.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct GraphqlReply<T> {
     /// What was asked for. There always in the reply to a query or a mutation; an event of a subscription can be without.
@@ -45,6 +47,16 @@ impl<T> GraphqlReply<T> {
             None if self.errors.is_empty() => Err(empty()),
             _ => Err(error_of(self.errors, Stage::Executed, None)),
         }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for GraphqlReply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GraphqlReply")
+            .field("data", &self.data)
+            .field("errors", &self.errors)
+            .field("extensions", &self.extensions.keys().collect::<Vec<_>>())
+            .finish()
     }
 }
 

@@ -4,12 +4,12 @@ use std::fmt;
 
 use external_core::{CallContext, CallOptions, Error, Result};
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document::{Kind, kind};
 use super::upload::{Upload, place_for};
+use crate::wire::header;
 
 /// The largest answer where nobody says otherwise.
 const BODY_LIMIT: u64 = 16 << 20;
@@ -180,16 +180,6 @@ impl fmt::Debug for GraphqlRequest {
             .field("uploads", &self.uploads.len())
             .finish_non_exhaustive()
     }
-}
-
-/// A header field, parsed.
-pub(super) fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
-    let name: HeaderName =
-        name.parse().map_err(|_| Error::invalid_argument("not a name of a header field"))?;
-    let value = HeaderValue::from_str(value).map_err(|_| {
-        Error::invalid_argument("not a value of a header field").with_context("header", &name)
-    })?;
-    Ok((name, value))
 }
 
 /// <https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>

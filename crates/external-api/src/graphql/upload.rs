@@ -4,14 +4,12 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use external_core::http::{BodySource, HttpBody};
-use external_core::{BuildContext, ByteStream, Error, Result};
-use futures_util::{StreamExt, stream};
+use external_core::http::HttpBody;
+use external_core::{BuildContext, Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::GraphqlRequest;
+use crate::multipart::{Multipart, Part};
 
 /// The longest list that a path makes room in: a path is not written by strangers, but a slip should cost no memory.
 const LONGEST_LIST: usize = 1000;
@@ -87,67 +85,22 @@ pub(super) fn place_for<'a>(variables: &'a mut Map<String, Value>, path: &str) -
     Ok(here)
 }
 
-/// The body of a request with files, and its media type.
-pub(super) fn form(request: &GraphqlRequest, context: &BuildContext) -> Result<(HttpBody, String)> {
-    let boundary = context.random_id();
+/// The media type of a request with files, and its body.
+pub(super) fn form(request: &GraphqlRequest, context: &BuildContext) -> Result<(String, HttpBody)> {
     let operations = request.parameters(true, &request.extensions)?;
     let map: Map<String, Value> = (0..)
         .zip(&request.uploads)
         .map(|(at, (path, _)): (u32, _)| (at.to_string(), json!([format!("variables.{path}")])))
         .collect();
-    let mut head = Vec::new();
-    field(&mut head, &boundary, "operations", operations.as_bytes());
-    field(&mut head, &boundary, "map", Value::Object(map).to_string().as_bytes());
-    let mut parts = vec![HttpBody::from(head)];
-    for (at, (_, upload)) in request.uploads.iter().enumerate() {
+    let fields = Multipart::new()
+        .with_context(context)
+        .with_text("operations", operations)
+        .with_text("map", Value::Object(map).to_string());
+    let files = request.uploads.iter().enumerate().map(|(at, (_, upload))| {
         let Upload { file_name, content_type, content } = upload;
-        if content_type.contains(['\r', '\n']) {
-            return Err(Error::invalid_argument("not a media type"));
-        }
-        let file_name = escaped(file_name);
-        parts.push(HttpBody::from(format!(
-            "--{boundary}\r\nContent-Disposition: form-data; name=\"{at}\"; filename=\"{file_name}\"\r\n\
-             Content-Type: {content_type}\r\n\r\n"
-        )));
-        parts.push(content.clone());
-        parts.push(HttpBody::from("\r\n"));
-    }
-    parts.push(HttpBody::from(format!("--{boundary}--\r\n")));
-    Ok((HttpBody::from_source(Parts(parts)), format!("multipart/form-data; boundary={boundary}")))
-}
-
-fn field(form: &mut Vec<u8>, boundary: &str, name: &str, value: &[u8]) {
-    form.extend(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").bytes());
-    form.extend(value);
-    form.extend(b"\r\n");
-}
-
-/// A file name as browsers write it: <https://html.spec.whatwg.org/#multipart-form-data>
-fn escaped(name: &str) -> String {
-    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// Bodies one after another.
-struct Parts(Vec<HttpBody>);
-
-#[async_trait]
-impl BodySource for Parts {
-    fn length(&self) -> Option<u64> {
-        self.0.iter().map(HttpBody::length).sum()
-    }
-
-    async fn open(&self) -> Result<ByteStream> {
-        // Each is opened when its turn comes, but one that cannot be should be known before anything is sent.
-        let mut opened = Vec::with_capacity(self.0.len());
-        for part in &self.0 {
-            opened.push(part.open().await?);
-        }
-        let chunks = stream::iter(opened).flatten();
-        Ok(ByteStream::new(chunks.filter(|chunk: &Result<Bytes>| {
-            let is_empty = chunk.as_ref().is_ok_and(Bytes::is_empty);
-            std::future::ready(!is_empty)
-        })))
-    }
+        Part::new(at.to_string(), content.clone()).with_file_name(file_name).with_content_type(content_type)
+    });
+    files.fold(fields, Multipart::with_part).into_body()
 }
 
 #[cfg(test)]
@@ -176,7 +129,7 @@ mod tests {
         let request = GraphqlRequest::new("mutation ($file: Upload!) { keep(file: $file) { id } }")
             .with_upload("file", Upload::new("a \"b\"\r\n.txt", "Alpha").with_content_type("text/plain"))
             .unwrap();
-        let (body, content_type) = form(&request, &context).unwrap();
+        let (content_type, body) = form(&request, &context).unwrap();
         let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
         let expected = [
             "--B\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n",

@@ -26,18 +26,19 @@ impl RestClient {
     /// assert_eq!(prices[1].as_ref().unwrap_err().http_status(), Some(404));
     /// # });
     /// ```
-    pub async fn batch<E: Endpoint>(
+    pub fn batch<E: Endpoint>(
         &self,
         endpoints: impl IntoIterator<Item = E>,
         at_once: usize,
-    ) -> Vec<Result<E::Answer>> {
-        let calls = endpoints.into_iter().enumerate().map(|(at, endpoint)| async move {
-            let outcome = self.call(&endpoint).await;
-            (at, outcome)
-        });
-        // Whoever is slow holds up its own place alone.
-        let mut outcomes: Vec<_> = stream::iter(calls).buffer_unordered(at_once.max(1)).collect().await;
-        outcomes.sort_unstable_by_key(|(at, _)| *at);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    ) -> impl Future<Output = Vec<Result<E::Answer>>> {
+        // Gathered at once, so that the future is fit for another thread whatever makes the endpoints.
+        let call = |(at, endpoint)| async move { (at, self.call(&endpoint).await) };
+        let calls: Vec<_> = endpoints.into_iter().enumerate().map(call).collect();
+        async move {
+            // Whoever is slow holds up its own place alone.
+            let mut outcomes: Vec<_> = stream::iter(calls).buffer_unordered(at_once.max(1)).collect().await;
+            outcomes.sort_unstable_by_key(|(at, _)| *at);
+            outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        }
     }
 }

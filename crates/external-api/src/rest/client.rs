@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use external_core::http::OPERATIONS;
 use external_core::{Error, Result};
 use external_http::{HttpClient, HttpRequest, HttpResponse, HttpUrl};
-use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
 
 use super::{Endpoint, FromAnswer, PagedEndpoint, Pages, Paging, RestAnswer, RestError, RestRequest};
+use crate::wire::{Wire, client};
 
-/// A client of an API. Cloning is cheap; clones share everything.
+/// A client of an API, behind the pipeline of an [`HttpClient`]. Cloning is cheap; clones share everything.
 ///
-/// Everything that is sent passes the [`HttpClient`]: policy, credentials and observers are set there.
+/// Its operations are HTTP's: a policy may say something for `get`, `post` and so on.
 ///
 /// ```
 /// use external_api::rest::{RestClient, RestRequest};
@@ -33,46 +33,33 @@ pub struct RestClient {
 }
 
 #[derive(Clone)]
-struct Shared {
-    http: HttpClient,
+pub(super) struct Shared {
+    wire: Wire,
     /// What goes before paths: of this client, else of the transport.
     base: Option<HttpUrl>,
-    /// What every request bears.
-    headers: HeaderMap,
 }
+
+client!(RestClient, Shared, OPERATIONS);
 
 impl RestClient {
     /// A client over HTTP. Paths are below the base of its transport, if that has one.
     #[must_use]
     pub fn over(http: HttpClient) -> Self {
         let base = HttpUrl::parse(http.info().location()).ok().filter(HttpUrl::is_absolute);
-        Self { shared: Arc::new(Shared { http, base, headers: HeaderMap::new() }) }
+        Self { shared: Arc::new(Shared { wire: Wire::over(http), base }) }
     }
 
     /// The same client, whose paths are below this URL.
     ///
     /// # Errors
     ///
-    /// `Configuration` for what is no absolute URL, or one with a query.
+    /// `InvalidArgument` for what is no absolute URL, or one with a query.
     pub fn with_base(self, url: &str) -> Result<Self> {
-        let base = HttpUrl::parse(url).ok().filter(|base| base.is_absolute() && base.query().is_none());
-        let base =
-            base.ok_or_else(|| Error::configuration("the base of a client is an http or https URL"))?;
+        let base = HttpUrl::parse(url)?;
+        if !base.is_absolute() || base.query().is_some() {
+            return Err(Error::invalid_argument("the base of a client has a host, and no query"));
+        }
         Ok(self.changed(|shared| shared.base = Some(base)))
-    }
-
-    /// The same client, whose requests all bear this header field, unless they have one of that name.
-    ///
-    /// # Errors
-    ///
-    /// `Configuration` for a name or value that no header field may have.
-    pub fn with_header(self, name: &str, value: &str) -> Result<Self> {
-        let wrong = || Error::configuration("not a header field");
-        let name: HeaderName = name.parse().map_err(|_| wrong())?;
-        let value = HeaderValue::from_str(value).map_err(|_| wrong().with_context("header", &name))?;
-        Ok(self.changed(|shared| {
-            shared.headers.append(name, value);
-        }))
     }
 
     /// Calls an endpoint.
@@ -115,12 +102,6 @@ impl RestClient {
         Pages::new(self.clone(), endpoint.request().named(E::NAME), endpoint.paging())
     }
 
-    /// What is beneath.
-    #[must_use]
-    pub fn http(&self) -> &HttpClient {
-        &self.shared.http
-    }
-
     /// Where a request goes.
     pub(super) fn place(&self, request: &RestRequest) -> Result<HttpUrl> {
         request.url(self.shared.base.as_ref())
@@ -140,18 +121,14 @@ impl RestClient {
 
     /// A request as HTTP.
     pub(super) fn to_http(&self, request: RestRequest) -> Result<HttpRequest> {
-        request.into_http(self.shared.base.as_ref(), &self.shared.headers)
+        let mut request = request.into_http(self.shared.base.as_ref())?;
+        self.shared.wire.complete(&mut request.headers);
+        Ok(request)
     }
 
     /// One call, whose refusal is told with what the server said.
     pub(super) async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse> {
-        self.shared.http.send(request).await.map_err(RestError::attached)
-    }
-
-    fn changed(&self, change: impl FnOnce(&mut Shared)) -> Self {
-        let mut shared = Shared::clone(&self.shared);
-        change(&mut shared);
-        Self { shared: Arc::new(shared) }
+        self.http().send(request).await.map_err(RestError::attached)
     }
 }
 
@@ -166,7 +143,7 @@ pub(super) fn named(error: Error, endpoint: Option<&'static str>) -> Error {
 impl fmt::Debug for RestClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RestClient")
-            .field("http", &self.shared.http)
+            .field("http", self.http())
             .field("base", &self.shared.base)
             .finish_non_exhaustive()
     }

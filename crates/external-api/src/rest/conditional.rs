@@ -227,17 +227,16 @@ mod tests {
             RestRequest::put("/a").if_unchanged(&Validators::default()),
             RestRequest::put("/a").if_unchanged(&weak),
         ] {
-            assert!(request.into_http(None, &HeaderMap::new()).is_err());
+            assert!(request.into_http(None).is_err());
         }
-        let request = RestRequest::get("/a").if_changed(&weak).into_http(None, &HeaderMap::new()).unwrap();
+        let request = RestRequest::get("/a").if_changed(&weak).into_http(None).unwrap();
         assert_eq!(request.headers[IF_NONE_MATCH], r#"W/"v1""#);
     }
 
     #[test]
     fn a_change_under_a_condition_is_made_once() {
         use external_core::Repeat;
-        let repeat =
-            |request: RestRequest| request.into_http(None, &HeaderMap::new()).unwrap().operation().repeat;
+        let repeat = |request: RestRequest| request.into_http(None).unwrap().operation().repeat;
         assert_eq!(repeat(RestRequest::put("/a")), Repeat::Idempotent);
         assert_eq!(repeat(RestRequest::put("/a").if_absent()), Repeat::Once);
         assert_eq!(repeat(RestRequest::delete("/a").if_present()), Repeat::Once);

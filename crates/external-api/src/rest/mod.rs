@@ -65,7 +65,6 @@ mod download;
 mod endpoint;
 mod json;
 mod link;
-mod multipart;
 mod pages;
 mod path;
 mod problem;
@@ -78,7 +77,8 @@ pub use conditional::{Conditional, ETag, Validators, Versioned};
 pub use download::{Download, Downloaded};
 pub use endpoint::{Endpoint, PagedEndpoint};
 pub use link::Link;
-pub use multipart::{Multipart, Part};
 pub use pages::{Checkpoint, Items, Page, Pages, Paging};
 pub use problem::{Problem, RestError};
 pub use request::RestRequest;
+
+pub use crate::multipart::{Multipart, Part};

@@ -10,6 +10,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use super::{Multipart, path, query};
+use crate::wire::header;
 
 /// How much of a refusal's body is kept for who reads it.
 const REFUSAL_LIMIT: u64 = 64 << 10;
@@ -114,16 +115,12 @@ impl RestRequest {
     /// Adds a header field, beside those of the same name.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            (Ok(name), Ok(value)) => {
+        match header(name, value) {
+            Ok((name, value)) => {
                 self.headers.append(name, value);
                 self
             }
-            (Ok(name), Err(_)) => {
-                let mistake = Error::invalid_argument("not a value of a header field");
-                self.noting(Some(mistake.with_context("header", name)))
-            }
-            (Err(_), _) => self.noting(Some(Error::invalid_argument("not a name of a header field"))),
+            Err(mistake) => self.noting(Some(mistake)),
         }
     }
 
@@ -241,16 +238,14 @@ impl RestRequest {
         Ok(base.map_or_else(|| url.clone(), |base| url.below(base)))
     }
 
-    /// As HTTP, with the header fields that the client adds to every request.
-    pub(super) fn into_http(self, base: Option<&HttpUrl>, common: &HeaderMap) -> Result<HttpRequest> {
+    /// As HTTP.
+    pub(super) fn into_http(self, base: Option<&HttpUrl>) -> Result<HttpRequest> {
         if let Some(mistake) = self.mistake {
             return Err(mistake);
         }
         let url = self.url(base)?;
         let mut request = HttpRequest::new(self.method, url).with_refusal_limit(REFUSAL_LIMIT);
         request.headers = self.headers;
-        let own: Vec<_> = common.iter().filter(|(name, _)| !request.headers.contains_key(*name)).collect();
-        request.headers.extend(own.into_iter().map(|(name, value)| (name.clone(), value.clone())));
         request.body = self.body;
         let is_once = self.is_conditional && self.idempotency_key.is_none() && !request.method.is_safe();
         request.repeat = self.repeat.or_else(|| is_once.then_some(Repeat::Once));

@@ -2,21 +2,27 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Result};
-use external_http::{HttpClient, HttpRequest, HttpTransport, HttpUrl, Policy, Statuses};
-use external_resilience::{BoxFuture, Call, CloseReport, Pipeline};
+use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Operation, Result};
+use external_http::{HttpClient, HttpRequest, HttpTransport, HttpUrl, Statuses};
+use external_resilience::{BoxFuture, Call};
 
 use super::envelope::{self, SoapHeader, SoapVersion};
 use super::reading::Reading;
 use super::request::{SoapAnswer, SoapRequest};
 use super::security::WsSecurity;
 use super::xml::{Name, XmlLimits};
+use crate::attempts::without_layers;
+use crate::wire::{Wire, client};
+
+/// The domain's name in operations and records.
+const DOMAIN: &str = "soap";
+/// What a policy may name: every message is one, since an action is known at run time alone.
+const OPERATIONS: &[&str] = &["call"];
 
 /// A SOAP service, behind the pipeline of an [`HttpClient`]. Cloning is cheap; clones share everything.
 ///
-/// - Deadline, retries, breaker and limits are those of the HTTP client, whose other calls count with these.
+/// - Each message is one call of the operation `call`: a policy and call records name it so.
 /// - A fault is an error with kind, effect and retry advice, whatever the status that it came with
 ///   ([`SoapFault`](super::SoapFault)).
 /// - A message that may have taken effect is not repeated, unless it says that this is harmless.
@@ -42,15 +48,14 @@ use super::xml::{Name, XmlLimits};
 /// ```
 #[derive(Clone)]
 pub struct SoapClient {
-    http: HttpClient,
-    /// The same without a policy: what one attempt goes through.
-    attempts: Arc<dyn HttpTransport>,
-    settings: Arc<Settings>,
+    shared: Arc<Shared>,
 }
 
-/// What clones of a client share.
 #[derive(Clone)]
-pub(super) struct Settings {
+pub(super) struct Shared {
+    wire: Wire,
+    /// The same without layers: what one attempt goes through.
+    attempts: HttpClient,
     pub(super) endpoint: HttpUrl,
     pub(super) version: SoapVersion,
     pub(super) security: Option<WsSecurity>,
@@ -59,6 +64,8 @@ pub(super) struct Settings {
     pub(super) context: BuildContext,
 }
 
+client!(SoapClient, Shared, OPERATIONS);
+
 impl SoapClient {
     /// A client for the service at `endpoint`, which may be a path below the base of the HTTP client. It speaks SOAP 1.1.
     ///
@@ -66,63 +73,53 @@ impl SoapClient {
     ///
     /// `InvalidArgument` for what is no URL.
     pub fn over(http: HttpClient, endpoint: &str) -> Result<Self> {
-        let settings = Settings {
+        let shared = Shared {
             endpoint: HttpUrl::parse(endpoint)?,
+            attempts: without_layers(&http),
+            wire: Wire::over(http),
             version: SoapVersion::V1_1,
             security: None,
             understood: Vec::new(),
             limits: XmlLimits::new(),
             context: BuildContext::default(),
         };
-        let attempts = http.clone().with_policy(Policy::off()).into();
-        Ok(Self { http, attempts, settings: Arc::new(settings) })
-    }
-
-    fn changed(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.settings));
-        self
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The same client, which speaks this version.
     #[must_use]
     pub fn with_version(self, version: SoapVersion) -> Self {
-        self.changed(|settings| settings.version = version)
+        self.changed(|shared| shared.version = version)
     }
 
     /// The same client, whose messages carry this WS-Security header.
     #[must_use]
     pub fn with_security(self, security: WsSecurity) -> Self {
-        self.changed(|settings| settings.security = Some(security))
+        self.changed(|shared| shared.security = Some(security))
     }
 
     /// The same client, whose caller heeds header blocks of this name: an answer that demands it is not refused.
     #[must_use]
     pub fn with_understood(self, header: Name) -> Self {
-        self.changed(|settings| settings.understood.push(header))
+        self.changed(|shared| shared.understood.push(header))
     }
 
     /// The same client, which reads no more than this.
     #[must_use]
     pub fn with_limits(self, limits: XmlLimits) -> Self {
-        self.changed(|settings| settings.limits = limits)
+        self.changed(|shared| shared.limits = limits)
     }
 
     /// The same client with the clock and the random numbers of this context.
     #[must_use]
-    pub fn with_build_context(self, context: &BuildContext) -> Self {
-        self.changed(|settings| settings.context = context.clone())
+    pub fn with_context(self, context: &BuildContext) -> Self {
+        self.changed(|shared| shared.context = context.clone())
     }
 
     /// Which version it speaks.
     #[must_use]
     pub fn version(&self) -> SoapVersion {
-        self.settings.version
-    }
-
-    /// The HTTP client below.
-    #[must_use]
-    pub fn http(&self) -> &HttpClient {
-        &self.http
+        self.shared.version
     }
 
     /// Sends a message and reads the answer.
@@ -136,28 +133,20 @@ impl SoapClient {
         let question = self.question(request)?;
         // Written before anybody waits for a turn, to see that it can be.
         let envelope = self.envelope(request)?;
-        let call = Call::new(question.operation()).with_body(envelope.len() as u64);
+        let operation = Operation::new(DOMAIN, "call", request.repeat).without_key();
+        let call = Call::new(operation).with_body(envelope.len() as u64);
         let question = question.with_body(envelope);
-        let cx = question.context();
+        let cx = CallContext::new(&request.call);
         let answer = self.pipeline().run(call, &cx, |cx, _| self.attempt(cx, &question, request)).await;
         if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unauthenticated) {
-            self.settings.security.iter().for_each(WsSecurity::forget);
+            self.shared.security.iter().for_each(WsSecurity::forget);
         }
         answer
     }
 
-    /// Refuses new calls, waits at most `within` for running ones, then closes the HTTP client. Says what was left.
-    pub async fn close(&self, within: Duration) -> CloseReport {
-        self.http.close(within).await
-    }
-
-    fn pipeline(&self) -> &Pipeline {
-        self.http.pipeline()
-    }
-
     /// All of the HTTP request that is the same for each attempt.
     fn question(&self, request: &SoapRequest) -> Result<HttpRequest> {
-        let Settings { endpoint, version, limits, .. } = &*self.settings;
+        let Shared { wire, endpoint, version, limits, .. } = &*self.shared;
         let action = request.action.as_deref();
         // Both versions put it in quotes; a URI has none in it.
         if action.is_some_and(|action| action.contains(['"', '\\']) || !action.is_ascii()) {
@@ -178,16 +167,16 @@ impl SoapClient {
                     &format!("application/soap+xml; charset=utf-8; action=\"{action}\""),
                 )?,
             };
+        let mut question = question.with_header("accept", "text/xml, application/soap+xml")?;
+        wire.complete(&mut question.headers);
         Ok(question
-            .with_header("accept", "text/xml, application/soap+xml")?
             .with_statuses(Statuses::Any)
             .with_body_limit(limits.bytes as u64)
-            .with_repeat(request.repeat)
-            .with_call_options(request.call.clone()))
+            .with_repeat(request.repeat))
     }
 
     fn envelope(&self, request: &SoapRequest) -> Result<String> {
-        let Settings { version, security, context, .. } = &*self.settings;
+        let Shared { version, security, context, .. } = &*self.shared;
         match security {
             None => envelope::write(*version, &request.headers, &request.body),
             Some(security) => {
@@ -206,14 +195,15 @@ impl SoapClient {
     ) -> BoxFuture<'a, Result<SoapAnswer>> {
         Box::pin(async move {
             // A time and a nonce are those of the attempt.
-            let answer = match self.settings.security {
-                None => self.attempts.execute(cx, question).await?,
+            let attempts = &self.shared.attempts;
+            let answer = match self.shared.security {
+                None => attempts.execute(cx, question).await?,
                 Some(_) => {
                     let anew = self.envelope(request).map_err(|error| error.with_effect(Effect::NotSent))?;
-                    self.attempts.execute(cx, &question.clone().with_body(anew)).await?
+                    attempts.execute(cx, &question.clone().with_body(anew)).await?
                 }
             };
-            Reading::of(&self.settings, &answer).answer(answer).await
+            Reading::of(&self.shared, &answer).answer(answer).await
         })
     }
 }
@@ -221,8 +211,9 @@ impl SoapClient {
 impl fmt::Debug for SoapClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SoapClient")
-            .field("endpoint", &self.settings.endpoint)
-            .field("version", &self.settings.version)
+            .field("endpoint", &self.shared.endpoint)
+            .field("version", &self.shared.version)
+            .field("http", self.http())
             .finish_non_exhaustive()
     }
 }

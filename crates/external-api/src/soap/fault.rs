@@ -7,6 +7,7 @@ use external_core::{Effect, Error, ErrorKind, Result, Retry};
 use super::envelope::SoapVersion;
 use super::security::WSSE;
 use super::xml::{Element, Name, XML};
+use crate::shown;
 
 /// What a server says instead of an answer. It is the source of the error that a call ends with.
 ///
@@ -19,7 +20,8 @@ use super::xml::{Element, Name, XML};
 /// | `VersionMismatch`, `MustUnderstand`, `DataEncodingUnknown` | `Unsupported` | `NotApplied` | never |
 /// | any other one | `InvalidArgument` | `MaybeApplied` | never |
 ///
-/// The error shows the code, as vendor's code, and the first line of the reason; the detail stays in here.
+/// The error shows the code alone, as vendor's code. Reasons and detail may repeat what was sent: they are handed out here,
+/// and neither the error nor `Debug` shows them.
 ///
 /// ```
 /// use external_api::soap::{Element, FaultCode, SoapClient, SoapFault, SoapRequest};
@@ -38,7 +40,7 @@ use super::xml::{Element, Name, XML};
 /// assert_eq!(fault.detail().unwrap().required("NoAccount")?.required("id")?.parse::<u32>()?, 7);
 /// # Ok::<(), external_api::Error>(()) }).unwrap();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SoapFault {
     version: SoapVersion,
     code: FaultCode,
@@ -148,7 +150,7 @@ impl SoapFault {
 
     /// The finest code, as the error shows it.
     fn shown_code(&self) -> &str {
-        self.subcodes.last().unwrap_or(&self.name).local_name()
+        shown::code(self.subcodes.last().unwrap_or(&self.name).local_name())
     }
 
     /// Reads one of either version.
@@ -215,13 +217,11 @@ impl SoapFault {
             (Retry::Backoff, Some(after)) => Retry::After(after),
             (advice, _) => advice,
         };
-        let error = Error::new(kind, "the server answered with a fault")
+        Error::new(kind, "the server answered with a fault")
             .with_effect(effect)
             .with_retry(advice)
-            .with_vendor_code(shortened(self.shown_code()));
-        let reason = shortened(self.reason());
-        let error = if reason.is_empty() { error } else { error.with_context("reason", reason) };
-        error.with_source(self)
+            .with_vendor_code(self.shown_code())
+            .with_source(self)
     }
 
     fn meaning(&self) -> (ErrorKind, Effect, Retry) {
@@ -276,14 +276,15 @@ fn qualified(value: &Element) -> Name {
     value.resolve(text).unwrap_or_else(|| Name::local(text.rsplit(':').next().unwrap_or_default()))
 }
 
-/// The first line, no longer than a line.
-fn shortened(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
-}
-
 impl fmt::Display for SoapFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a fault of {} with code {}", self.version, shortened(self.shown_code()))
+        write!(f, "a fault of {} with code {}", self.version, self.shown_code())
+    }
+}
+
+impl fmt::Debug for SoapFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SoapFault({self})")
     }
 }
 
@@ -353,12 +354,18 @@ mod tests {
     }
 
     #[test]
-    fn the_error_shows_a_line_of_the_reason_and_nothing_of_the_detail() {
-        let inner = "<faultcode>s:Client.Quota</faultcode><faultstring>too\u{85} many\nline 2</faultstring>
-            <detail>s3cret</detail>";
-        let error = fault(SoapVersion::V1_1, inner).into_error(None);
-        let report = error.report().to_string();
-        assert!(report.contains("too many") && report.contains("Quota"), "{report}");
-        assert!(!report.contains("s3cret") && !report.contains("line 2"), "{report}");
+    fn reason_and_detail_are_handed_out_and_not_shown() {
+        for (code, shown) in [("s:Client.Quota", "Quota"), ("s:Client.s3cret\u{e9}", "a code of its own")] {
+            let inner = format!(
+                "<faultcode>{code}</faultcode><faultstring>s3cret</faultstring><faultactor>s3cret</faultactor>
+                 <detail><s3cret a='s3cret'>s3cret</s3cret></detail>"
+            );
+            let error = fault(SoapVersion::V1_1, &inner).into_error(None);
+            let told = SoapFault::of(&error).unwrap();
+            assert_eq!((told.reason(), told.role()), ("s3cret", Some("s3cret")));
+            assert_eq!(told.detail().unwrap().required("s3cret").unwrap().text(), "s3cret");
+            let seen = format!("{error} {error:?} {} {told} {told:?}", error.report());
+            assert!(seen.contains(shown) && !seen.contains("s3cret"), "{seen}");
+        }
     }
 }

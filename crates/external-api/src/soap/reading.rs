@@ -5,7 +5,7 @@ use external_core::{ByteStream, Effect, Error, Result};
 use external_http::{HttpRequest, HttpResponse, StatusCode, answered, retry_after};
 use http::{HeaderMap, Method};
 
-use super::client::Settings;
+use super::client::Shared;
 use super::envelope::{self, Envelope, SoapVersion};
 use super::fault::SoapFault;
 use super::request::SoapAnswer;
@@ -15,7 +15,7 @@ use crate::media;
 
 /// What is known of an answer before its body is read.
 pub(super) struct Reading<'a> {
-    settings: &'a Settings,
+    shared: &'a Shared,
     status: StatusCode,
     headers: HeaderMap,
     request_id: Option<String>,
@@ -24,10 +24,10 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    pub(super) fn of(settings: &'a Settings, answer: &HttpResponse) -> Self {
+    pub(super) fn of(shared: &'a Shared, answer: &HttpResponse) -> Self {
         let media = media::of(&answer.headers).to_ascii_lowercase();
         Self {
-            settings,
+            shared,
             status: answer.status,
             headers: answer.headers.clone(),
             request_id: answer.request_id.clone(),
@@ -39,7 +39,7 @@ impl<'a> Reading<'a> {
     pub(super) async fn answer(self, answer: HttpResponse) -> Result<SoapAnswer> {
         let document = answer.bytes().await?;
         if self.status.is_success() && is_nothing(&document) {
-            let version = self.settings.version;
+            let version = self.shared.version;
             let request_id = self.request_id;
             return Ok(SoapAnswer { version, headers: Vec::new(), body: Vec::new(), request_id });
         }
@@ -63,14 +63,14 @@ impl<'a> Reading<'a> {
     fn envelope(&self, document: &[u8]) -> Result<Envelope> {
         match self.media.as_str() {
             "text/xml" | "application/soap+xml" | "application/xml" | "" => {
-                envelope::read(document, &self.settings.limits)
+                envelope::read(document, &self.shared.limits)
             }
             media => Err(Error::corrupt("the answer is no SOAP").with_context("content_type", media)),
         }
     }
 
     fn fault(&self, version: SoapVersion, fault: &Element) -> Error {
-        let after = retry_after(&self.headers, self.settings.context.now());
+        let after = retry_after(&self.headers, self.shared.context.now());
         let fault = SoapFault::read(version, fault).map(|fault| fault.into_error(after));
         self.told(fault.unwrap_or_else(|broken| broken))
     }
@@ -78,24 +78,24 @@ impl<'a> Reading<'a> {
     /// Refuses what must be understood and is not (SOAP 1.1, 4.2.3; SOAP 1.2 part 1, 5.2.3).
     fn understand(&self, envelope: &Envelope) -> Result<()> {
         for block in envelope.required() {
-            if self.settings.understood.contains(block.name()) {
+            if self.shared.understood.contains(block.name()) {
                 continue;
             }
-            if self.settings.security.is_none() || !block.is(WSSE, "Security") {
+            if self.shared.security.is_none() || !block.is(WSSE, "Security") {
                 return Err(Error::unsupported("soap-header")
                     .with_effect(Effect::MaybeApplied)
                     .with_context("header", block.name()));
             }
-            WsSecurity::check(block, &self.settings.context)?;
+            WsSecurity::check(block, &self.shared.context)?;
         }
         Ok(())
     }
 
     /// The error that the status is.
     async fn refusal(&self) -> Error {
-        let plain = HttpRequest::new(Method::POST, self.settings.endpoint.clone());
+        let plain = HttpRequest::new(Method::POST, self.shared.endpoint.clone());
         let nothing = ByteStream::from_bytes(Bytes::new());
-        let now = self.settings.context.now();
+        let now = self.shared.context.now();
         let error = match answered(&plain, self.status, self.headers.clone(), nothing, now).await {
             Err(error) => error,
             Ok(_) => {

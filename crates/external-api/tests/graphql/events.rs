@@ -161,7 +161,7 @@ async fn a_subscription_that_is_dropped_ends_its_connection() {
     let (url, left) = silent().await;
     let http = HttpClient::over(ReqwestConfig::new().build(&BuildContext::default()).unwrap());
     let mut subscription: Subscription<Value> =
-        GraphqlClient::new(http, &url).unwrap().subscribe(&request()).await.unwrap();
+        GraphqlClient::over(http, &url).unwrap().subscribe(&request()).await.unwrap();
     assert!(matches!(subscription.next().await.unwrap(), Some(SubscriptionEvent::Next(_))));
     drop(subscription);
     assert_eq!(left.await.unwrap(), 0);
@@ -172,7 +172,8 @@ async fn a_silent_server_is_left_after_the_idle_timeout() {
     let (url, left) = silent().await;
     let settings = HttpSettings::new().with_idle_timeout(Duration::from_millis(100));
     let http = HttpClient::over(ReqwestConfig::new().build(&BuildContext::default()).unwrap());
-    let api = GraphqlClient::new(http.with_settings(settings).unwrap(), &url).unwrap().with_max_reconnects(0);
+    let api =
+        GraphqlClient::over(http.with_settings(settings).unwrap(), &url).unwrap().with_max_reconnects(0);
     let mut subscription: Subscription<Value> = api.subscribe(&request()).await.unwrap();
     assert!(matches!(subscription.next().await.unwrap(), Some(SubscriptionEvent::Next(_))));
     assert_eq!(subscription.next().await.unwrap_err().kind(), ErrorKind::Timeout);

@@ -7,6 +7,7 @@ mod events;
 mod peer;
 mod persisted;
 mod place;
+mod reconnects;
 mod repeats;
 mod uploads;
 mod websocket;

@@ -69,7 +69,7 @@ pub(crate) async fn answering(answer: HttpAnswer) -> [Place; 2] {
 
 fn client(http: HttpClient, url: &str) -> GraphqlClient {
     let quick = HttpClient::policy().with_backoff(Duration::from_millis(1), Duration::from_millis(2));
-    GraphqlClient::new(http.with_policy(quick), url).unwrap()
+    GraphqlClient::over(http.with_policy(quick), url).unwrap()
 }
 
 pub(crate) fn json(status: u16, body: impl AsRef<str>) -> HttpAnswer {

@@ -145,10 +145,10 @@ async fn a_server_that_is_not_there_heard_nothing() {
     use external_api::external_http::{BuildContext, ReqwestConfig};
     use external_api::graphql::GraphqlClient;
     let http = HttpClient::over(ReqwestConfig::new().build(&BuildContext::default()).unwrap());
-    let api = GraphqlClient::new(http.with_policy(Policy::off()), "http://127.0.0.1:1/graphql").unwrap();
+    let api = GraphqlClient::over(http.with_policy(Policy::off()), "http://127.0.0.1:1/graphql").unwrap();
     let error = api.mutate::<Value>(&request()).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::NotSent));
-    assert!(GraphqlClient::new(api.http().clone(), "no url").is_err());
+    assert!(GraphqlClient::over(api.http().clone(), "no url").is_err());
 }
 
 #[tokio::test]

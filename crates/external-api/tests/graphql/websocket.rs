@@ -20,7 +20,7 @@ use super::peer::{Peer, serve};
 fn client(url: &str, config: WebSocketConfig) -> GraphqlClient {
     let quick = HttpClient::policy().with_backoff(Duration::from_millis(1), Duration::from_millis(2));
     let http = HttpClient::over(MemoryHttp::new()).with_policy(quick);
-    GraphqlClient::new(http, url).unwrap().with_websocket(config).unwrap()
+    GraphqlClient::over(http, url).unwrap().with_websocket(config).unwrap()
 }
 
 fn request() -> GraphqlRequest {
@@ -90,6 +90,22 @@ async fn a_subscription_that_is_dropped_tells_the_server() {
     next_n(&mut subscription).await;
     drop(subscription);
     assert_eq!(told.recv().await.unwrap(), json!([{"id": "1", "type": "complete"}, 1000]));
+}
+
+#[tokio::test]
+async fn a_client_that_is_closed_ends_its_subscriptions_and_tells_the_server() {
+    let (url, mut told) = serve(|_, mut peer: Peer| async move {
+        peer.begin().await;
+        peer.say(event(1)).await;
+        json!([peer.hear().await, peer.closed().await])
+    })
+    .await;
+    let api = client(&url, WebSocketConfig::new());
+    let mut subscription: Subscription<Value> = api.subscribe(&request()).await.unwrap();
+    next_n(&mut subscription).await;
+    assert!(api.close(Duration::from_secs(30)).await.is_clean());
+    assert_eq!(told.recv().await.unwrap(), json!([{"id": "1", "type": "complete"}, 1000]));
+    assert_eq!(subscription.next().await.unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[tokio::test]
@@ -421,7 +437,7 @@ async fn each_subscription_gives_its_connection_back() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
-    let http = || GraphqlClient::new(HttpClient::over(MemoryHttp::new()), "/graphql").unwrap();
+    let http = || GraphqlClient::over(HttpClient::over(MemoryHttp::new()), "/graphql").unwrap();
     for wrong in [
         WebSocketConfig::new().with_ack_timeout(Duration::ZERO),
         WebSocketConfig::new().with_ping_interval(Duration::ZERO),

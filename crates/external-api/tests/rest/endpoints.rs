@@ -82,7 +82,7 @@ async fn a_base_goes_before_paths_and_not_before_urls() {
         assert_eq!(origin.targets(), ["/v1/a?b=1&c=2", "/a/3"]);
         for base in ["", "/v1", "http://a/?b", "ftp://a/", "http://u:p@a/"] {
             let error = origin.rest.clone().with_base(base).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Configuration, "{base}");
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{base}");
         }
     }
 }

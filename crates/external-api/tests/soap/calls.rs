@@ -1,5 +1,8 @@
 //! Operations called by name: what is sent, what is refused, what an answer says.
 
+use std::sync::{Arc, Mutex};
+
+use external_api::external_http::external_resilience::{CallObserver, CallRecord};
 use external_api::external_http::{HttpClient, MemoryHttp, Repeat};
 use external_api::soap::{Element, Name, Node, SoapClient, SoapService};
 use external_api::{Effect, ErrorKind};
@@ -274,6 +277,28 @@ async fn an_operation_is_repeated_only_where_somebody_says_that_it_may_be() {
             calculator.call::<Value>("Reset", ()).await.unwrap_err();
             assert_eq!(service.asked().len(), 1);
         }
+    }
+}
+
+/// The operations that call records name.
+#[derive(Default)]
+struct Named(Mutex<Vec<String>>);
+
+impl CallObserver for Named {
+    fn on_call(&self, record: &CallRecord<'_>) {
+        let pairs = record.metadata.iter().map(|(name, value)| format!("{name}={value}"));
+        self.0.lock().unwrap().extend(pairs);
+    }
+}
+
+#[tokio::test]
+async fn call_records_name_the_operation() {
+    for service in both(|_| external_simulator::HttpAnswer::new(503)).await {
+        let heard = Arc::new(Named::default());
+        let client = service.client().with_observer(heard.clone());
+        let calculator = SoapService::of(client, &wsdl("calculator.wsdl"), "CalculatorSoap").unwrap();
+        calculator.call::<Value>("Add", json!({"intA": 1, "intB": 2})).await.unwrap_err();
+        assert_eq!(*heard.0.lock().unwrap(), ["operation=Add"]);
     }
 }
 

@@ -8,6 +8,7 @@ use external_cache::{CacheClient, CacheSettings, LoadOptions};
 use external_contract::{Clause, abandon, clause, ensure, ensure_eq, ensure_error, eventually, within};
 use external_core::cache::TimeToLive;
 use external_core::{BuildContext, Error, ErrorKind};
+use external_resilience::Domain;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
@@ -21,7 +22,9 @@ const SOON: Duration = Duration::from_secs(5);
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
         clause!("cache.load.1", "A thousand callers are one load, and all get its value.", |case: S| {
-            let cache = CacheClient::from(case.bare()?);
+            // A read that takes longer than its timeout is a load of its own; this is about those that do not.
+            let patient = CacheClient::policy().with_attempt_timeout(MINUTE).with_total_deadline(MINUTE);
+            let cache = CacheClient::from(case.bare()?).with_policy(patient);
             let key = case.name("k");
             let loads = Arc::new(AtomicUsize::new(0));
             let callers = (0..1000).map(|_| {

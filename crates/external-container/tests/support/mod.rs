@@ -173,6 +173,7 @@ pub struct EchoClient {
 #[serde(deny_unknown_fields)]
 pub struct EchoSettings {
     pub suffix: Option<String>,
+    pub mood: Option<String>,
 }
 
 impl EchoClient {
@@ -223,6 +224,7 @@ impl Domain for EchoClient {
     type Settings = EchoSettings;
     const NAME: &'static str = "echo";
     const DEVELOPMENT: &'static str = "memory";
+    const DEVELOPMENT_SETTINGS: &'static [(&'static str, &'static str)] = &[("mood", "playful")];
 
     fn policy() -> Policy {
         Policy::default()

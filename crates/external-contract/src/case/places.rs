@@ -139,6 +139,12 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         self.build(&table).map_err(Finding::cannot_build)
     }
 
+    /// A fresh service like the one this case is about, without resilience, on its back end: for what is about load, where a
+    /// policy's timeouts would measure the machine.
+    pub(crate) fn unhurried(&self) -> Result<Arc<S>, Finding> {
+        Ok(self.dressed(self.bare()?, Resilience::Off))
+    }
+
     /// Puts a bare provider behind its client if this case is about the client.
     fn dressed(&self, bare: Arc<S>, resilience: Resilience) -> Arc<S> {
         match (self.subject, self.harness.client) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use external_core::{Effect, Error, ErrorKind, Provider, Retry};
 use external_simulator::{End, Fault, Garbage, Length, Pace, Rule};
+use futures_util::future::join_all;
 
 use super::marker;
 use crate::{
@@ -87,12 +88,18 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             "common.1.11",
             "An answer whose first byte is late is the answer: the call succeeds, and is not repeated meanwhile.",
             |case: S| {
-                for broken in break_each_call(case, Fault::Late(LATE)).await? {
-                    broken.result.map_err(|error| Finding::from(error).while_(broken.what))?;
+                // Side by side, since each takes so long.
+                let calls = case.marked_calls();
+                let late = calls.into_iter().map(|call| async move {
+                    let proxied = case.proxied().await?;
+                    break_call(case, &proxied, call, Fault::Late(LATE)).await
+                });
+                for broken in join_all(late).await {
+                    let Broken { what, result } = broken?;
+                    result.map_err(|error| Finding::from(error).while_(what))?;
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.1.12",
@@ -112,7 +119,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy(),
         clause!(
             "common.2.2",
@@ -129,7 +135,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy(),
     ]
 }
@@ -167,28 +172,37 @@ pub(super) async fn break_each_call<S: ?Sized + Provider + 'static>(
     case: &Case<S>,
     fault: Fault,
 ) -> Result<Vec<Broken>, Finding> {
-    let Proxied { service, proxy } = case.proxied().await?;
+    let proxied = case.proxied().await?;
     let mut all = Vec::new();
     for call in case.marked_calls() {
-        // The connection is warm, so that only the call itself can break.
-        eventually(LONG, async || {
-            let warm = marker(case, &format!("warm-{}", call.name));
-            (call.run)(case, &service, &warm).await.map_err(Finding::from)
-        })
-        .await?;
-        let marker = marker(case, &format!("broken-{}", call.name));
-        let struck = proxy.faults();
-        proxy.inject(Rule::on_marker(&marker, fault));
-        let what = format!("a {} that meets {fault:?}", call.name);
-        let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
-        ensure_eq(&format!("the number of faults on {what}"), &(proxy.faults() - struck), &1)?;
-        ensure_eq(&format!("the number of requests that {what} makes"), &proxy.count(&marker), &1)?;
-        if let Err(error) = &result {
-            is_true(&what, error, proxy.passed(&marker))?;
-        }
-        all.push(Broken { what, result });
+        all.push(break_call(case, &proxied, call, fault).await?);
     }
     Ok(all)
+}
+
+async fn break_call<S: ?Sized + Provider + 'static>(
+    case: &Case<S>,
+    Proxied { service, proxy }: &Proxied<S>,
+    call: &crate::ProviderCall<S>,
+    fault: Fault,
+) -> Result<Broken, Finding> {
+    // The connection is warm, so that only the call itself can break.
+    eventually(LONG, async || {
+        let warm = marker(case, &format!("warm-{}", call.name));
+        (call.run)(case, service, &warm).await.map_err(Finding::from)
+    })
+    .await?;
+    let marker = marker(case, &format!("broken-{}", call.name));
+    let struck = proxy.faults();
+    proxy.inject(Rule::on_marker(&marker, fault));
+    let what = format!("a {} that meets {fault:?}", call.name);
+    let result = within(&what, LONG, (call.run)(case, service, &marker)).await?;
+    ensure_eq(&format!("the number of faults on {what}"), &(proxy.faults() - struck), &1)?;
+    ensure_eq(&format!("the number of requests that {what} makes"), &proxy.count(&marker), &1)?;
+    if let Err(error) = &result {
+        is_true(&what, error, proxy.passed(&marker))?;
+    }
+    Ok(Broken { what, result })
 }
 
 /// Checks what every operation says when this happens to it.

@@ -36,8 +36,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     }
                 }
             }
-        )
-        .with_limit(Duration::from_secs(60)),
+        ),
         clause!(
             "common.5.2",
             "Dropped calls give back what they held: hundreds of them do not use anything up.",
@@ -66,8 +65,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     .await??;
                 }
             }
-        )
-        .with_limit(Duration::from_secs(30)),
+        ),
         clause!(
             "common.5.3",
             "After dropped calls `close` ends, and nothing of them is left behind.",
@@ -90,8 +88,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     }
                 }
             }
-        )
-        .with_limit(Duration::from_secs(60)),
+        ),
         clause!(
             "common.5.4",
             "An answer that comes after its caller has gone is given to nobody else.",

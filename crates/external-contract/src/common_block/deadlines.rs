@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use external_core::{Effect, Error, ErrorKind, Provider, Retry};
 use external_simulator::{Fault, Length, Rule};
+use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::breakage::LONG;
 use super::marker;
 use crate::{
-    Case, Clause, Finding, Proxied, Resilience, Verdict, clause, ensure, ensure_eq, ensure_error, eventually,
-    within,
+    Case, Clause, Finding, ProviderCall, Proxied, Resilience, Verdict, clause, ensure, ensure_eq,
+    ensure_error, eventually, within,
 };
 
 /// How long calls have here.
@@ -27,15 +29,17 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
              `NotSent`.",
             |case: S| {
                 let (service, _nobody) = case.unanswered().await?;
-                for call in case.sent_calls() {
+                let service = &*service;
+                side_by_side(case, |call| async move {
                     let marker = marker(case, call.name);
                     let what = format!("a {} whose connection is never made", call.name);
-                    let error = late(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
-                    ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotSent)?;
-                }
+                    let result = in_time(&what, DEADLINE, (call.run)(case, service, &marker)).await?;
+                    let error = is_timeout(&what, DEADLINE, result)?;
+                    ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotSent)
+                })
+                .await?;
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -53,7 +57,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -74,7 +77,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -94,7 +96,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
         clause!(
@@ -104,7 +105,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Stall(Length::Drawn)).await?;
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -115,7 +115,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 is_late_with(case, Fault::Drip(DEADLINE - Duration::from_millis(100))).await?;
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy()
         .of_client(),
         clause!(
@@ -126,16 +125,17 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 for (fault, how) in [(Fault::Blackhole, "swallows everything"), (end, "resets every connection")] {
                     let Proxied { service, proxy } = case.proxied_in(Resilience::On, |world| world).await?;
                     proxy.inject(Rule::on_connect(fault).always());
-                    for call in case.sent_calls() {
+                    let service = &*service;
+                    side_by_side(case, |call| async move {
                         let what = format!("a {} on a line that {how}", call.name);
                         let marker = marker(case, call.name);
-                        let (result, took) = in_time(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
-                        ensure(result.is_err(), format!("{what} fails"), format!("it succeeded after {took:?}"))?;
-                    }
+                        let (result, took) = in_time(&what, DEADLINE, (call.run)(case, service, &marker)).await?;
+                        ensure(result.is_err(), format!("{what} fails"), format!("it succeeded after {took:?}"))
+                    })
+                    .await?;
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_proxy()
         .of_client(),
     ]
@@ -160,6 +160,16 @@ async fn is_late_with<S: ?Sized + Provider + 'static>(case: &Case<S>, fault: Fau
     Ok(())
 }
 
+/// Makes all calls at a time, each with that deadline: where nothing but the deadline is waited for, it is waited for once.
+async fn side_by_side<'a, S: ?Sized + Provider + 'static, F: Future<Output = Verdict>>(
+    case: &'a Case<S>,
+    check: impl FnMut(&'a ProviderCall<S>) -> F,
+) -> Verdict {
+    let checks = join_all(case.sent_calls().into_iter().map(check));
+    let (verdicts, _) = case.hurried(DEADLINE, checks).await;
+    verdicts.into_iter().collect()
+}
+
 /// A call that must be `Timeout` at its deadline, no sooner and hardly later.
 async fn late<S: ?Sized + Provider + 'static>(
     case: &Case<S>,
@@ -167,21 +177,30 @@ async fn late<S: ?Sized + Provider + 'static>(
     deadline: Duration,
     call: impl Future<Output = external_core::Result<()>>,
 ) -> Result<Error, Finding> {
-    let (result, took) = in_time(case, what, deadline, call).await?;
+    let (outcome, _) = case.hurried(deadline, in_time(what, deadline, call)).await;
+    is_timeout(what, deadline, outcome?)
+}
+
+fn is_timeout(
+    what: &str,
+    deadline: Duration,
+    (result, took): (external_core::Result<()>, Duration),
+) -> Result<Error, Finding> {
     let error = ensure_error(what, result, ErrorKind::Timeout)?;
     ensure(took >= deadline, format!("{what} has its {deadline:?}"), format!("{took:?}"))?;
     ensure(error.retry() != Retry::Never, format!("trying again after {what} is of use"), error.report())?;
     Ok(error)
 }
 
-/// A call that must end by its deadline.
-async fn in_time<S: ?Sized + Provider + 'static>(
-    case: &Case<S>,
+/// A call that must end by its deadline, with what it came to and how long it took.
+async fn in_time(
     what: &str,
     deadline: Duration,
     call: impl Future<Output = external_core::Result<()>>,
 ) -> Result<(external_core::Result<()>, Duration), Finding> {
-    let (result, took) = within(what, LONG, case.hurried(deadline, call)).await?;
+    let began = Instant::now();
+    let result = within(what, LONG, call).await?;
+    let took = began.elapsed();
     ensure(
         took <= deadline + TOLERANCE,
         format!("{what} ends by its deadline of {deadline:?}, {TOLERANCE:?} later at most"),

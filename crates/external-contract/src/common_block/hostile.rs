@@ -47,7 +47,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.11.3",
@@ -68,7 +67,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 }
             }
         )
-        .with_limit(LONG * 6)
         .needs_plain_proxy(),
         clause!(
             "common.11.4",

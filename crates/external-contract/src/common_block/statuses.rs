@@ -85,7 +85,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             }
         )
         .of_provider()
-        .with_limit(LONG * 6)
         .requiring(Need::Http),
         clause!(
             "common.1.17",
@@ -124,7 +123,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             }
         )
         .of_provider()
-        .with_limit(LONG * 6)
         .requiring(Need::Http),
         clause!(
             "common.1.18",
@@ -148,7 +146,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             }
         )
         .of_provider()
-        .with_limit(LONG * 6)
         .requiring(Need::Http),
         clause!(
             "common.3.5",
@@ -170,7 +167,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
             }
         )
         .of_provider()
-        .with_limit(LONG * 6)
         .requiring(Need::Http),
     ]
 }

@@ -97,7 +97,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 .await?;
             }
         )
-        .with_limit(LONG * 9)
         .stops_the_backend(),
         clause!(
             "common.2.1",

@@ -229,7 +229,6 @@ fn refusals() -> Vec<Clause<S>> {
                 post.nothing_for(&[post.address("r0")?]).await?;
             }
         )
-        .with_limit(std::time::Duration::from_secs(60))
         .capability("batch", check!(|case| { no_facet(case)?; })),
     ]
 }

@@ -77,8 +77,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 mail.says("plain", &format!("mail {n} ").repeat(1 + n * n))?;
                 ensure_eq("the number of recipients", &mail.to.len(), &1)?;
             }
-        })
-        .with_limit(Duration::from_secs(60)),
+        }),
         clause!(
             "email.send.27",
             "An answer lost after the mail may have been taken is an error with effect `MaybeApplied`.",

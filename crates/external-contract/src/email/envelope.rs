@@ -286,8 +286,7 @@ fn limits() -> Vec<Clause<S>> {
                 ensure_eq("its effect", &error.effect(), &Effect::NotSent)?;
                 post.nothing_for(&[post.address("ada")?]).await?;
             }
-        )
-        .with_limit(std::time::Duration::from_secs(60)),
+        ),
     ]
 }
 

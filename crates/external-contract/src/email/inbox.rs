@@ -1,5 +1,7 @@
 //! Delivered mails: found, and looked at with a MIME parser that is not ours.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -39,14 +41,29 @@ pub(super) fn read(folder: &Path, address: &EmailAddress) -> Result<Vec<Delivere
         .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
         .collect();
     paths.sort();
-    let mut mails = Vec::new();
-    for path in paths {
-        let mail = split(std::fs::read(&path).map_err(told)?);
-        if mail.to.iter().any(|to| is_same(to, address)) {
-            mails.push(mail);
+    let mails = paths.iter().map(|path| addressed(path, address).map_err(told));
+    mails.filter_map(Result::transpose).collect()
+}
+
+/// The mail in this file, if it went to this address. Of others no more is read than the envelope: all clauses share a
+/// mailbox, which holds thousands of mails in the end.
+fn addressed(path: &Path, address: &EmailAddress) -> std::io::Result<Option<Delivered>> {
+    let mut file = BufReader::new(File::open(path)?);
+    let (mut from, mut to) = (String::new(), Vec::new());
+    let mut bytes = Vec::new();
+    while file.read_until(b'\n', &mut bytes)? > 0 && bytes.starts_with(b"X-Envelope-") {
+        match String::from_utf8_lossy(&bytes).trim_end().split_once(": ") {
+            Some(("X-Envelope-From", address)) => from = address.to_owned(),
+            Some(("X-Envelope-To", addresses)) => to.extend(addresses.split(", ").map(str::to_owned)),
+            _ => {}
         }
+        bytes.clear();
     }
-    Ok(mails)
+    if !to.iter().any(|to| is_same(to, address)) {
+        return Ok(None);
+    }
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(Delivered { from, to, bytes: bytes.into() }))
 }
 
 /// A domain may be written in ASCII.
@@ -55,24 +72,6 @@ pub(super) fn is_same(written: &str, address: &EmailAddress) -> bool {
     let known =
         domain.eq_ignore_ascii_case(address.domain()) || domain.eq_ignore_ascii_case(&address.ascii_domain());
     local == address.local() && known
-}
-
-/// Takes the envelope's lines off the front.
-fn split(mut bytes: Vec<u8>) -> Delivered {
-    let (mut from, mut to) = (String::new(), Vec::new());
-    let mut at = 0;
-    while let Some(line) = bytes.get(at..).filter(|rest| rest.starts_with(b"X-Envelope-")) {
-        let end = line.iter().position(|byte| *byte == b'\n').map_or(line.len(), |end| end + 1);
-        let text = String::from_utf8_lossy(line.get(..end).unwrap_or(line));
-        match text.trim_end().split_once(": ") {
-            Some(("X-Envelope-From", address)) => from = address.to_owned(),
-            Some(("X-Envelope-To", addresses)) => to.extend(addresses.split(", ").map(str::to_owned)),
-            _ => {}
-        }
-        at += end;
-    }
-    bytes.drain(..at);
-    Delivered { from, to, bytes: bytes.into() }
 }
 
 impl Delivered {
@@ -156,5 +155,38 @@ impl Delivered {
             Some(PartType::Multipart(numbers)) => numbers.iter().map(|number| *number as usize).collect(),
             _ => Vec::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_is_read_for_one_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let mail = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        mail(
+            "2.eml",
+            "X-Envelope-From: a@x.test\nX-Envelope-To: Bo@x.test, b@x.test\nSubject: two\n\nX-Envelope-To: c@x.test\n",
+        );
+        mail(
+            "1.eml",
+            "X-Envelope-From: a@x.test\r\nX-Envelope-To: b@X.test\r\nX-Envelope-To: c@x.test\r\n\r\none",
+        );
+        mail("3.eml", "X-Envelope-To: d@x.test\n");
+        mail("4.txt", "X-Envelope-To: b@x.test\n\nno mail");
+        let to = |who: &str| read(folder.path(), &EmailAddress::parse(who).unwrap()).unwrap();
+        let mails = to("b@x.test");
+        assert_eq!(
+            mails.iter().map(|mail| &mail.bytes[..]).collect::<Vec<_>>(),
+            [&b"\r\none"[..], b"Subject: two\n\nX-Envelope-To: c@x.test\n"]
+        );
+        assert_eq!((mails[1].from.as_str(), mails[1].to.len()), ("a@x.test", 2));
+        assert_eq!((to("c@x.test").len(), to("bo@x.test").len()), (1, 0));
+        assert!(to("d@x.test")[0].bytes.is_empty());
+        assert!(
+            read(&folder.path().join("none"), &EmailAddress::parse("d@x.test").unwrap()).unwrap().is_empty()
+        );
     }
 }

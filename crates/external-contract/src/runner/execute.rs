@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::report::{Book, Row, Status};
 use super::{Task, is_declared};
 use crate::common_block::broken_by;
-use crate::watch::{self, Watch};
+use crate::watch::{self, NOT_WRITTEN, Watch};
 use crate::{Case, Clause, Finding, Level, Verdict};
 
 /// What came of a clause.
@@ -44,7 +44,7 @@ pub(super) fn execute<S: ?Sized + Provider + 'static>(
         Outcome::Passed => (Status::Passed, String::new()),
         Outcome::Refused => (Status::Unsupported, format!("refuses `{}`", task.clause.level.as_str())),
         Outcome::Found(Finding::NotRun(why)) => (Status::NotRun, why),
-        Outcome::Found(failed) => (Status::Failed, failed.to_string()),
+        Outcome::Found(failed) => (Status::Failed, with_step(failed.to_string(), &watch)),
     };
     // What a provider says goes into the report, and the report goes anywhere.
     let detail = watch.masked(&detail);
@@ -72,6 +72,14 @@ pub(super) fn execute<S: ?Sized + Provider + 'static>(
     }
     rows.insert(0, row);
     rows
+}
+
+/// A failure that does not say by itself which method is missing.
+fn with_step(detail: String, watch: &Watch) -> String {
+    match watch.step() {
+        Some(step) if !detail.contains(NOT_WRITTEN) => format!("{detail}\nnext:     {step}"),
+        _ => detail,
+    }
 }
 
 /// A runtime a clause: what one leaves running ends with it.
@@ -108,7 +116,7 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime, wa
         (outcome, _) => outcome,
     };
     // What was made goes, whatever came of the clause; failing at that is told only where nothing else is.
-    let tidied = runtime.block_on(guarded(tidied(case), Duration::from_secs(10)));
+    let tidied = runtime.block_on(guarded(tidied(case), TIDYING));
     match (outcome, tidied) {
         (Outcome::Passed, Outcome::Found(finding)) => {
             Outcome::Found(finding.while_("removing what the clause made"))
@@ -116,6 +124,9 @@ fn in_case<S: ?Sized + Provider + 'static>(task: &Task<S>, runtime: &Runtime, wa
         (outcome, _) => outcome,
     }
 }
+
+/// What it may take to remove what a clause made.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// Runs something in a task of its own, so that a panic, a block and a hang are all only its own.
 async fn guarded(

@@ -16,7 +16,7 @@ use super::S;
 use super::store::pattern;
 use crate::{Case, ProviderCall, Traffic};
 
-/// The end of the keys of uploads that are begun here and not ended.
+/// The end of the keys of uploads that are begun here and not ended. Those whose names were answered are remembered.
 pub(super) const BEGUN: &str = "-begun";
 
 /// A version that was never stored, by the only name that every server of versions takes for one.
@@ -195,7 +195,9 @@ fn call_presign<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFu
 fn call_begin<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
         let request = BeginMultipartRequest::new(key(case, &format!("{marker}{BEGUN}"))?);
-        facet(service.multipart())?.begin_multipart(&case.cx(), &request).await.map(drop)
+        let upload = facet(service.multipart())?.begin_multipart(&case.cx(), &request).await?;
+        case.remember(upload.id.as_str());
+        Ok(())
     })
 }
 

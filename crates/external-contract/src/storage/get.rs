@@ -151,8 +151,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let head = store.head("k").await?;
             for read in reads {
                 let (mut info, _) = store.open(&read).await?;
-                if read.range.is_some() && info.checksum.is_none() {
+                if read.range.is_some() && info.checksum.is_none() && info.foreign_checksum.is_none() {
                     info.checksum = head.checksum;
+                    info.foreign_checksum.clone_from(&head.foreign_checksum);
                 }
                 ensure_eq("what get tells", &format!("{info:?}"), &format!("{head:?}"))?;
             }

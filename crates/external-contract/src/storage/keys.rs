@@ -1,7 +1,5 @@
 //! What keys promise: whatever parses, round-trips.
 
-use std::time::Duration;
-
 use external_core::ErrorKind;
 use external_core::storage::{ObjectKey, PutRequest};
 
@@ -103,9 +101,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     }
                 }
             }
-        )
-        // Hundreds of calls, one after the other.
-        .with_limit(Duration::from_secs(90)),
+        ),
         clause!(
             "storage.key.2",
             "Keys that differ in letter case or in Unicode normalisation are different objects.",

@@ -92,7 +92,7 @@ pub fn suite() -> Suite<dyn StorageService> {
         .with_all(model::clauses())
 }
 
-/// An abandoned put leaves its object whole or not at all, and no upload.
+/// An abandoned put leaves its object whole or not at all, and no upload; an abandoned begin leaves none behind a client.
 fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
     Box::pin(async move {
         let store = Store::on(case, service);
@@ -104,10 +104,14 @@ fn leftovers<'a>(case: &'a Case<S>, service: &'a S) -> BoxFuture<'a, Verdict> {
             return Ok(());
         };
         if supports(service, "list-uploads").is_supported() {
-            // What is begun belongs to whoever began it; if its caller goes away before it has a name, the store's lifecycle
-            // rule ends it. Where it belongs to an uploader it is counted there (`storage.upload.7`).
-            let begun = |upload: &MultipartUpload| upload.key.as_str().ends_with(calls::BEGUN);
-            let count = mine(case, multipart).await?.iter().filter(|upload| !begun(upload)).count();
+            let named = case.made();
+            let is_theirs = |upload: &MultipartUpload| {
+                // Behind a client what has no name for its caller is aborted. A provider makes one exchange: what it begins
+                // for a caller that has gone ends by the store's lifecycle rule.
+                let is_begun = upload.key.as_str().ends_with(calls::BEGUN);
+                is_begun && (!case.is_about_client() || named.iter().any(|id| id == upload.id.as_str()))
+            };
+            let count = mine(case, multipart).await?.iter().filter(|upload| !is_theirs(upload)).count();
             ensure(count == 0, "no upload left behind", format!("{count} uploads"))?;
         }
         Ok(())

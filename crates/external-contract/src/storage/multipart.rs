@@ -1,7 +1,5 @@
 //! What writing in parts promises.
 
-use std::time::Duration;
-
 use external_core::ErrorKind;
 use external_core::storage::{
     CompleteMultipartRequest, GetTagsRequest, MultipartUpload, ObjectAttributes, PartReceipt, PartToken,
@@ -17,11 +15,7 @@ use super::uploads::{Upload, multipart, no_facet, part, pending};
 use crate::{Case, Clause, Verdict, check, clause, ensure, ensure_eq, ensure_error, refuses};
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
-    [begin(), parts(), complete()]
-        .into_iter()
-        .flatten()
-        .map(|clause| clause.with_limit(Duration::from_secs(60)))
-        .collect()
+    [begin(), parts(), complete()].into_iter().flatten().collect()
 }
 
 fn begin() -> Vec<Clause<S>> {

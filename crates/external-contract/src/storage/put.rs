@@ -1,7 +1,5 @@
 //! What putting an object promises, preconditions aside.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use external_core::ErrorKind;
 use external_core::storage::{Checksum, ContentHeaders, GetTagsRequest, ObjectAttributes, supports};
@@ -245,8 +243,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure_error("a put beyond the limit", store.put("k", more).await, ErrorKind::PayloadTooLarge)?;
                 store.lacks("k").await?;
             }
-        )
-        .with_limit(Duration::from_secs(60)),
+        ),
         clause!(
             "storage.service.1",
             "A write is seen by every read, head and list that begins after it was answered.",

@@ -30,6 +30,21 @@ impl Recording {
     ///
     /// A failure that names the first difference.
     pub fn means_the_same(&self, sent: Sent<'_>, unordered: &[&str]) -> Verdict {
+        self.means_the_same_read(sent, unordered, |body| body)
+    }
+
+    /// As [`means_the_same`](Self::means_the_same), of JSON that can say one thing in several ways: both bodies are compared
+    /// as `read` makes them, and the lists at `unordered` are looked for in that.
+    ///
+    /// # Errors
+    ///
+    /// A failure that names the first difference.
+    pub fn means_the_same_read(
+        &self,
+        sent: Sent<'_>,
+        unordered: &[&str],
+        read: impl Fn(Value) -> Value,
+    ) -> Verdict {
         let request = self.request.as_ref().ok_or_else(|| unreadable("no request in it"))?;
         ensure_eq("the method", sent.method.as_str(), request.method.as_str())?;
         let (scheme, authority) = place(sent.url);
@@ -43,7 +58,7 @@ impl Recording {
         pairs.1.sort_by(|one, other| one.0.cmp(&other.0));
         ensure_eq("the query", &pairs.0, &pairs.1)?;
         headers(request, sent.headers)?;
-        body(request, sent.body, unordered)
+        body(request, sent.body, unordered, read)
     }
 }
 
@@ -75,14 +90,20 @@ fn essence(text: &str) -> String {
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn body(request: &RecordedRequest, sent: &[u8], unordered: &[&str]) -> Verdict {
+fn body(
+    request: &RecordedRequest,
+    sent: &[u8],
+    unordered: &[&str],
+    read: impl Fn(Value) -> Value,
+) -> Verdict {
     let expected = request.body()?;
     let kind = request.headers.get("content-type").map(|kind| essence(kind)).unwrap_or_default();
     if expected.is_empty() || sent.is_empty() {
         return ensure_eq("the length of the body", &sent.len(), &expected.len());
     }
     if kind == "application/json" || kind.ends_with("+json") {
-        let (mut sent, mut expected) = (json("our body", sent)?, json("the SDK's body", &expected)?);
+        let (mut sent, mut expected) =
+            (read(json("our body", sent)?), read(json("the SDK's body", &expected)?));
         for pointer in unordered {
             sort(&mut sent, pointer);
             sort(&mut expected, pointer);
@@ -204,6 +225,26 @@ mod tests {
     fn what_means_the_same_is_the_same() {
         let recording = recording(r#"{"tags": ["b", "a"], "n": 1, "list": [1, 2]}"#, "application/json");
         assert_eq!(differs(&recording, URL, HEADERS, r#"{"n":1.0,"list":[1,2],"tags":["a","b"]}"#), "");
+    }
+
+    #[test]
+    fn what_is_said_in_another_way_is_read_first() {
+        let recording = recording(r#"{"to": "a", "list": [2, 1]}"#, "application/json");
+        let read = |mut body: Value| {
+            let to = body["to"].as_str().map(str::to_owned);
+            body["to"] = body["to"].get("email").cloned().or_else(|| to.map(Value::from)).unwrap_or_default();
+            body
+        };
+        let url = HttpUrl::parse(URL).unwrap();
+        let pairs = HEADERS.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let headers: HeaderMap = pairs.collect();
+        let verdict = |body: &str| {
+            let sent = Sent { method: &Method::POST, url: &url, headers: &headers, body: body.as_bytes() };
+            recording.means_the_same_read(sent, &["/list"], read).map_err(|finding| finding.to_string())
+        };
+        verdict(r#"{"to": {"email": "a"}, "list": [1, 2]}"#).unwrap();
+        let why = verdict(r#"{"to": {"email": "b"}, "list": [1, 2]}"#).unwrap_err();
+        assert!(why.contains("/to is"), "{why}");
     }
 
     #[test]

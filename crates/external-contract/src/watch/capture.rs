@@ -141,6 +141,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut searching = Searching::new(event.metadata());
         event.record(&mut searching);
+        if let (Some(error), Some(watch)) =
+            (searching.kept.as_ref().and_then(|kept| kept.get("error")), current())
+        {
+            watch.note_step(error);
+        }
         let attempt = searching.kept.filter(|fields| fields.contains_key("external.attempt"));
         for span in context.event_scope(event).into_iter().flatten() {
             if let Some(open) = span.extensions_mut().get_mut::<Open>() {

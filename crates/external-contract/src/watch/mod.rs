@@ -20,6 +20,10 @@ pub(crate) use encodings::SHORTEST;
 use search::{Find, Matcher};
 pub(crate) use telemetry::{CallSpan, Fields, Telemetry, attended};
 
+/// How an error of a method that is not written yet begins, before it says what to write: so `cargo xtask new-provider`
+/// makes them.
+pub(crate) const NOT_WRITTEN: &str = "not written yet: ";
+
 /// More different leaks than anybody reads.
 const MOST_LEAKS: usize = 20;
 
@@ -76,6 +80,8 @@ pub(crate) struct Watch {
     /// Which of the known modules did.
     met: Mutex<Vec<String>>,
     telemetry: Mutex<Option<Telemetry>>,
+    /// What is to be written next, as the first method said that is not there.
+    step: Mutex<Option<String>>,
 }
 
 impl Watch {
@@ -128,7 +134,20 @@ impl Watch {
         }
     }
 
+    /// The first step that was met: a clause may fail by what a method that is missing did not do, without a word of it.
+    pub(crate) fn step(&self) -> Option<String> {
+        locked(&self.step).clone()
+    }
+
+    fn note_step(&self, text: &str) {
+        if let Some(at) = text.find(NOT_WRITTEN) {
+            let step = text.get(at..).and_then(|step| step.lines().next()).map(str::to_owned);
+            locked(&self.step).get_or_insert(step.unwrap_or_default());
+        }
+    }
+
     fn saw_error(&self, error: &Error) {
+        self.note_step(error.message());
         let search = |place: &str, text: fmt::Arguments<'_>| {
             self.search(Channel::Error, None, &format!("the {place} of an error"), |out| out.write_fmt(text));
         };

@@ -4,8 +4,8 @@
 mod client;
 mod vault;
 
-use external_contract::{Behind, Harness, Suite, Tally, verify};
-use external_core::Capability;
+use external_contract::{Behind, Harness, Suite, Tally, clause, ensure, ensure_error, verify};
+use external_core::{Capability, ErrorKind};
 
 use vault::{Flaw, Vault};
 
@@ -152,6 +152,32 @@ fn behind(client: Behind<dyn Vault>, clauses: &[&str]) -> Tally {
                 missing = { flaw = \"IsDown\" }\n";
     let harnesses = Harness::from_toml(&vault::ENTRY, text);
     verify(suite().only(clauses), harnesses.into_iter().map(|harness| harness.behind(client)).collect())
+}
+
+/// Whoever writes a provider goes on with the method that is named, also where a clause says of it only that it failed.
+#[test]
+fn a_failure_tells_which_method_is_not_written() {
+    let looked_at = clause!("vault.keep.1", "A vault keeps.", |case: dyn Vault| {
+        let kept = case.service().keep(&case.cx(), "x").await;
+        ensure_error("keeping", kept, ErrorKind::Configuration)?;
+        ensure(false, "it is kept", "it is not")?;
+    });
+    let not_looked_at = clause!("vault.keep.2", "A vault keeps.", |case: dyn Vault| {
+        ensure(case.service().keep(&case.cx(), "x").await.is_ok(), "it is kept", "it is not")?;
+    });
+    let text = "[[target]]\nname = \"plain\"\nlane = \"embedded\"\n\
+                config = { url = \"vault://localhost\", password = \"correct horse\", flaw = \"IsNotWritten\" }\n";
+    let harnesses = Harness::from_toml(&vault::ENTRY, text).into_iter();
+    let harnesses = harnesses
+        .map(|harness| harness.behind(|vault, on| client::behind(vault, on, client::Flaw::None)))
+        .collect();
+    let suite = suite().only(&[]).with(looked_at.of_provider()).with(not_looked_at.of_client());
+    let tally = verify(suite, harnesses);
+    assert_eq!(tally.failed.len(), 2, "{tally}");
+    for (clause, detail) in &tally.failed {
+        let next = "\nnext:     not written yet: write `keep` in vault.rs: lock the door";
+        assert!(detail.contains(next), "{clause}: {detail}");
+    }
 }
 
 /// A client that is wrong in this way fails this clause.

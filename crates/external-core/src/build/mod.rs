@@ -155,10 +155,12 @@ impl BuildContext {
         self
     }
 
-    /// Replaces the process-wide limit for upload buffers, in bytes. At least one byte.
+    /// Replaces the limit for the upload buffers of all that is built from this context, in bytes. At least one byte. What
+    /// is built from the context it was made from has the other limit, and shares nothing with it.
     #[must_use]
     pub fn with_upload_budget(mut self, bytes: u64) -> Self {
         self.upload_budget = bytes.max(1);
+        self.shared = Arc::default();
         self
     }
 
@@ -216,7 +218,7 @@ impl BuildContext {
     ///
     /// # Errors
     ///
-    /// `Configuration` if the variable is not set or empty.
+    /// `Configuration` if the variable is not set, or the secret empty.
     pub fn secret(&self, secret: &Secret) -> Result<Secret> {
         secret.bind(self.env.as_ref(), &self.files)
     }
@@ -314,5 +316,6 @@ mod tests {
         let one = context.shared(|| 1_u32);
         assert!(Arc::ptr_eq(&one, &context.clone().shared(|| 2_u32)));
         assert_eq!(*BuildContext::default().shared(|| 3_u32), 3);
+        assert_eq!(*context.with_upload_budget(1).shared(|| 4_u32), 4, "another budget");
     }
 }

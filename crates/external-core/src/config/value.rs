@@ -23,6 +23,8 @@ pub enum Origin {
     },
     /// An environment variable.
     Variable(Arc<str>),
+    /// Development mode, where nobody said anything.
+    Development,
 }
 
 impl fmt::Display for Origin {
@@ -31,6 +33,7 @@ impl fmt::Display for Origin {
             Self::Code => f.write_str("set by the program"),
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Development => f.write_str("filled in by development mode"),
         }
     }
 }

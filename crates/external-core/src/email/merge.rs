@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn each_mail_has_a_key_of_its_own() {
+        let mut two = batch("s", "t", "", &[]).with_idempotency_key("order-1");
+        two.recipients.push(BatchRecipient::new("bo@example.org".parse::<super::super::Mailbox>().unwrap()));
+        let mails = two.expand().unwrap();
+        let keys: Vec<_> = mails.iter().filter_map(|mail| mail.idempotency_key.as_deref()).collect();
+        assert_eq!(keys, ["order-1/0", "order-1/1"]);
+    }
+
+    #[test]
     fn refuses_what_cannot_be_filled() {
         assert!(batch("s", "{{ missing }}", "", &[]).expand().unwrap_err().to_string().contains("missing"));
         assert!(batch("s", "{{ two words }}", "", &[]).expand().is_err());

@@ -5,6 +5,9 @@ use std::fmt;
 
 use super::{Error, Retry};
 
+/// The pipeline's word for an error after which repeating the call might do it twice.
+const NOT_SAFE: &str = "not_safe";
+
 impl fmt::Display for Error {
     /// `storage.get on s3: not_found: no object at this key (key=a/b)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,10 +64,12 @@ impl Error {
     /// The error and everything beneath it, over several lines, with effect and retry advice.
     #[must_use]
     pub fn report(&self) -> String {
-        let retry = match self.retry() {
-            Retry::Never => "never".to_owned(),
-            Retry::Backoff => "with backoff".to_owned(),
-            Retry::After(delay) => format!("after {delay:?}"),
+        let retry = match (self.retry(), self.ended_by()) {
+            (Retry::Never, _) => "never".to_owned(),
+            // Of use it would be; the pipeline does not, and whoever does looks first.
+            (_, Some(NOT_SAFE)) => "not unseen, for it may have taken effect already".to_owned(),
+            (Retry::Backoff, _) => "with backoff".to_owned(),
+            (Retry::After(delay), _) => format!("after {delay:?}"),
         };
         let mut text = format!("{self}\n  effect: {}; retry: {retry}", self.effect());
         if let Some(elapsed) = self.elapsed() {
@@ -115,6 +120,10 @@ mod tests {
         let late = ended(Error::timeout("late"));
         assert_eq!(late.to_string(), "timeout: late (ended_by=not_safe)");
         assert!(late.report().contains("1 attempt(s) in 2s, ended by not_safe"));
+        assert!(late.report().contains("retry: not unseen, for it may"), "{}", late.report());
+        assert!(
+            ended(Error::timeout("late")).with_ended_by("budget").report().contains("retry: with backoff")
+        );
         let gone = ended(Error::not_found("gone"));
         assert_eq!(gone.to_string(), "not_found: gone");
         assert!(gone.report().contains("ended by not_safe"));

@@ -20,6 +20,8 @@ pub trait MultipartStorage: Send + Sync {
     /// - Until it is completed no read, head or listing of objects shows anything of it. (storage.begin_multipart.1)
     /// - Two uploads to one key are independent of each other. (storage.begin_multipart.2)
     /// - Attributes that cannot be stored are `InvalidArgument`, as with put. (storage.begin_multipart.3)
+    /// - Behind a client a begin whose caller goes away is waited for and its upload aborted; a bare provider leaves it to the
+    ///   store's lifecycle rule. (client)
     ///
     /// # Errors
     ///

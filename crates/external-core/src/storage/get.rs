@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{ByteStream, ObjectInfo, ObjectKey, VersionId, VersionToken};
-use crate::{CallOptions, Error, Operation, Repeat, Result};
+use crate::{CallOptions, Error, Operation, Repeat, Result, Retry};
 
 /// A part of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,8 +63,8 @@ pub struct GetRequest {
     pub if_none_match: Option<VersionToken>,
     /// Read this stored version instead of the current one. Capability `versions`.
     pub version: Option<VersionId>,
-    /// The caller compares the bytes with `info.checksum` itself, so that the provider need not do it a second time. A
-    /// provider may still verify, and does by a checksum that `info` does not tell of. Default: no.
+    /// The caller compares the bytes with `info.checksum` or `info.foreign_checksum` itself, so that the provider need
+    /// not do it a second time; it may still. Default: no.
     pub caller_verifies: bool,
     /// Timeout and log metadata.
     pub call: CallOptions,
@@ -115,7 +115,7 @@ impl GetRequest {
         self
     }
 
-    /// Leaves it to the caller to compare the bytes with `info.checksum`.
+    /// Leaves it to the caller to compare the bytes with the checksum that `info` tells.
     #[must_use]
     pub fn with_caller_verifying(mut self) -> Self {
         self.caller_verifies = true;
@@ -174,6 +174,25 @@ impl ObjectBody {
     pub fn new(info: ObjectInfo, range: Range<u64>, body: ByteStream) -> Self {
         Self { info, range, body }
     }
+
+    /// Whether these are the bytes that were `asked` for, or all of them where no range was: a server may ignore a range,
+    /// or answer a part of it (RFC 9110, sections 14.2 and 15.3.7).
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, not to be tried again: who answers so once does so always.
+    pub fn verify_range(&self, asked: Option<ByteRange>) -> Result<()> {
+        let size = self.info.size;
+        let expected = asked.map_or(Some(0..size), |range| range.resolve(size).ok());
+        if expected.as_ref() == Some(&self.range) {
+            return Ok(());
+        }
+        Err(Error::corrupt("another range was answered than was asked for")
+            .with_retry(Retry::Never)
+            .with_context("asked", format_args!("{asked:?}"))
+            .with_context("answered", format_args!("{:?}", self.range))
+            .with_context("size", size))
+    }
 }
 
 /// What is known of one object.
@@ -214,6 +233,32 @@ impl HeadRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_bytes_asked_for_are_an_answer() {
+        let answered = |range: Range<u64>| {
+            let key = ObjectKey::parse("k").expect("a key");
+            let info = ObjectInfo::new(key, 10, VersionToken::new("t"));
+            ObjectBody::new(info, range, ByteStream::from_bytes(bytes::Bytes::new()))
+        };
+        for (asked, range) in [
+            (None, 0..10),
+            (Some(ByteRange::from(2..5)), 2..5),
+            (Some(ByteRange::from(2..50)), 2..10),
+            (Some(ByteRange::Suffix(50)), 0..10),
+        ] {
+            assert!(answered(range).verify_range(asked).is_ok(), "{asked:?}");
+        }
+        for (asked, range) in [
+            (None, 0..9),
+            (Some(ByteRange::from(2..5)), 0..10),
+            (Some(ByteRange::from(2..5)), 2..4),
+            (Some(ByteRange::from(5..5)), 0..10),
+        ] {
+            let error = answered(range).verify_range(asked).expect_err("another range");
+            assert_eq!((error.kind(), error.retry()), (crate::ErrorKind::Corrupt, Retry::Never), "{asked:?}");
+        }
+    }
 
     #[test]
     fn ranges_are_clipped_and_never_empty() {

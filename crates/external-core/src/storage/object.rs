@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
-use super::ObjectKey;
+use super::{ForeignChecksum, ObjectKey};
 use crate::{Error, Result};
 
 /// The most bytes that names and values of user metadata have together.
@@ -322,6 +322,8 @@ pub struct ObjectInfo {
     pub metadata: BTreeMap<String, String>,
     /// The checksum of the whole object, if one was given when it was stored.
     pub checksum: Option<Checksum>,
+    /// The checksum of the whole object where its writer left one of another kind only.
+    pub foreign_checksum: Option<ForeignChecksum>,
 }
 
 impl ObjectInfo {
@@ -337,6 +339,7 @@ impl ObjectInfo {
             headers: ContentHeaders::default(),
             metadata: BTreeMap::new(),
             checksum: None,
+            foreign_checksum: None,
         }
     }
 
@@ -372,6 +375,13 @@ impl ObjectInfo {
     #[must_use]
     pub fn with_checksum(mut self, checksum: Checksum) -> Self {
         self.checksum = Some(checksum);
+        self
+    }
+
+    /// Sets the checksum of a kind that the contract has no name for.
+    #[must_use]
+    pub fn with_foreign_checksum(mut self, checksum: ForeignChecksum) -> Self {
+        self.foreign_checksum = Some(checksum);
         self
     }
 }

@@ -348,6 +348,9 @@ impl Domain for EmailClient {
 
     const NAME: &'static str = "email";
     const DEVELOPMENT: &'static str = "memory";
+    /// Without a sender no mail could be sent. The domain is reserved for tests (RFC 2606, section 2).
+    const DEVELOPMENT_SETTINGS: &'static [(&'static str, &'static str)] =
+        &[("from", "Development <development@service.test>")];
 
     /// The general policy, but for the time an attempt may take: 3 minutes, 4 in all. A server may scan a mail for minutes
     /// before it answers (RFC 5321, section 4.5.3.2.6), and to give up before it does is not to know what became of the

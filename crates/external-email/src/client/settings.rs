@@ -11,7 +11,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct EmailSettings {
-    /// The sender of mails that name none: `Shop <shop@example.org>`. Default: none, so that every mail must name one.
+    /// The sender of mails that name none: `Shop <shop@example.org>`. Default: none, so that every mail must name one; where
+    /// development mode chose the provider, `Development <development@service.test>`.
     #[schemars(with = "Option<String>")]
     pub from: Option<Mailbox>,
     /// Where answers go for mails that do not say. Default: to the sender.
@@ -46,5 +47,29 @@ impl EmailSettings {
     pub fn with_locale(mut self, locale: impl Into<String>) -> Self {
         self.locale = Some(locale.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use external_core::{BuildContext, Provider};
+    use external_resilience::{Domain, Pipeline};
+
+    use crate::{EmailClient, MemoryEmail};
+
+    #[tokio::test]
+    async fn in_development_a_mail_needs_no_sender_of_its_own() {
+        let pairs = EmailClient::DEVELOPMENT_SETTINGS.iter().map(|(name, text)| (*name, (*text).into()));
+        let settings = serde_json::from_value(serde_json::Value::Object(
+            pairs.map(|(name, text): (&str, serde_json::Value)| (name.to_owned(), text)).collect(),
+        ));
+        let memory = Arc::new(MemoryEmail::new());
+        let pipeline = Pipeline::new("default", memory.info(), EmailClient::policy());
+        let email =
+            EmailClient::new(memory.clone(), pipeline, settings.unwrap(), &BuildContext::default()).unwrap();
+        email.send_email("ada@example.com", "Hello", "text", None).await.unwrap();
+        assert_eq!(memory.sent().len(), 1);
     }
 }

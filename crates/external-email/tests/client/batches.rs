@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use external_contract::{Case, Clause, clause, ensure, ensure_eq, ensure_error};
+use external_contract::{Case, Clause, Verdict, clause, ensure, ensure_eq, ensure_error};
 use external_core::{Effect, ErrorKind};
 use external_email::{BatchRecipient, BatchRequest, EmailAddress, EmailClient, Message};
+use external_resilience::BoxFuture;
 
 use super::S;
 use super::delivered::{address, delivered};
@@ -35,8 +36,21 @@ fn piece(service: &S) -> usize {
     }
 }
 
+/// Whose provider declares no batch refuses one: mail by mail is what a provider emulates, and says so.
+fn refused(case: &Case<S>) -> BoxFuture<'_, Verdict> {
+    Box::pin(async move {
+        let faulty = Faulty::over(case.bare()?, &[]);
+        let service: Arc<S> = faulty.clone();
+        let email = EmailClient::from(service).with_from("shop@example.org".parse()?);
+        let sent = email.send_batch(batch(&people(case, 2))).await;
+        let error = ensure_error("a batch that is not declared", sent, ErrorKind::Unsupported)?;
+        ensure_eq("its effect", &error.effect(), &Effect::NotSent)?;
+        ensure_eq("the exchanges", &(faulty.batches().len() + faulty.sends().len()), &0)
+    })
+}
+
 pub(super) fn clauses() -> Vec<Clause<S>> {
-    vec![
+    let clauses = vec![
         clause!("email.pieces.1", "A batch above the provider's limit goes out in pieces; receipts come in order, and each person gets one mail.", |case: S| {
             let faulty = Faulty::over(case.bare()?, &[]);
             let limit = piece(&*faulty);
@@ -85,5 +99,6 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             ensure_eq("the exchanges", &(faulty.batches().len() + faulty.sends().len()), &0)?;
         })
         .of_client(),
-    ]
+    ];
+    clauses.into_iter().map(|clause| clause.capability("batch", refused)).collect()
 }

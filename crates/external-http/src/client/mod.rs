@@ -5,8 +5,10 @@
 //! - Redirects are followed within its settings alone, and take neither credentials nor a body to another place.
 //! - Credentials go to one origin, and a request that is refused with 401 is sent once more where there are other ones.
 //! - Each exchange, a redirect's included, is one call of the pipeline; the caller's deadline is for all of them.
-//! - A streamed body that stalls ends with `Timeout`, and its call is recorded when it ends.
+//! - A streamed body in which nothing comes for the idle timeout ends with `Timeout`, and its call is recorded when it ends.
+//! - A request's body of unknown length has the time that a known one has, as it grows: `body.rs`.
 
+mod body;
 mod redirect;
 mod service;
 mod settings;
@@ -23,20 +25,15 @@ use external_core::{
     BuildContext, CallContext, CallOptions, Capability, Effect, Provider, ProviderInfo, Repeat, Result,
 };
 use external_resilience::{BoxFuture, Call, CallObserver, CloseReport, Domain, Pipeline, Policy};
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
 pub use settings::HttpSettings;
 
 use crate::auth::HttpAuth;
 use crate::providers;
-use crate::sse::is_event_stream;
 
 /// How long closing waits for calls where nobody says otherwise.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
-
-/// What a body of unknown length is taken for, so that its attempt has the time for it.
-const UNKNOWN_LENGTH: u64 = 1 << 30;
 
 /// Where the trace context of the running call comes from: W3C `traceparent` and what belongs to it. It is asked within
 /// the call's own span, once an attempt.
@@ -117,6 +114,12 @@ impl HttpClient {
         self.changed(|shared| {
             shared.pipeline = shared.pipeline.clone().with_policy(policy, Self::operations());
         })
+    }
+
+    /// The same client, whose calls pass this pipeline: for what stands on top of HTTP and has operations of its own.
+    #[must_use]
+    pub fn with_pipeline(self, pipeline: Pipeline) -> Self {
+        self.changed(|shared| shared.pipeline = pipeline)
     }
 
     /// The same client, heard by one more observer. Breaker, clean-up and counts start anew.
@@ -294,19 +297,12 @@ impl HttpClient {
         login: Option<&Login<'_>>,
     ) -> Result<HttpResponse> {
         let Shared { pipeline, settings, .. } = &*self.shared;
-        let body = request.body.length().unwrap_or(UNKNOWN_LENGTH);
-        let call = Call::new(request.operation()).with_body(body);
+        let call = Call::new(request.operation()).with_body(request.body.length());
         match request.delivery {
             Delivery::Streamed { .. } => {
                 let run = pipeline.run_streaming(call, cx, |cx, _| self.attempt(cx, request, login));
-                let (mut answer, guard) = run.await?;
-                let is_events =
-                    answer.headers.get(CONTENT_TYPE).is_some_and(|told| is_event_stream(told.as_bytes()));
-                answer.body = match is_events {
-                    true => guard.around_events(answer.body, settings.idle_timeout),
-                    false => guard.around(answer.body, settings.idle_timeout),
-                };
-                Ok(answer)
+                let (answer, guard) = run.await?;
+                Ok(body::guarded(answer, guard, settings.idle_timeout))
             }
             _ => pipeline.run(call, cx, |cx, _| self.attempt(cx, request, login)).await,
         }
@@ -320,7 +316,7 @@ impl HttpClient {
     ) -> BoxFuture<'a, Result<HttpResponse>> {
         let Shared { service, trace, settings, .. } = &*self.shared;
         let trace = trace.as_ref().filter(|_| settings.traceparent);
-        if trace.is_none() && login.is_none() {
+        if trace.is_none() && login.is_none() && request.body.length().is_some() {
             return service.execute(cx, request);
         }
         Box::pin(async move {
@@ -329,12 +325,12 @@ impl HttpClient {
                 trace.inject(&mut request.headers);
             }
             let Some(login) = login else {
-                return service.execute(cx, &request).await;
+                return self.execute(cx, &request).await;
             };
             // What signs a request signs where it goes.
             request.url = self.place(&request.url);
             login.auth.authorize(cx, &mut request).await?;
-            let answer = service.execute(cx, &request).await;
+            let answer = self.execute(cx, &request).await;
             if status(&answer) == Some(401) && login.auth.refused(&request).await {
                 login.is_refused.store(true, Ordering::Relaxed);
             }

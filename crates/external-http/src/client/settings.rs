@@ -20,8 +20,8 @@ pub struct HttpSettings {
     pub redirect_hosts: Vec<String>,
     /// Whether requests carry the caller's trace context, if the client was given a source of it. Default: yes.
     pub traceparent: bool,
-    /// How long a reader of a streamed body waits for it to go on; of server-sent events, for anything to come. Default 30
-    /// seconds.
+    /// How long a reader of a streamed body waits for anything to come, however little: what kind of body it is makes no
+    /// difference. Only while somebody reads does the time count. Default 30 seconds.
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,
@@ -69,7 +69,7 @@ impl HttpSettings {
         self
     }
 
-    /// How long a reader of a streamed body waits for it to go on.
+    /// How long a reader of a streamed body waits for anything to come.
     #[must_use]
     pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;

@@ -10,11 +10,12 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::delivery::Claim;
 use super::scheme::refused;
-use super::{ReplayStore, WebhookScheme};
+use super::{Delivery, ReplayClaim, ReplayStore, WebhookScheme};
 
 /// How long a vendor waits for an answer, about: what a request needs from elsewhere is had by then or not at all.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Takes requests of one webhook, whatever the framework: the head and the bytes of the body.
 #[derive(Debug, Clone)]
@@ -25,6 +26,7 @@ pub struct WebhookReceiver {
     tolerance: Duration,
     replays: Option<Arc<dyn ReplayStore>>,
     replay_memory: Duration,
+    lease: Duration,
 }
 
 impl WebhookReceiver {
@@ -38,6 +40,7 @@ impl WebhookReceiver {
             body_limit: 1 << 20,
             replays: None,
             replay_memory: Duration::from_secs(24 * 3600),
+            lease: Duration::from_secs(30),
         }
     }
 
@@ -70,21 +73,26 @@ impl WebhookReceiver {
         self
     }
 
+    /// How long dealing with a request may take until it is taken once more, because whoever had it must have ended.
+    /// Default: 30 seconds, as long as vendors wait for an answer at most. A millisecond at least.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(1));
+        self
+    }
+
     /// The largest body, in bytes.
     #[must_use]
     pub fn body_limit(&self) -> usize {
         self.body_limit
     }
 
-    /// Takes a request.
-    ///
-    /// From here on it counts as received: if it then cannot be dealt with, [`forget`](Self::forget) it before the vendor
-    /// is told so.
+    /// Takes a request, to be [confirmed](Delivery::confirm) once it was dealt with.
     ///
     /// # Errors
     ///
     /// By the table of the [module](super); [`answer_status`] says what to answer.
-    pub async fn receive(&self, parts: &Parts, body: Bytes) -> Result<Verified> {
+    pub async fn receive(&self, parts: &Parts, body: Bytes) -> Result<Delivery> {
         if body.len() > self.body_limit {
             return Err(Error::payload_too_large("the body of a webhook is beyond its limit")
                 .with_context("limit", self.body_limit)
@@ -95,28 +103,21 @@ impl WebhookReceiver {
         if let Some(sent_at) = authentic.sent_at {
             self.check_age(sent_at)?;
         }
-        if let Some(replays) = &self.replays {
-            // A time from the future is good for twice the tolerance.
-            let memory = self.replay_memory.max(self.tolerance.saturating_mul(2));
-            if !replays.remember(&cx, &authentic.replay_id, memory).await? {
-                return Err(Error::already_exists("this message of a webhook came before"));
-            }
-        }
-        Ok(Verified { body, sent_at: authentic.sent_at, replay_id: authentic.replay_id })
+        let claim = self.claim(&cx, authentic.replay_id).await?;
+        Ok(Delivery::new(Verified { body, sent_at: authentic.sent_at }, claim))
     }
 
-    /// Forgets that this came, so that it is taken when the vendor sends it again: for what could not be dealt with.
-    ///
-    /// # Errors
-    ///
-    /// What the store says: the message is then taken for one that was dealt with.
-    pub async fn forget(&self, verified: &Verified) -> Result<()> {
-        match &self.replays {
-            Some(replays) => {
-                let cx = CallContext::new(&CallOptions::new().with_timeout(PATIENCE));
-                replays.forget(&cx, &verified.replay_id).await
+    async fn claim(&self, cx: &CallContext, id: String) -> Result<Option<Claim>> {
+        let Some(replays) = &self.replays else { return Ok(None) };
+        let by = self.context.random_id();
+        match replays.claim(cx, &id, &by, self.lease).await? {
+            ReplayClaim::Ours => {
+                // A time from the future is good for twice the tolerance.
+                let memory = self.replay_memory.max(self.tolerance.saturating_mul(2));
+                Ok(Some(Claim::new(Arc::clone(replays), id, by, memory)))
             }
-            None => Ok(()),
+            ReplayClaim::Done => Err(Error::already_exists("this message of a webhook was dealt with")),
+            ReplayClaim::Underway => Err(Error::conflict("this message of a webhook is being dealt with")),
         }
     }
 
@@ -142,7 +143,6 @@ impl WebhookReceiver {
 pub struct Verified {
     body: Bytes,
     sent_at: Option<SystemTime>,
-    replay_id: String,
 }
 
 impl Verified {
@@ -181,12 +181,18 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// What to answer to a request that was not taken. Vendors send again what is not answered with a success: a message that
-/// came before is one.
+/// What to answer to a request that was not taken, or could not be dealt with.
+///
+/// Vendors send again what is answered 503: right for what may go better then, and for what somebody else still deals with.
+/// A success ends it: right for what was dealt with before. A body that cannot be read is no more readable the next time; it
+/// gets 400. [SNS](https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html) gives up at that and puts the
+/// message into its dead-letter queue; who repeats whatever is no success goes on for their time, in which the reader may
+/// be mended.
 #[must_use]
 pub fn answer_status(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::AlreadyExists => StatusCode::OK,
+        ErrorKind::Corrupt => StatusCode::BAD_REQUEST,
         ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use external_http::webhook::{
-    HeaderScheme, SnsMessage, SnsScheme, Verified, WebhookKey, WebhookReceiver, answer_status, sendgrid,
+    Delivery, HeaderScheme, SnsMessage, SnsScheme, WebhookKey, WebhookReceiver, answer_status, sendgrid,
     standard_webhooks,
 };
 use external_http::{ErrorKind, MemoryAnswer, MemoryHttp, Method, Result};
@@ -46,7 +46,7 @@ pub(crate) fn origin(case: &Value) -> Arc<MemoryHttp> {
     Arc::new(MemoryHttp::new().with_route(Method::GET, &format!("/{path}"), answer))
 }
 
-fn check(case: &Value, is_accepted: bool, outcome: &Result<Verified>) {
+fn check(case: &Value, is_accepted: bool, outcome: &Result<Delivery>) {
     let name = &case["operation"];
     match outcome {
         Ok(verified) => {

@@ -63,14 +63,12 @@ async fn the_age_is_bounded_both_ways_by_the_tolerance() {
 }
 
 #[tokio::test]
-async fn a_repetition_is_told_apart_and_what_failed_may_come_again() {
+async fn what_was_dealt_with_is_known_when_it_comes_again() {
     let (parts, body) = request(&case("sendgrid", "made_ok"));
     let receiver = sendgrid_receiver(NOW).with_replays(Arc::new(MemoryReplays::new(10)));
-    let verified = receiver.receive(&parts, body.clone()).await.unwrap();
+    receiver.receive(&parts, body.clone()).await.unwrap().confirm().await.unwrap();
     let error = receiver.receive(&parts, body.clone()).await.unwrap_err();
     assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::AlreadyExists, 200));
-    receiver.forget(&verified).await.unwrap();
-    receiver.receive(&parts, body.clone()).await.unwrap();
     let (again, same_body) = request(&case("sendgrid", "made_ok_again"));
     assert_eq!(body, same_body);
     let error = receiver.receive(&again, body).await.unwrap_err();
@@ -78,12 +76,52 @@ async fn a_repetition_is_told_apart_and_what_failed_may_come_again() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_dealt_with_is_taken_when_it_comes_again() {
+    let (parts, body) = request(&case("sendgrid", "made_ok"));
+    let receiver = sendgrid_receiver(NOW).with_replays(Arc::new(MemoryReplays::new(10)));
+    let delivery = receiver.receive(&parts, body.clone()).await.unwrap();
+    let error = receiver.receive(&parts, body.clone()).await.unwrap_err();
+    // A success would end it, and whoever has it may fail.
+    assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::Conflict, 503));
+    delivery.release().await.unwrap();
+
+    let delivery = receiver.receive(&parts, body.clone()).await.unwrap();
+    let error = delivery.read(|verified| verified.json::<u8>()).unwrap_err();
+    assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::Corrupt, 400));
+    // What is dropped is given up beside.
+    tokio::task::yield_now().await;
+    let delivery = receiver.receive(&parts, body.clone()).await.unwrap();
+    let read = delivery.read(|verified| verified.json::<serde_json::Value>()).unwrap();
+    read.confirm().await.unwrap();
+    assert_eq!(receiver.receive(&parts, body).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_took_who_is_no_more_is_taken_after_the_lease() {
+    let (parts, body) = request(&case("sendgrid", "made_ok"));
+    let receiver = sendgrid_receiver(NOW)
+        .with_replays(Arc::new(MemoryReplays::new(10)))
+        .with_lease(Duration::from_secs(60));
+    let gone = receiver.receive(&parts, body.clone()).await.unwrap();
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(receiver.receive(&parts, body.clone()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let next = receiver.receive(&parts, body.clone()).await.unwrap();
+    // Who comes back after the lease takes it from nobody.
+    gone.release().await.unwrap();
+    assert_eq!(receiver.receive(&parts, body.clone()).await.unwrap_err().kind(), ErrorKind::Conflict);
+    next.confirm().await.unwrap();
+    assert_eq!(receiver.receive(&parts, body).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
 async fn of_many_side_by_side_one_is_taken() {
     let (parts, body) = request(&case("sendgrid", "made_ok"));
     let receiver = sendgrid_receiver(NOW).with_replays(Arc::new(MemoryReplays::new(10)));
     let all = (0..20).map(|_| receiver.receive(&parts, body.clone()));
-    let taken = futures_util::future::join_all(all).await.into_iter().filter(Result::is_ok).count();
-    assert_eq!(taken, 1);
+    let taken: Vec<_> =
+        futures_util::future::join_all(all).await.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(taken.len(), 1);
 }
 
 #[tokio::test]
@@ -95,7 +133,7 @@ async fn what_was_refused_is_not_remembered() {
     receiver.receive(&forged, forged_body).await.unwrap_err();
     let late = sendgrid_receiver(NOW + 1000).with_replays(store);
     late.receive(&parts, body.clone()).await.unwrap_err();
-    receiver.receive(&parts, body).await.unwrap();
+    receiver.receive(&parts, body).await.unwrap().confirm().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,11 +143,11 @@ async fn it_is_remembered_for_as_long_as_it_could_be_repeated() {
         .with_replays(Arc::new(MemoryReplays::new(10)))
         .with_replay_memory(Duration::from_secs(1))
         .with_tolerance(Duration::from_secs(300));
-    receiver.receive(&parts, body.clone()).await.unwrap();
+    receiver.receive(&parts, body.clone()).await.unwrap().confirm().await.unwrap();
     tokio::time::advance(Duration::from_secs(599)).await;
     assert_eq!(receiver.receive(&parts, body.clone()).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
     tokio::time::advance(Duration::from_secs(2)).await;
-    receiver.receive(&parts, body).await.unwrap();
+    receiver.receive(&parts, body).await.unwrap().confirm().await.unwrap();
 }
 
 #[tokio::test]

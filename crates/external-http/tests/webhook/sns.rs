@@ -52,7 +52,7 @@ async fn certificates_are_kept_within_a_bound() {
         let mut message: Value = serde_json::from_str(case["payload_utf8"].as_str().unwrap()).unwrap();
         message["SigningCertURL"] = json!(format!("https://sns.us-east-1.amazonaws.com/{number}.pem"));
         let (parts, body) = post(&[], message.to_string());
-        receiver.receive(&parts, body).await.unwrap();
+        receiver.receive(&parts, body).await.unwrap().confirm().await.unwrap();
         origin.received().len()
     };
     for number in 0..20 {

@@ -4,14 +4,17 @@
 //! other callers write too: successes are counted by thread, and gathered when a call fails or was slow. So it is a
 //! failing or a slow call that opens the circuit, never one that succeeded in time.
 
+#[cfg(test)]
+mod interleavings;
+mod lock;
 mod permit;
 mod probes;
 #[cfg(test)]
 mod tests;
 mod window;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use external_core::Error;
@@ -23,6 +26,7 @@ pub(crate) use permit::{Permit, Verdict};
 use crate::BreakerPolicy;
 use crate::clock::later;
 use crate::refusal::Refusal;
+use lock::Lock;
 use probes::Probes;
 use window::Window;
 
@@ -40,12 +44,12 @@ pub enum BreakerState {
 }
 
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(crate) struct Breaker<L = Mutex<Inner>> {
     policy: BreakerPolicy,
     /// The generation while the circuit is closed, with [`OTHERWISE`] else: all that a call looks at which succeeds.
     closed: AtomicU64,
     window: Window,
-    inner: Mutex<Inner>,
+    inner: L,
     /// Hears of every change of phase.
     state: watch::Sender<BreakerState>,
     /// Wakes those who wait for one, in the order in which they came.
@@ -56,10 +60,12 @@ pub(crate) struct Breaker {
 const OTHERWISE: u64 = 1 << 63;
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     phase: Phase,
     /// Counts changes of phase, so that a late answer does not speak for a phase it did not belong to.
     generation: u64,
+    /// When the phase began.
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -95,20 +101,20 @@ impl Phase {
     }
 }
 
-impl Breaker {
+impl<L: Lock> Breaker<L> {
     pub(crate) fn new(policy: BreakerPolicy) -> Self {
         Self {
             policy,
             closed: AtomicU64::new(0),
             window: Window::new(&policy),
-            inner: Mutex::new(Inner { phase: Phase::Closed, generation: 0 }),
+            inner: L::around(Inner { phase: Phase::Closed, generation: 0, since: Instant::now() }),
             state: watch::Sender::new(BreakerState::Closed),
             decided: Notify::new(),
         }
     }
 
     pub(crate) fn state(&self) -> BreakerState {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, Instant::now());
         inner.phase.state()
     }
@@ -121,7 +127,7 @@ impl Breaker {
         // Listens before it looks: a verdict in between is not missed.
         decided.as_mut().enable();
         let all_are_out = {
-            let (mut inner, now) = (self.lock(), Instant::now());
+            let (mut inner, now) = (self.inner.lock(), Instant::now());
             self.let_time_pass(&mut inner, now);
             match &inner.phase {
                 Phase::Open { .. } | Phase::Isolated => return false,
@@ -147,30 +153,34 @@ impl Breaker {
     }
 
     pub(crate) fn isolate(&self) {
-        self.enter(&mut self.lock(), Phase::Isolated);
+        self.enter(&mut self.inner.lock(), Phase::Isolated, Instant::now());
     }
 
     pub(crate) fn reset(&self) {
-        self.enter(&mut self.lock(), Phase::Closed);
+        self.enter(&mut self.inner.lock(), Phase::Closed, Instant::now());
     }
 
     /// As [`admit`](Self::admit), while calls pass and are watched.
     #[inline]
-    pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_>> {
+    pub(crate) fn admit_if_closed(&self, now: Instant, slow_call: Duration) -> Option<Permit<'_, L>> {
+        self.pass_if_closed(later(now, slow_call))
+    }
+
+    #[inline]
+    fn pass_if_closed(&self, slow_from: Instant) -> Option<Permit<'_, L>> {
         let generation = self.closed.load(Ordering::Acquire);
         let is_closed = generation & OTHERWISE == 0;
-        let slow_from = later(now, slow_call);
         is_closed.then(|| Permit::new(self, generation, slow_from, None))
     }
 
     /// Lets an attempt pass that begins `now` and is slow from `slow_call` on, or says why not. The permit counts the attempt
     /// as cut short unless it is settled.
-    pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_>, Error> {
-        if let Some(permit) = self.admit_if_closed(now, slow_call) {
+    pub(crate) fn admit(&self, now: Instant, slow_call: Duration) -> Result<Permit<'_, L>, Error> {
+        let slow_from = later(now, slow_call);
+        if let Some(permit) = self.pass_if_closed(slow_from) {
             return Ok(permit);
         }
-        let slow_from = later(now, slow_call);
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         let probe = match &mut inner.phase {
             Phase::Closed => None,
@@ -187,7 +197,7 @@ impl Breaker {
         if self.is_closed() {
             return Ok(());
         }
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         match &inner.phase {
             Phase::Closed => Ok(()),
@@ -197,12 +207,9 @@ impl Breaker {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn enter(&self, inner: &mut Inner, phase: Phase) {
+    fn enter(&self, inner: &mut Inner, phase: Phase, now: Instant) {
         inner.generation += 1;
+        inner.since = now;
         let otherwise = if matches!(phase, Phase::Closed) { 0 } else { OTHERWISE };
         inner.phase = phase;
         self.closed.store(inner.generation | otherwise, Ordering::Release);
@@ -213,19 +220,19 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant) {
-        self.enter(inner, Phase::Open { until: later(now, self.policy.open_for) });
+        self.enter(inner, Phase::Open { until: later(now, self.policy.open_for) }, now);
     }
 
     /// What time alone has changed, each change at its own moment: whoever looks late finds what an early one left.
     fn let_time_pass(&self, inner: &mut Inner, now: Instant) {
         loop {
             match &inner.phase {
-                Phase::Open { until } if now >= *until => {
-                    self.enter(inner, Phase::HalfOpen(Probes::default()));
+                &Phase::Open { until } if now >= until => {
+                    self.enter(inner, Phase::HalfOpen(Probes::default()), until);
                 }
                 Phase::HalfOpen(probes) => match probes.decided(&self.policy) {
                     Some(decided) if now >= decided && probes.speak_for_the_service() => {
-                        self.enter(inner, Phase::Closed);
+                        self.enter(inner, Phase::Closed, decided);
                     }
                     Some(decided) if now >= decided => self.open(inner, decided),
                     _ => return,
@@ -237,7 +244,7 @@ impl Breaker {
 
     /// A probe may last until `end`: the verdict waits for it.
     fn wait_for(&self, generation: u64, probe: u64, end: Instant) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.generation == generation
             && let Phase::HalfOpen(probes) = &mut inner.phase
         {
@@ -245,8 +252,27 @@ impl Breaker {
         }
     }
 
+    /// An attempt that succeeded at `head`, of a call that began at `began`, failed `now` all the same: in its body. It
+    /// counts as a failure in the place of a success, if it belongs to what is looked at.
+    pub(crate) fn take_back(&self, began: Instant, head: Instant, now: Instant) {
+        let mut inner = self.inner.lock();
+        self.let_time_pass(&mut inner, now);
+        if began < inner.since {
+            return;
+        }
+        match &inner.phase {
+            Phase::Closed => {
+                if self.window.take_back(head, now).trips(&self.policy) {
+                    self.open(&mut inner, now);
+                }
+            }
+            Phase::HalfOpen(_) => self.open(&mut inner, now),
+            Phase::Open { .. } | Phase::Isolated => {}
+        }
+    }
+
     /// Takes note of an attempt's end.
-    fn settle(&self, permit: &Permit<'_>, verdict: Verdict, now: Instant) {
+    fn settle(&self, permit: &Permit<'_, L>, verdict: Verdict, now: Instant) {
         let slow = now >= permit.slow_from;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
@@ -254,7 +280,7 @@ impl Breaker {
             }
             return;
         }
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         self.let_time_pass(&mut inner, now);
         if inner.generation != permit.generation {
             return;
@@ -271,7 +297,7 @@ impl Breaker {
                 let Some(probe) = permit.probe else { return };
                 let succeeded = probes.come_back(probe, verdict == Verdict::Success, now);
                 if succeeded >= self.policy.half_open_calls {
-                    self.enter(&mut inner, Phase::Closed);
+                    self.enter(&mut inner, Phase::Closed, now);
                     return;
                 }
                 // It may have been the one that was waited for.

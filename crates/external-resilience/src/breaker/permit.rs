@@ -1,19 +1,21 @@
 //! One attempt at the breaker: what lets it pass, and what its end says about the service.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use external_core::{Error, ErrorKind};
 use tokio::time::Instant;
 
-use super::Breaker;
+use super::lock::Lock;
+use super::{Breaker, Inner};
 use crate::clock::later;
 use crate::refusal::Refusal;
 
 /// An attempt that was let through. Dropped unsettled, it was cut short: it gives its place back, and counts as a
 /// slow call if it ran that long.
 #[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    breaker: &'a Breaker,
+pub(crate) struct Permit<'a, L: Lock = Mutex<Inner>> {
+    breaker: &'a Breaker<L>,
     pub(super) generation: u64,
     pub(super) slow_from: Instant,
     /// Which probe it is, if it is one.
@@ -21,9 +23,14 @@ pub(crate) struct Permit<'a> {
     settled: bool,
 }
 
-impl<'a> Permit<'a> {
+impl<'a, L: Lock> Permit<'a, L> {
     #[inline]
-    pub(super) fn new(breaker: &'a Breaker, generation: u64, slow_from: Instant, probe: Option<u64>) -> Self {
+    pub(super) fn new(
+        breaker: &'a Breaker<L>,
+        generation: u64,
+        slow_from: Instant,
+        probe: Option<u64>,
+    ) -> Self {
         Self { breaker, generation, slow_from, probe, settled: false }
     }
 
@@ -42,7 +49,7 @@ impl<'a> Permit<'a> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl<L: Lock> Drop for Permit<'_, L> {
     fn drop(&mut self) {
         if !self.settled {
             self.settle(Verdict::Nothing, Instant::now());

@@ -296,6 +296,23 @@ async fn who_was_refused_waits_only_while_all_probes_are_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_probes_goes_on_when_a_place_is_given_back() {
+    let secs = Duration::from_secs;
+    // A probe that succeeded keeps its place.
+    for (verdict, waits) in [(Verdict::Nothing, secs(1)), (Verdict::Success, secs(3))] {
+        let (breaker, start) = (half_open().await, Instant::now());
+        let (one, two) = (admit(&breaker).unwrap(), admit(&breaker).unwrap());
+        let (may_ask, ()) = tokio::join!(breaker.probed(start + secs(3)), async {
+            tokio::time::sleep(secs(1)).await;
+            settle(one, verdict);
+        });
+        assert!(may_ask);
+        assert_eq!(start.elapsed(), waits, "{verdict:?}");
+        drop(two);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn isolation_lasts_until_the_reset() {
     let breaker = breaker();
     breaker.isolate();

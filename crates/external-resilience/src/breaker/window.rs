@@ -64,6 +64,17 @@ impl Window {
         }
     }
 
+    /// An attempt that succeeded at `head` failed after all, as is known `now`: what the window holds now.
+    pub(super) fn take_back(&self, head: Instant, now: Instant) -> Seen {
+        match self {
+            Self::Calls(calls) => calls.take_back(),
+            Self::Time(time) => {
+                time.forget_success(head);
+                time.note(true, false, now)
+            }
+        }
+    }
+
     pub(super) fn clear(&self) {
         match self {
             Self::Calls(calls) => {
@@ -98,13 +109,27 @@ impl Calls {
         self.successes.iter().map(|shard| shard.swap(0, Ordering::Relaxed)).sum()
     }
 
-    fn note(&self, failure: bool, slow: bool) -> Seen {
+    /// The ring with all successes in it.
+    fn whole(&self) -> MutexGuard<'_, Ring> {
         let mut ring = locked(&self.ring);
         // More than fill it push everything out.
         for _ in 0..self.gather().min(self.size as u64) {
             ring.push(self.size, false, false);
         }
+        ring
+    }
+
+    fn note(&self, failure: bool, slow: bool) -> Seen {
+        let mut ring = self.whole();
         ring.push(self.size, failure, slow);
+        ring.seen
+    }
+
+    fn take_back(&self) -> Seen {
+        let mut ring = self.whole();
+        if !ring.turn_a_success() {
+            ring.push(self.size, true, false);
+        }
         ring.seen
     }
 }
@@ -138,6 +163,20 @@ impl Ring {
         self.seen.failures += u64::from(failure);
         self.seen.slow += u64::from(slow);
         self.next = (self.next + 1) % size;
+    }
+}
+
+impl Ring {
+    /// Makes a failure of the latest success; `false` if there is none. Which of them it was makes no difference.
+    fn turn_a_success(&mut self) -> bool {
+        let (newer, older) = self.attempts.split_at_mut(self.next);
+        let mut latest_first = newer.iter_mut().rev().chain(older.iter_mut().rev());
+        let Some((failure, _)) = latest_first.find(|(failure, _)| !failure) else {
+            return false;
+        };
+        *failure = true;
+        self.seen.failures += 1;
+        true
     }
 }
 
@@ -192,6 +231,17 @@ impl Time {
                 Err(now) => held = now,
             }
         }
+    }
+
+    /// Counts one success less in the step of this moment, if it is known there: a slow one is not.
+    fn forget_success(&self, at: Instant) {
+        let number = self.number(at);
+        let one_less = |held: u64| {
+            let is_there = held >> NUMBER == number && held & u64::from(u32::MAX) > 0;
+            is_there.then(|| held - 1)
+        };
+        let mut cells = self.successes.iter().map(|cells| &cells[place(number)]);
+        cells.find(|cell| cell.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok());
     }
 
     fn note(&self, failure: bool, slow: bool, now: Instant) -> Seen {
@@ -250,6 +300,33 @@ mod tests {
         assert_eq!(window.note(true, true, now), seen(4, 1, 1));
         window.clear();
         assert_eq!(window.note(true, false, now), seen(1, 1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_back_is_a_failure_in_the_place_of_a_success() {
+        for window_time in [None, Some(Duration::from_secs(10))] {
+            let window = Window::new(&BreakerPolicy { window: 4, window_time, ..BreakerPolicy::default() });
+            let start = Instant::now();
+            let at = |seconds| start + Duration::from_secs(seconds);
+            for _ in 0..3 {
+                window.success(at(0));
+            }
+            assert_eq!(window.take_back(at(0), at(2)), seen(3, 1, 0), "{window_time:?}");
+            assert_eq!(window.take_back(at(0), at(2)), seen(3, 2, 0), "{window_time:?}");
+            assert_eq!(window.note(true, false, at(3)), seen(4, 3, 0), "{window_time:?}");
+            assert_eq!(window.take_back(at(0), at(4)), seen(4, 4, 0), "{window_time:?}");
+            // No success is left: it is one more failure.
+            let calls = if window_time.is_some() { 5 } else { 4 };
+            assert_eq!(window.take_back(at(0), at(4)), seen(calls, calls, 0), "{window_time:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_success_that_is_taken_back_stays_slow() {
+        let window = Window::new(&BreakerPolicy { window: 4, ..BreakerPolicy::default() });
+        let now = Instant::now();
+        assert_eq!(window.note(false, true, now), seen(1, 0, 1));
+        assert_eq!(window.take_back(now, now), seen(1, 1, 1));
     }
 
     #[tokio::test(start_paused = true)]

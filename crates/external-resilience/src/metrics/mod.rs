@@ -29,7 +29,7 @@
 //! | `external.outcome` | `ok`, `error`, `dropped`: [`Outcome`] |
 //! | `error.type` | [`ErrorKind::as_str`]; absent where nothing failed |
 //! | `external.effect` | `not_sent`, `not_applied`, `maybe_applied`: [`Effect`](external_core::Effect) |
-//! | `external.refused_by` | `breaker`, `bulkhead`, `gate`, `rate_limit` |
+//! | `external.refused_by` | `breaker`, `bulkhead`, `gate`, `rate_limit`, `deadline` |
 //! | `external.managed` | `true` where an outer pipeline owns the call's retries, else `false` |
 //! | `external.breaker.state` | `closed`, `open`, `half_open`, `isolated` |
 //!

@@ -18,7 +18,7 @@ pub(super) const METADATA: Metadata<'static> = Metadata::new("external", Level::
 const BUCKETS: usize = 256;
 
 /// Which layers refuse calls, as their errors name them.
-const REFUSERS: [&str; 4] = ["breaker", "bulkhead", "gate", "rate_limit"];
+const REFUSERS: [&str; 5] = ["breaker", "bulkhead", "gate", "rate_limit", "deadline"];
 
 const KINDS: usize = ErrorKind::ALL.len();
 const EFFECTS: usize = 3;
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_layer_that_refuses_is_known() {
-        for refusal in [Refusal::Breaker, Refusal::Bulkhead, Refusal::Gate, Refusal::RateLimit] {
+        for refusal in Refusal::ALL {
             let error = refusal.error("no", None);
             assert!(REFUSERS.contains(&error.context_value("refused_by").unwrap()), "{refusal}");
         }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::recorder::{AttemptGuard, Recorder};
-use super::{BoxFuture, Exchange, In, Inner, Pipeline};
+use super::{BoxFuture, Call, Exchange, In, Inner, Pipeline};
 use crate::breaker::{Permit, Verdict};
 use crate::policy::Limits;
 use crate::refusal::Refusal;
@@ -62,7 +62,6 @@ impl Pipeline {
         let Turn { number, started, end, .. } = *turn;
         let moving = self.inner.policy.time_to_move(call.body);
         let timeout = limits.attempt_timeout.map(|timeout| timeout.saturating_add(moving));
-        let longest = earlier(timeout, limits.total_deadline);
         let own_end = timeout.and_then(|timeout| started.checked_add(timeout));
         let attempt_cx = cx.for_attempt_at(started, number, earlier(own_end, end));
         if let Some(permit) = &mut turn.permit {
@@ -94,7 +93,8 @@ impl Pipeline {
                     if error.kind() == ErrorKind::Timeout
                         && !cx.is_managed()
                         && end.is_some_and(|end| ended >= end)
-                        && (cx.deadline().is_some() || longest.is_some_and(|longest| took < longest / 2)) =>
+                        && (cx.deadline().is_some()
+                            || self.longest(call, limits).is_some_and(|longest| took < longest / 2)) =>
                 {
                     permit.settle(Verdict::Nothing, ended);
                 }
@@ -113,6 +113,12 @@ impl Pipeline {
             guard.succeed(took);
         }
         Attempted { result, ended }
+    }
+
+    /// How long an attempt of this call may take by the policy, its body included.
+    fn longest(&self, call: &Call, limits: &Limits) -> Option<Duration> {
+        let moving = self.inner.policy.time_to_move(call.body);
+        limits.longest_attempt().map(|longest| longest.saturating_add(moving))
     }
 }
 

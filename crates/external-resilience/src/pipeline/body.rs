@@ -7,54 +7,54 @@ use std::time::Duration;
 use bytes::Bytes;
 use external_core::{ByteStream, Error, Result};
 use futures_core::Stream;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::CallGuard;
-use crate::clock::later;
+use super::patience::Patience;
 
 impl CallGuard {
     /// Passes `body` on: the call's record closes with it, and where the reader waits longer than `idle` for it to go on it
-    /// ends with `Timeout`.
+    /// ends with `Timeout`. Any chunk that is not empty shows that it is alive, however small: what the service sends, and
+    /// when, is its own affair, a line a minute of a log as much as a film.
+    ///
+    /// Only the time counts in which somebody waits: a slow reader is not taken for a slow service. One that turns away from
+    /// a wait (it lost a `select!`) is noticed by not coming back: what goes beyond a quarter of `idle` does not count.
+    ///
+    /// A body that ends with an error says as much about the service as an attempt that does: the breaker counts the attempt
+    /// as failed, if the error is one of those it counts, and what its head put into the retry budget is taken out.
     #[must_use]
     pub fn around(self, body: ByteStream, idle: Duration) -> ByteStream {
-        self.passing(body, idle, ENOUGH)
+        self.passing(body, Patience::new(idle, 1))
     }
 
-    /// As [`around`](Self::around), for a body whose bytes come when something happens: events, say. Any chunk, however small,
-    /// shows that it is alive.
+    /// As [`around`](Self::around), for a body that never ends by itself: events, say. Its end is no fault, however it comes:
+    /// whoever reads asks anew, and only what becomes of that tells of the service.
     #[must_use]
-    pub fn around_events(self, body: ByteStream, idle: Duration) -> ByteStream {
-        self.passing(body, idle, 1)
+    pub fn around_events(mut self, body: ByteStream, idle: Duration) -> ByteStream {
+        self.is_endless = true;
+        self.passing(body, Patience::new(idle, 1))
     }
 
-    fn passing(self, body: ByteStream, idle: Duration, enough: usize) -> ByteStream {
-        ByteStream::new(Guarded {
-            body,
-            guard: Some(self),
-            idle,
-            enough,
-            timer: None,
-            patience: idle,
-            come: 0,
-        })
+    /// As [`around`](Self::around), for a body that lies ready at the service, an object of a store: it has to flow. Where
+    /// less than a KiB comes within `idle` of waiting it has stalled: nothing keeps a store from sending more, and a byte now
+    /// and then would keep its reader for ever.
+    #[must_use]
+    pub fn around_stored(self, body: ByteStream, idle: Duration) -> ByteStream {
+        self.passing(body, Patience::new(idle, FLOWS))
+    }
+
+    fn passing(self, body: ByteStream, patience: Patience) -> ByteStream {
+        ByteStream::new(Guarded { body, guard: Some(self), patience })
     }
 }
+
+/// So much is enough of a body that should flow; a byte now and then is not.
+const FLOWS: usize = 1024;
 
 struct Guarded {
     body: ByteStream,
     guard: Option<CallGuard>,
-    idle: Duration,
-    /// So many bytes within one idle timeout of waiting show that the body is alive.
-    enough: usize,
-    /// Runs while the reader waits for a chunk, so that a slow reader is not taken for a slow service.
-    timer: Option<Pin<Box<Sleep>>>,
-    /// How much waiting is left until enough bytes must have come, and how many of them have.
-    patience: Duration,
-    come: usize,
+    patience: Patience,
 }
-
-/// What is enough of a body that should flow; a byte now and then is not.
-const ENOUGH: usize = 1024;
 
 impl Stream for Guarded {
     type Item = Result<Bytes>;
@@ -63,7 +63,7 @@ impl Stream for Guarded {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
-                this.arrived(chunk.len());
+                this.patience.arrived(chunk.len());
                 Poll::Ready(Some(Ok(chunk)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(this.fail(error)))),
@@ -73,34 +73,16 @@ impl Stream for Guarded {
                 }
                 Poll::Ready(None)
             }
-            Poll::Pending => {
-                let deadline = later(Instant::now(), this.patience);
-                let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-                match timer.as_mut().poll(cx) {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(()) => {
-                        let error = Error::timeout("the body stalled")
-                            .with_context("idle_seconds", this.idle.as_secs_f64());
-                        Poll::Ready(Some(Err(this.fail(error))))
-                    }
-                }
-            }
+            Poll::Pending => this.patience.wait(cx).map(|()| {
+                let error = Error::timeout("the body stalled")
+                    .with_context("idle_seconds", this.patience.idle().as_secs_f64());
+                Some(Err(this.fail(error)))
+            }),
         }
     }
 }
 
 impl Guarded {
-    fn arrived(&mut self, bytes: usize) {
-        let left = self.timer.take().map(|timer| timer.deadline().saturating_duration_since(Instant::now()));
-        self.come += bytes;
-        if self.come >= self.enough {
-            self.come = 0;
-            self.patience = self.idle;
-        } else if let Some(left) = left {
-            self.patience = left;
-        }
-    }
-
     fn fail(&mut self, error: Error) -> Error {
         match self.guard.take() {
             Some(guard) => guard.fail(error),

@@ -8,6 +8,7 @@ mod body;
 mod close;
 mod hedge;
 mod pace;
+mod patience;
 mod recorder;
 mod retry;
 mod timers;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use external_core::{CallContext, Error, Operation, Provider, ProviderInfo, Repeat, Result};
 use tokio::time::Instant;
@@ -32,7 +34,7 @@ use crate::breaker::Breaker;
 use crate::budget::Budget;
 use crate::bulkhead::Bulkhead;
 use crate::pacing::{Gate, RateLimit};
-use crate::policy::{Limits, LimitsByOperation, Misfit};
+use crate::policy::{Limits, LimitsByOperation, Misfit, PROBE};
 use crate::{BreakerChanges, BreakerState, CallObserver, Cleanup, Policy};
 
 /// What a contract method returns: the box that `async_trait` makes.
@@ -66,21 +68,25 @@ struct Exchange<'a, 'env, T> {
 pub struct Call {
     /// The operation.
     pub operation: Operation,
-    /// How many bytes each attempt sends: its timeout grows with them.
+    /// How many bytes each attempt sends: its timeout grows with them, and so does the policy's total deadline.
     pub body: u64,
 }
 
 impl Call {
+    /// What a body of unknown length is taken for, in bytes: 1 GiB. So there is time for it; who sends it sees to it that a
+    /// halt does not take all of that, by [`Pipeline::attempt_timeout`] for what has been sent so far.
+    pub const UNKNOWN_LENGTH: u64 = 1 << 30;
+
     /// A call without a body worth mentioning.
     #[must_use]
     pub fn new(operation: Operation) -> Self {
         Self { operation, body: 0 }
     }
 
-    /// A call that sends so many bytes.
+    /// A call that sends so many bytes; `None`: nobody knows how many, [`UNKNOWN_LENGTH`](Self::UNKNOWN_LENGTH).
     #[must_use]
-    pub fn with_body(mut self, bytes: u64) -> Self {
-        self.body = bytes;
+    pub fn with_body(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.body = bytes.into().unwrap_or(Self::UNKNOWN_LENGTH);
         self
     }
 }
@@ -218,7 +224,7 @@ impl Pipeline {
     /// `MaybeApplied` if that of any attempt was. Besides: `Closed` after [`close`](Self::close), `Timeout` at a
     /// deadline, and refusals of our own, all with effect `NotSent` and `refused_by` in their context: `Unavailable`
     /// while the circuit is open or the bulkhead is full, `RateLimited` where the service or the rate limit asks for a
-    /// longer wait than there is time for.
+    /// longer wait than there is time for, `Timeout` where the deadline leaves no time for an attempt at all.
     pub fn run<'env, T, F>(
         &self,
         call: impl Into<Call>,
@@ -271,18 +277,18 @@ impl Pipeline {
         }
     }
 
-    /// Probes the provider: one attempt outside the breaker, within the attempt timeout, recorded as `probe`.
+    /// Probes the provider: one attempt outside the breaker, within the times of the operation `probe`, and recorded as that.
     ///
     /// # Errors
     ///
     /// The probe's.
     pub async fn probe(&self, provider: &dyn Provider, cx: &CallContext) -> Result<()> {
-        let probe = Operation::new(self.inner.domain, "probe", Repeat::Safe);
+        let probe = Operation::new(self.inner.domain, PROBE, Repeat::Safe);
         let mut recorder = Recorder::open(&*self.inner, probe, cx);
         let answered = match recorder.enter() {
             Ok(()) => {
                 let (call, limits) = (Call::new(probe), self.inner.limits.of(probe.name));
-                let (started, end) = (recorder.started(), recorder.end_of(cx, limits));
+                let (started, end) = (recorder.started(), recorder.end_of(cx, limits, Duration::ZERO));
                 let mut turn = Turn { number: 1, started, end, permit: None, sent: false };
                 let exchange = Exchange { call: &call, cx, limits, attempt: &|cx, _| provider.probe(cx) };
                 let attempted = self.attempt(&recorder, &exchange, &mut turn, &mut None).await;
@@ -320,6 +326,14 @@ impl Pipeline {
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.inner.policy
+    }
+
+    /// How long an attempt of this operation may take that sends so many bytes; `None`: as long as its call.
+    #[must_use]
+    pub fn attempt_timeout(&self, operation: &str, body: u64) -> Option<Duration> {
+        let Inner { limits, policy, .. } = &*self.inner;
+        let timeout = limits.of(operation).attempt_timeout?;
+        Some(timeout.saturating_add(policy.time_to_move(body)))
     }
 
     /// The domain: `"storage"`.

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use external_core::{Effect, Error, Result, Retry};
+use external_core::{Error, Result, Retry};
 use tokio::time::Instant;
 
 use super::attempt::Turn;
@@ -71,7 +71,7 @@ impl Pipeline {
             }
             if end.is_some_and(|end| start.max(now) >= end) {
                 let message = "the deadline passed before an attempt could begin";
-                return Err(Error::timeout(message).with_effect(Effect::NotSent));
+                return Err(Refusal::Deadline.error(message, None));
             }
             if start <= now {
                 break;

@@ -14,6 +14,7 @@ use tracing::field::Empty;
 use super::Inner;
 use super::attempt::Attempted;
 use super::retry::CLOSED;
+use crate::breaker::Verdict;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
@@ -120,11 +121,12 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         Ok(())
     }
 
-    /// When the call must be over: what its caller says, else the policy; in a managed call the outer pipeline's.
-    pub(super) fn end_of(&self, cx: &CallContext, limits: &Limits) -> Option<Instant> {
+    /// When the call must be over: what its caller says, else the policy, whose deadline leaves the time in which its body
+    /// moves; in a managed call the outer pipeline's.
+    pub(super) fn end_of(&self, cx: &CallContext, limits: &Limits, moving: Duration) -> Option<Instant> {
         cx.deadline().or_else(|| {
             let total = limits.total_deadline.filter(|_| !self.managed)?;
-            self.started.checked_add(total)
+            self.started.checked_add(total.saturating_add(moving))
         })
     }
 
@@ -170,6 +172,19 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         }
         self.emit(Outcome::Error, Some(&error));
         error
+    }
+
+    /// What counted as a success when its head came was none: breaker and budget take it back.
+    fn was_no_success(&self, verdict: Verdict) {
+        let (Some(head), Verdict::Failure) = (self.ended, verdict) else {
+            return;
+        };
+        if let Some(breaker) = &self.inner.breaker {
+            breaker.take_back(self.started, head, Instant::now());
+        }
+        if let Some(budget) = &self.inner.budget {
+            budget.take_back();
+        }
     }
 
     fn emit(&mut self, outcome: Outcome, error: Option<&Error>) {
@@ -295,11 +310,13 @@ impl Drop for AttemptGuard<'_> {
 #[derive(Debug)]
 pub struct CallGuard {
     recorder: Recorder<Arc<Inner>>,
+    /// Whether an end of the body is no fault, however it comes.
+    pub(super) is_endless: bool,
 }
 
 impl CallGuard {
     pub(super) fn new(recorder: Recorder<Arc<Inner>>) -> Self {
-        Self { recorder }
+        Self { recorder, is_endless: false }
     }
 
     /// The body ended well.
@@ -312,6 +329,9 @@ impl CallGuard {
     /// whoever reads has seen a part of this one's answer.
     #[must_use]
     pub fn fail(mut self, error: Error) -> Error {
+        if !self.is_endless {
+            self.recorder.was_no_success(Verdict::of(&error));
+        }
         self.recorder.fail(error.with_ended_by(BODY))
     }
 }

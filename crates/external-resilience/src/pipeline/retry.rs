@@ -32,7 +32,7 @@ impl Pipeline {
     ) -> Result<()> {
         let &Exchange { call, cx, limits, .. } = exchange;
         recorder.enter()?;
-        let end = recorder.end_of(cx, limits);
+        let end = recorder.end_of(cx, limits, self.inner.policy.time_to_move(call.body));
         // The clock is read once before an attempt and once behind it: a fast call costs little more than that.
         let mut now = recorder.started();
         if let Some(bulkhead) = &self.inner.bulkhead {
@@ -46,7 +46,8 @@ impl Pipeline {
         let max_attempts = if cx.is_managed() { 1 } else { limits.max_attempts };
         // Only what changes nothing is attempted twice at a time.
         let hedge_after = limits.hedge_after.filter(|_| call.operation.repeat == Repeat::Safe);
-        let mut waits = max_attempts - 1;
+        // To wait for another's probe repeats nothing, so that an inner pipeline does it too.
+        let mut waits = limits.max_attempts - 1;
         let mut earliest = now;
         let mut earlier: Option<Error> = None;
         let mut payment = None;
@@ -93,6 +94,10 @@ impl Pipeline {
                 }
                 Err(error) => error,
             };
+            // So does one further in: neither is the service's word, and its hint no reason to wait.
+            if let Some(by) = Refusal::of(&error).filter(|by| by.is_final()) {
+                return Err(earlier.unwrap_or(error).with_ended_by(by.as_str()));
+            }
             // What an earlier attempt may have done is not undone by a later one that failed.
             if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
                 error = error.with_effect(Effect::MaybeApplied);

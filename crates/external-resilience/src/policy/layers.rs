@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// When a circuit opens and how it closes.
 ///
+/// An attempt failed that ended `Unavailable`, `Timeout`, `Corrupt` or `Unexpected`; other errors are answers, and say nothing
+/// about the service. An answer that streams its body is a success as soon as its head is there, and a failure after all if
+/// the body ends with one of these errors.
+///
 /// | value | default | range |
 /// |---|---|---|
 /// | failure rate | 0.5 of the window | above 0, up to 1 |
@@ -21,6 +25,10 @@ pub struct BreakerPolicy {
     pub failure_rate: f64,
     /// From which duration on an attempt is slow, the time to move its body apart. `None`: half of what it may take, which
     /// each domain and operation says for itself.
+    ///
+    /// An attempt that its caller gave up, by a deadline of its own or by dropping the call, is slow once it took that long,
+    /// and says nothing before: the caller was in a hurry. So a service that hangs is noticed only where callers wait for it
+    /// as long as that; where they never do, a cache whose callers give it 100 ms, state a shorter time here.
     pub slow_call: Option<Duration>,
     /// The share of slow attempts at which it opens.
     pub slow_call_rate: f64,
@@ -97,7 +105,11 @@ impl BulkheadPolicy {
     }
 }
 
-/// How often attempts may start, repeated ones included.
+/// How often attempts may start, repeated ones included: the generic cell rate algorithm (ITU-T I.371), evenly spread.
+///
+/// In the long run `attempts` start in each period. In any one period it is `attempts + burst - 1` at most: a burst after a
+/// pause is on top, since places are made up for while it is used. Where a service counts by fixed or sliding windows and
+/// forbids more than its number, `burst` is 1, or `attempts` that much less.
 ///
 /// Off by default, as the bulkhead is: it is for an allowance that the service's contract states.
 ///
@@ -110,11 +122,11 @@ impl BulkheadPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RateLimitPolicy {
-    /// How many attempts start in a period.
+    /// How many attempts start in a period in the long run.
     pub attempts: u32,
     /// The period.
     pub per: Duration,
-    /// How many may start at once.
+    /// How many may start at once: so many less one are on top in one period.
     pub burst: u32,
     /// How long an attempt waits at most; one that would wait longer is refused at once.
     pub max_wait: Duration,

@@ -1,6 +1,7 @@
 //! How an instance's calls are treated: values with defaults, ranges and reasons.
 
 mod layers;
+mod limits;
 mod ranges;
 mod settings;
 
@@ -11,6 +12,7 @@ use external_core::{Error, Result};
 pub use layers::{BreakerPolicy, BudgetPolicy, BulkheadPolicy, RateLimitPolicy};
 pub use settings::PolicySettings;
 
+pub(crate) use limits::{Limits, LimitsByOperation};
 pub(crate) use ranges::Misfit;
 
 use crate::Domain;
@@ -25,12 +27,12 @@ use crate::Domain;
 /// | value | default | range | why |
 /// |---|---|---|---|
 /// | total deadline | 30 s | 1 ms to 1 day | a caller waits no longer, whatever the layers do |
-/// | attempt timeout | 10 s | 1 ms to 1 day | leaves room for two more attempts within the deadline |
-/// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout grows by body / floor rate |
+/// | attempt timeout | 10 s | 1 ms to 1 day, at most the total deadline | leaves room for two more attempts within the deadline |
+/// | floor rate | 64 KiB/s | at least 1 B/s | an attempt's timeout and the total deadline grow by body / floor rate |
 /// | attempts | 3 | 1 to 20 | more only add load to what is down |
 /// | backoff | 100 ms doubling to 5 s, full jitter; a first one on top of a service's hint, within the deadline | 0 to 1 h; 1 ms to 1 h | callers that failed together do not return together |
 /// | retry budget | 50 and a tenth of what succeeds | see [`BudgetPolicy`] | retries must not finish off what is down |
-/// | Retry-After gate | on | | what a service asks of one caller (429, `Retry-After`) all callers of the instance heed |
+/// | Retry-After gate | on | | what a service asks of a caller that is too fast (429, `Retry-After`) all callers of the instance heed; a 503's hint is its caller's: one node that restarts must not shut everybody out from the others, and the breaker sees whether it is all of them |
 /// | Retry-After cap | 5 min | 1 ms to 1 day | a wrong date shuts nobody out for long, and a service that means it says it again |
 /// | hedging | off | 1 ms to 1 day, below the attempt timeout | it makes more load, within attempts and budget; only who measures knows from which delay on it is of use |
 /// | bulkhead | off | see [`BulkheadPolicy`] | only the service's owner knows how much it takes |
@@ -38,23 +40,28 @@ use crate::Domain;
 /// | breaker | see [`BreakerPolicy`] | | |
 ///
 /// What holds for an operation by name comes before what holds for the instance, also where a domain says it: a `put` of
-/// storage has its 600 s whatever the instance's total deadline is, until `operations.put` says otherwise.
+/// storage has its 600 s whatever the instance's total deadline is, until `operations.put` says otherwise. Every domain has
+/// an operation `probe`: one attempt.
+///
+/// Neither time holds for the body that a call sends: what it takes at the floor rate is added to both. So the default leaves
+/// a large upload the time it takes; the deadline of a caller, `CallOptions::with_timeout`, is for all of it, and nothing is
+/// added. A body of unknown length is taken for [1 GiB](crate::Call::UNKNOWN_LENGTH).
 ///
 /// What the domains change, and why:
 ///
 /// | domain | value | why |
 /// |---|---|---|
 /// | cache | 5 s in all, 1 s an attempt, waits of 20 ms to 500 ms | a cache that is slow is of no use |
-/// | storage | 600 s in all for `put`, `put_part` | a large body takes the time it takes; its attempt grows with it |
+/// | storage | 600 s in all for `put`, `put_part` | a retry moves a large body once more, and only one such time is added |
 /// | storage | 180 s in all, 60 s an attempt for `complete_multipart`, `copy`, `restore_version` | the store puts objects together before it answers |
 /// | email | 240 s in all, 180 s an attempt | a mail server may take minutes to accept a mail (RFC 5321 section 4.5.3.2), and giving up too early sends it twice |
 /// | each | slow from half of what an attempt may take on: a cache from 500 ms, storage from 5 s and 30 s where it puts together, email from 90 s | where nine of ten attempts take that long, the service is about to run into the timeouts; no one number is right for a cache and for a mail server |
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// How long a call may take in all; `None`: as long as its caller says.
+    /// How long a call may take in all, without the body that it sends; `None`: as long as its caller says.
     pub total_deadline: Option<Duration>,
-    /// How long one attempt may take, without its body; `None`: as long as the call.
+    /// How long one attempt may take, without its body, at most as long as the call; `None`: as long as that.
     pub attempt_timeout: Option<Duration>,
     /// The slowest rate, in bytes a second, at which a body may move before the attempt counts as hung.
     pub floor_rate: u64,
@@ -63,7 +70,8 @@ pub struct Policy {
     /// A `Safe` call that has no answer after this is attempted a second time beside the first, if it has attempts left;
     /// `None`: never.
     pub hedge_after: Option<Duration>,
-    /// Whether all callers wait when the service has asked one of them to; the one waits anyway before it tries again.
+    /// Whether all callers wait when the service has throttled one of them and asked it to wait; the one waits anyway before it
+    /// tries again.
     pub retry_after_gate: bool,
     /// How long the gate is closed at most, whatever the service asks for.
     pub retry_after_cap: Duration,
@@ -91,11 +99,11 @@ pub struct RetryPolicy {
     pub budget: Option<BudgetPolicy>,
 }
 
-/// What differs for one operation. `None` leaves what holds without it.
+/// What differs for one operation. `None` leaves what holds without it; an attempt takes no longer than its call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationPolicy {
-    /// How long a call may take in all.
+    /// How long a call may take in all, without the body that it sends.
     pub total_deadline: Option<Duration>,
     /// How long one attempt may take, without its body.
     pub attempt_timeout: Option<Duration>,
@@ -148,14 +156,28 @@ impl Policy {
         }
     }
 
-    /// Replaces the total deadline.
+    /// What is left for a composite, a service made of other clients (a failover): record, total deadline and retry. Its members
+    /// have the rest, each for the service that it calls: a circuit or a gate around all of them would shut out those that
+    /// are well.
+    #[must_use]
+    pub fn for_composite(mut self) -> Self {
+        (self.attempt_timeout, self.hedge_after, self.retry_after_gate) = (None, None, false);
+        (self.bulkhead, self.rate_limit, self.breaker) = (None, None, None);
+        for (_, differs) in &mut self.operations {
+            (differs.attempt_timeout, differs.hedge_after) = (None, None);
+        }
+        self
+    }
+
+    /// Replaces the total deadline. An attempt takes no longer than its call, so that a longer attempt timeout never strikes:
+    /// [`checked`](Self::checked) finds that.
     #[must_use]
     pub fn with_total_deadline(mut self, deadline: impl Into<Option<Duration>>) -> Self {
         self.total_deadline = deadline.into();
         self
     }
 
-    /// Replaces the attempt timeout.
+    /// Replaces the attempt timeout, at most the total deadline.
     #[must_use]
     pub fn with_attempt_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.attempt_timeout = timeout.into();
@@ -255,39 +277,15 @@ impl Policy {
     }
 
     pub(crate) fn misfit(&self, operations: &[&str]) -> Option<Misfit> {
-        let unknown = self.operations.iter().find(|(name, _)| !operations.contains(&name.as_str()));
+        let is_known = |name: &str| name == PROBE || operations.contains(&name);
+        let unknown = self.operations.iter().find(|(name, _)| !is_known(name));
         match unknown {
             Some((name, _)) => Some(Misfit {
                 key: format!("operations.{name}"),
-                reason: format!("no operation `{name}`; there are: {}", operations.join(", ")),
+                reason: format!("no operation `{name}`; there are: {}, {PROBE}", operations.join(", ")),
             }),
             None => self.clone().put_in_range(),
         }
-    }
-
-    fn limits(&self, differs: Option<OperationPolicy>) -> Limits {
-        let differs = differs.unwrap_or_default();
-        let mut limits = Limits {
-            total_deadline: differs.total_deadline.or(self.total_deadline),
-            attempt_timeout: differs.attempt_timeout.or(self.attempt_timeout),
-            max_attempts: differs.max_attempts.unwrap_or(self.retry.max_attempts).max(1),
-            hedge_after: differs.hedge_after.unwrap_or(self.hedge_after),
-            slow_call: SLOW_WITHOUT_TIMEOUT,
-        };
-        if let Some(stated) = self.breaker.and_then(|breaker| breaker.slow_call) {
-            limits.slow_call = stated;
-        } else if let Some(longest) = limits.longest_attempt() {
-            limits.slow_call = longest / 2;
-        }
-        limits
-    }
-
-    /// How long a body of so many bytes may take: at the floor rate. An attempt has this besides its timeout.
-    pub(crate) fn time_to_move(&self, body: u64) -> Duration {
-        if body == 0 {
-            return Duration::ZERO;
-        }
-        Duration::from_millis(body.saturating_mul(1000) / self.floor_rate.max(1))
     }
 }
 
@@ -338,107 +336,19 @@ impl OperationPolicy {
     }
 }
 
-/// Half of the general attempt timeout.
-const SLOW_WITHOUT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What holds for the calls of each operation, worked out once.
-#[derive(Debug)]
-pub(crate) struct LimitsByOperation {
-    others: Limits,
-    named: Vec<(String, Limits)>,
-}
-
-impl LimitsByOperation {
-    pub(crate) fn new(policy: &Policy) -> Self {
-        let named =
-            policy.operations.iter().map(|(name, differs)| (name.clone(), policy.limits(Some(*differs))));
-        Self { others: policy.limits(None), named: named.collect() }
-    }
-
-    pub(crate) fn of(&self, name: &str) -> &Limits {
-        self.named.iter().find(|(known, _)| known == name).map_or(&self.others, |(_, limits)| limits)
-    }
-}
-
-/// What holds for one call.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    pub(crate) total_deadline: Option<Duration>,
-    pub(crate) attempt_timeout: Option<Duration>,
-    pub(crate) max_attempts: u32,
-    pub(crate) hedge_after: Option<Duration>,
-    /// From which duration on an attempt is slow.
-    pub(crate) slow_call: Duration,
-}
-
-impl Limits {
-    /// How long an attempt without a body may take, at most.
-    fn longest_attempt(&self) -> Option<Duration> {
-        [self.attempt_timeout, self.total_deadline].into_iter().flatten().min()
-    }
-}
+/// The operation that every domain has.
+pub(crate) const PROBE: &str = "probe";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_attempt_with_a_body_gets_the_time_to_move_it() {
-        let policy = Policy::default();
-        assert_eq!(policy.time_to_move(0), Duration::ZERO);
-        assert_eq!(policy.time_to_move(1 << 20), Duration::from_secs(16));
-        assert!(policy.time_to_move(u64::MAX) > Duration::from_secs(1 << 20));
-    }
-
-    #[test]
-    fn an_operation_differs_where_it_says_so() {
-        let policy = Policy::default().with_operation("get", OperationPolicy::new().with_max_attempts(1));
-        let limits = LimitsByOperation::new(&policy);
-        assert_eq!(limits.of("get").max_attempts, 1);
-        assert_eq!(limits.of("get").attempt_timeout, policy.attempt_timeout);
-        assert_eq!(limits.of("put").max_attempts, 3);
-    }
-
-    #[test]
-    fn what_was_said_of_an_operation_before_stays_unless_it_is_said_again() {
-        let secs = Duration::from_secs;
-        let first = OperationPolicy::new().with_total_deadline(secs(600)).with_hedge_after(secs(1));
-        let second = OperationPolicy::new().with_attempt_timeout(secs(20)).with_hedge_after(None);
-        let policy = Policy::default()
-            .with_hedge_after(secs(2))
-            .with_operation("put", first)
-            .with_operation("put", second)
-            .with_operation("get", OperationPolicy::new().with_max_attempts(1));
-        assert_eq!(policy.operations.len(), 2);
-        let limits = LimitsByOperation::new(&policy);
-        let put = limits.of("put");
-        assert_eq!((put.total_deadline, put.attempt_timeout), (Some(secs(600)), Some(secs(20))));
-        assert_eq!(put.hedge_after, None, "of this operation hedging is off");
-        assert_eq!(limits.of("get").hedge_after, Some(secs(2)));
-    }
-
-    #[test]
     fn a_name_that_no_operation_has_is_noticed() {
         let policy = Policy::default().with_operation("gett", OperationPolicy::new().with_max_attempts(1));
         let misfit = policy.misfit(&["get", "put"]).unwrap();
         assert_eq!(misfit.key, "operations.gett");
-        assert!(misfit.reason.contains("get, put"), "{misfit:?}");
+        assert!(misfit.reason.contains("get, put, probe"), "{misfit:?}");
         assert_eq!(policy.misfit(&["gett"]), None);
-    }
-
-    #[test]
-    fn what_is_slow_follows_from_the_timeout_unless_it_is_stated() {
-        let secs = Duration::from_secs;
-        let copy = OperationPolicy::new().with_attempt_timeout(secs(60)).with_total_deadline(secs(180));
-        let policy = Policy::default().with_operation("copy", copy);
-        let slow =
-            |policy: &Policy| ["get", "copy"].map(|name| LimitsByOperation::new(policy).of(name).slow_call);
-        assert_eq!(slow(&policy), [secs(5), secs(30)]);
-        let breaker = BreakerPolicy { slow_call: Some(secs(2)), ..BreakerPolicy::default() };
-        assert_eq!(slow(&policy.clone().with_breaker(breaker)), [secs(2); 2]);
-        assert_eq!(slow(&policy.clone().with_attempt_timeout(None)), [secs(15), secs(30)]);
-        let hasty = policy.with_total_deadline(secs(4));
-        assert_eq!(slow(&hasty), [secs(2), secs(30)], "no attempt takes longer than its call");
-        assert_eq!(slow(&Policy::off()), [secs(5); 2]);
     }
 }

@@ -13,6 +13,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const MILLION: u32 = 1_000_000;
 const MOST_CALLS: u32 = 100_000;
 
+/// The key of the timeout that holds for all operations.
+pub(super) const ATTEMPT_TIMEOUT: &str = "attempt_timeout";
+
 /// A value that makes no sense, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misfit {
@@ -27,7 +30,7 @@ impl Policy {
     pub(crate) fn put_in_range(&mut self) -> Option<Misfit> {
         let mut keep = Keeper::default();
         keep.time("total_deadline", &mut self.total_deadline);
-        keep.time("attempt_timeout", &mut self.attempt_timeout);
+        keep.time(ATTEMPT_TIMEOUT, &mut self.attempt_timeout);
         keep.range("floor_rate", &mut self.floor_rate, 1, u64::MAX);
         keep.range("max_attempts", &mut self.retry.max_attempts, 1, 20);
         keep.times("backoff_base", &mut self.retry.base, Duration::ZERO, HOUR);
@@ -69,7 +72,25 @@ impl Policy {
             }
         }
         self.hedges_that_never_begin(&mut keep);
+        self.attempts_longer_than_calls(&mut keep);
         keep.first
+    }
+
+    /// Whoever states a timeout that never strikes means another one. An operation that states its deadline alone does not:
+    /// its attempts are over with it. What holds for the instance comes last: a file may leave it to the deadline too.
+    fn attempts_longer_than_calls(&self, keep: &mut Keeper) {
+        let general = (ATTEMPT_TIMEOUT.to_owned(), self.limits(None));
+        let named = self.operations.iter().filter(|(_, differs)| differs.attempt_timeout.is_some());
+        let named = named.map(|(name, differs)| {
+            (format!("operations.{name}.attempt_timeout"), self.limits(Some(*differs)))
+        });
+        for (key, limits) in named.chain([general]) {
+            if let (Some(timeout), Some(total)) = (limits.attempt_timeout, limits.total_deadline)
+                && timeout > total
+            {
+                keep.note(&key, format_args!("{timeout:?} is longer than the total_deadline of {total:?}"));
+            }
+        }
     }
 
     fn hedges_that_never_begin(&self, keep: &mut Keeper) {
@@ -236,5 +257,19 @@ mod tests {
         let late = OperationPolicy::new().with_hedge_after(Duration::from_secs(10));
         assert_eq!(key(hedged(9).with_operation("get", late)).as_deref(), Some("operations.get.hedge_after"));
         assert_eq!(key(hedged(9).with_operation("get", late.with_hedge_after(None))), None);
+    }
+
+    #[test]
+    fn an_attempt_that_outlasts_its_call_makes_no_sense() {
+        let key = |mut policy: Policy| policy.put_in_range().map(|misfit| misfit.key);
+        let timeout = |seconds| Policy::default().with_attempt_timeout(Duration::from_secs(seconds));
+        assert_eq!(key(timeout(30)), None);
+        assert_eq!(key(timeout(31)).as_deref(), Some("attempt_timeout"));
+        assert_eq!(key(timeout(31).with_total_deadline(None)), None);
+        assert_eq!(key(timeout(30).with_total_deadline(SECOND)).as_deref(), Some("attempt_timeout"));
+        let get = OperationPolicy::new().with_total_deadline(SECOND);
+        assert_eq!(key(timeout(30).with_operation("get", get)), None, "so does that of an operation");
+        let get = key(timeout(30).with_operation("get", get.with_attempt_timeout(SECOND * 2)));
+        assert_eq!(get.as_deref(), Some("operations.get.attempt_timeout"));
     }
 }

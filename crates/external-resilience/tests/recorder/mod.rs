@@ -1,4 +1,5 @@
 //! A recorder that keeps what it is told, in an order that can be compared.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

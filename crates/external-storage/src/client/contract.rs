@@ -96,7 +96,7 @@ impl MultipartStorage for StorageClient {
         cx: &CallContext,
         request: &BeginMultipartRequest,
     ) -> Result<MultipartUpload> {
-        self.begin_call(cx, request).await
+        self.begin_call(cx, request).await?.handed_on()
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {

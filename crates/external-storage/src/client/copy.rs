@@ -91,7 +91,9 @@ impl StorageClient {
             .with_precondition(request.precondition.clone())
             .with_call_options(request.call.clone());
         upload.checksum = object.info.checksum;
-        let receipt = self.upload_in(cx, Source::stream(object.body), &upload).await?;
+        upload.expected_size = Some(object.info.size);
+        let source = Source::stream(object.body, self.inner.settings.idle_timeout);
+        let receipt = self.upload_in(cx, source, &upload).await?;
         let copied = PutReceipt::new(receipt.token);
         Ok(match receipt.version {
             Some(version) => copied.with_version(version),

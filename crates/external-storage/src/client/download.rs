@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::storage::{
-    ByteRange, ByteStream, Checksum, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectInfo, ObjectKey,
-    VersionId, VersionToken,
+    ByteRange, ByteStream, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectInfo, ObjectKey, VersionId,
+    VersionToken,
 };
-use external_core::{CallOptions, Error, ErrorKind, Operation, Repeat, Result, Retry};
+use external_core::{CallOptions, Error, ErrorKind, Operation, Repeat, Result};
 use futures_util::{StreamExt, stream};
 
 use super::{StorageClient, pause};
-use crate::checksum::{self, Hasher};
+use crate::checksum::{self, Expected};
 
 /// The first wait before a body is resumed; each further one without progress doubles it.
 const RESUME_WAIT: Duration = Duration::from_millis(100);
@@ -102,6 +102,7 @@ impl StorageClient {
     /// - A body that breaks off is continued at the byte where it broke, and arrives whole. (storage.download.2)
     /// - All of it comes from one version: if the object changes in between, the body ends with `Conflict`, never with
     ///   a mixture. (storage.download.3)
+    /// - Where the provider keeps versions it goes on with the one it began with instead. (storage.download.12)
     /// - A body that breaks again and again without progress ends with the error, after `resumes` tries.
     ///   (storage.download.4)
     /// - A whole body that does not match the stored checksum ends with `Corrupt`, also when it was resumed.
@@ -115,15 +116,21 @@ impl StorageClient {
     /// `NotFound`, `Conflict`, `InvalidArgument`, `Unsupported`, and those of every call.
     pub async fn download_stream(&self, request: &DownloadRequest) -> Result<ObjectBody> {
         let object = self.get_with(&request.get()).await?.into_object()?;
+        self.resuming(request.get(), object)
+    }
+
+    /// `object` as a body that goes on as `request` where it breaks.
+    fn resuming(&self, request: GetRequest, object: ObjectBody) -> Result<ObjectBody> {
         let whole = object.range == (0..object.info.size);
-        let checksum = object.info.checksum.filter(|_| whole);
+        let expected = self.locate(GET, Expected::of(&object.info))?.filter(|_| whole);
         let resuming = Resuming {
             client: self.clone(),
-            request: request.get(),
+            request,
+            version: object.info.version.clone(),
             token: object.info.token.clone(),
             left: object.range.clone(),
             body: object.body,
-            hash: checksum.map(|sum| Hasher::new(sum.kind()).map(|hasher| (hasher, sum))).transpose()?,
+            expected,
             failures: 0,
         };
         let body = stream::unfold(Some(resuming), |state| async move {
@@ -141,8 +148,8 @@ impl StorageClient {
     /// [`download_stream`](Self::download_stream); of use for large objects where one connection is slow.
     ///
     /// - The bytes arrive in order and whole, whatever the order of the exchanges. (storage.download.6)
-    /// - An object that changes in between ends the body with `Conflict`, and whole bytes that do not match the stored
-    ///   checksum with `Corrupt`. (storage.download.9)
+    /// - An object that changes in between ends the body with `Conflict` unless the provider keeps versions, and whole
+    ///   bytes that do not match the stored checksum end it with `Corrupt`. (storage.download.9)
     /// - At most `download_concurrency` ranges are under way at a time. (storage.download.10)
     /// - Dropped at any moment, a download gives back what it held. (storage.download.11)
     ///
@@ -162,19 +169,20 @@ impl StorageClient {
         if other || range.end - range.start <= settings.download_part_bytes || !self.can("range") {
             return self.download_stream(request).await;
         }
-        let token = info.token.clone();
+        let (token, version) = (info.token.clone(), info.version.clone());
         let (client, request) = (self.clone(), request.clone());
         let parts = cut(range.clone(), settings.download_part_bytes).map(move |part| {
             let mut request = request.clone().with_range(part.clone());
             if client.can("if-match") {
                 request.if_match = Some(token.clone());
             }
-            fetch(client.clone(), request, token.clone(), part)
+            fetch(client.clone(), request, version.clone(), token.clone(), part)
         });
         let mut body = ByteStream::new(stream::iter(parts).buffered(settings.download_concurrency));
-        if let Some(sum) = info.checksum.filter(|_| range == (0..info.size)) {
+        let whole = range == (0..info.size);
+        if let Some(expected) = self.locate(GET, Expected::of(&info))?.filter(|_| whole) {
             let client = self.clone();
-            let checked = checksum::verify_read(body, sum)?;
+            let checked = checksum::verify_read(body, expected);
             body = ByteStream::new(checked.map(move |chunk| client.locate(GET, chunk)));
         }
         Ok(ObjectBody::new(info, range, body))
@@ -194,10 +202,13 @@ fn cut(range: Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> + Send 
 async fn fetch(
     client: StorageClient,
     request: DownloadRequest,
+    version: Option<VersionId>,
     token: VersionToken,
     part: Range<u64>,
 ) -> Result<Bytes> {
-    let object = client.download_stream(&request).await?;
+    let mut request = request.get();
+    let object = pinned(&client, &mut request, version.as_ref()).await?;
+    let object = client.resuming(request, object)?;
     if object.info.token != token {
         return client.locate(GET, Err(changed(&object.info)));
     }
@@ -212,10 +223,12 @@ fn changed(info: &ObjectInfo) -> Error {
 struct Resuming {
     client: StorageClient,
     request: GetRequest,
+    version: Option<VersionId>,
     token: VersionToken,
     left: Range<u64>,
     body: ByteStream,
-    hash: Option<(Hasher, Checksum)>,
+    /// The sum over all bytes, of all the connections they come over.
+    expected: Option<Expected>,
     /// Breaks since the last byte.
     failures: u32,
 }
@@ -246,20 +259,15 @@ impl Resuming {
         if self.left.start > self.left.end {
             return self.client.locate(GET, Err(Error::corrupt("the body is longer than announced")));
         }
-        if let Some((hasher, _)) = &mut self.hash {
-            hasher.update(&chunk);
+        if let Some(expected) = &mut self.expected {
+            expected.update(&chunk);
         }
         Ok(chunk)
     }
 
     fn finish(&mut self) -> Result<Option<Bytes>> {
-        match self.hash.take() {
-            Some((hasher, sum)) => {
-                self.client.locate(GET, checksum::compare(sum, hasher.finish()))?;
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+        let verdict = self.expected.take().map_or(Ok(()), Expected::verdict);
+        self.client.locate(GET, verdict).map(|()| None)
     }
 
     /// Asks for the rest, as often as the settings let it. A resumption that fails in passing is one without progress:
@@ -287,9 +295,9 @@ impl Resuming {
     /// How long to wait before the next resumption; `None` if there is none: also where the store asks for more time than a
     /// body may stall.
     fn wait(&self, broken: &Error) -> Option<Duration> {
+        use ErrorKind::{Corrupt, RateLimited, Timeout, Unavailable};
         let settings = &self.client.inner.settings;
-        let passing =
-            matches!(broken.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt);
+        let passing = matches!(broken.kind(), Unavailable | Timeout | RateLimited | Corrupt);
         let own = RESUME_WAIT.saturating_mul(1 << self.failures.min(6));
         pause(broken, own)
             .filter(|_| passing && self.failures < settings.resumes && self.client.can("range"))
@@ -301,20 +309,38 @@ impl Resuming {
         if self.client.can("if-match") {
             self.request.if_match = Some(self.token.clone());
         }
-        let object = self.client.get_with(&self.request).await?.into_object()?;
+        let object = pinned(&self.client, &mut self.request, self.version.as_ref()).await?;
         if object.info.token != self.token {
             return self.client.locate(GET, Err(changed(&object.info)));
-        }
-        if object.range != self.left {
-            let error =
-                Error::corrupt("the provider answered another range than asked").with_retry(Retry::Never);
-            return self.client.locate(GET, Err(error));
         }
         Ok(object.body)
     }
 }
 
-/// All of a body of which at most `length` bytes are expected, without taking more room than that.
+/// The content that `request` names, from the versions that were stored if it is not the current one any more. The version
+/// is not named at once, since reading one may need a permission of its own.
+async fn pinned(
+    client: &StorageClient,
+    request: &mut GetRequest,
+    version: Option<&VersionId>,
+) -> Result<ObjectBody> {
+    let current = client.get_with(request).await;
+    let changed = |error: &Error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
+    if let (Err(error), None, Some(version)) = (&current, &request.version, version)
+        && changed(error)
+        && client.can("versions")
+    {
+        let stored = request.clone().with_version(version.clone());
+        // Where that cannot be had either, what became of the object is the better answer.
+        if let Ok(object) = client.get_with(&stored).await {
+            *request = stored;
+            return object.into_object();
+        }
+    }
+    current?.into_object()
+}
+
+/// All of a body of `length` bytes, without taking more room than that.
 async fn whole(mut body: ByteStream, length: u64) -> Result<Bytes> {
     let first = body.next_chunk().await?.unwrap_or_default();
     // One chunk is the usual case for small objects: it is handed on without a copy.
@@ -335,12 +361,28 @@ async fn whole(mut body: ByteStream, length: u64) -> Result<Bytes> {
         all.extend_from_slice(&chunk);
         next = body.next_chunk().await?;
     }
+    if all.len() < length {
+        return Err(Error::corrupt("the body is shorter than announced"));
+    }
     Ok(all.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_of_another_length_is_no_whole() {
+        let body = |chunks: &[&'static str]| {
+            let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from(*chunk))).collect();
+            ByteStream::new(stream::iter(chunks))
+        };
+        assert_eq!(whole(body(&["abcdef"]), 6).await.unwrap(), "abcdef");
+        assert_eq!(whole(body(&["abc", "def"]), 6).await.unwrap(), "abcdef");
+        for chunks in [&["abcde"][..], &["abc", "de"], &[], &["abcdef", "g"], &["abc", "defg"]] {
+            assert_eq!(whole(body(chunks), 6).await.unwrap_err().kind(), ErrorKind::Corrupt, "{chunks:?}");
+        }
+    }
 
     #[test]
     fn cuts_without_gap_or_overlap() {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use external_core::storage::{
-    AbortMultipartRequest, BeginMultipartRequest, CompleteMultipartRequest, DeleteVersionRequest, Deleted,
-    GetTagsRequest, IntoKey, ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectVersion,
-    PartReceipt, PendingUpload, PresignRequest, PresignedUrl, PutPartRequest, PutReceipt, PutTagsRequest,
-    RestoreVersionRequest, UploadPage, VersionId, VersionPage, validate_tags,
+    AbortMultipartRequest, CompleteMultipartRequest, DeleteVersionRequest, Deleted, GetTagsRequest, IntoKey,
+    ListUploadsRequest, ListVersionsRequest, MultipartUpload, ObjectVersion, PartReceipt, PendingUpload,
+    PresignRequest, PresignedUrl, PutPartRequest, PutReceipt, PutTagsRequest, RestoreVersionRequest,
+    UploadPage, VersionId, VersionPage, validate_tags,
 };
 use external_core::{CallContext, Error, Operation, Result};
 use external_resilience::Call;
@@ -162,18 +162,6 @@ impl StorageClient {
         let facet = self.facet(request.operation(), self.service().versions(), "versions")?;
         let result =
             self.pipeline().run(request.operation(), cx, |cx, _| facet.restore_version(cx, request)).await;
-        self.about(&request.key, result)
-    }
-
-    pub(super) async fn begin_call(
-        &self,
-        cx: &CallContext,
-        request: &BeginMultipartRequest,
-    ) -> Result<MultipartUpload> {
-        let operation = request.operation();
-        let facet = self.facet(operation, self.service().multipart(), "multipart")?;
-        self.locate(operation, self.check_begin(request))?;
-        let result = self.pipeline().run(operation, cx, |cx, _| facet.begin_multipart(cx, request)).await;
         self.about(&request.key, result)
     }
 

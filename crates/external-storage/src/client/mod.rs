@@ -13,7 +13,7 @@ mod short;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use external_core::storage::{self, StorageService};
@@ -116,7 +116,7 @@ impl StorageClient {
         Self::assemble(inner.service.clone(), pipeline, inner.settings.clone(), inner.context.clone())
     }
 
-    /// The same client, sharing the process-wide upload budget of `context`.
+    /// The same client, sharing the upload budget of `context`. Clients that were given none share one of their own.
     #[must_use]
     pub fn with_context(self, context: &BuildContext) -> Self {
         let inner = &self.inner;
@@ -194,8 +194,14 @@ fn declare(service: &dyn StorageService) -> ProviderInfo {
 impl From<Arc<dyn StorageService>> for StorageClient {
     fn from(service: Arc<dyn StorageService>) -> Self {
         let pipeline = Pipeline::new("default", service.info(), <Self as Domain>::policy());
-        Self::assemble(service, pipeline, StorageSettings::default(), BuildContext::default())
+        Self::assemble(service, pipeline, StorageSettings::default(), without_context())
     }
+}
+
+/// What clients are built from that nobody gave a context: one in the process, so that they share its upload budget.
+fn without_context() -> BuildContext {
+    static CONTEXT: OnceLock<BuildContext> = OnceLock::new();
+    CONTEXT.get_or_init(BuildContext::default).clone()
 }
 
 /// How long a loop around calls waits before its next round: as long as it would by itself, or as long as it was asked to if

@@ -59,10 +59,12 @@ impl StorageClient {
     /// - A body that stalls longer than the idle timeout ends with `Timeout`. (storage.client_get.1)
     /// - So does one that only trickles: less than a KiB within the idle timeout. (storage.client_get.2)
     /// - An empty object is read whole by every kind of download, and no part of it by any. (storage.client_get.3)
+    /// - An answer that holds other bytes than were asked for, such as the whole object for a range of it, is `Corrupt`.
+    ///   (storage.client_get.4)
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Conflict` by `if_match`, `InvalidArgument`, `Unsupported`, and those of every call.
+    /// `NotFound`, `Conflict` by `if_match`, `InvalidArgument`, `Unsupported`, `Corrupt`, and those of every call.
     pub async fn get_with(&self, request: &GetRequest) -> Result<GetResult> {
         self.get_call(&CallContext::new(&request.call), request).await
     }
@@ -92,7 +94,8 @@ impl StorageClient {
     ///
     /// # Errors
     ///
-    /// Those of every call, but for `NotFound`.
+    /// Those of every call, but for `NotFound`. A provider that asks by a request without a reason in its answer, as `s3` does,
+    /// also answers `false` in a store that is not there: [`probe`](Self::probe) tells the two apart.
     pub async fn exists(&self, key: impl IntoKey) -> Result<bool> {
         match self.head(key).await {
             Ok(_) => Ok(true),
@@ -196,7 +199,10 @@ impl StorageClient {
         let (result, guard) = self.about(&request.key, got)?;
         match result {
             GetResult::Object(mut object) => {
-                object.body = guard.around(object.body, self.inner.settings.idle_timeout);
+                if let Err(error) = object.verify_range(request.range) {
+                    return Err(guard.fail(error));
+                }
+                object.body = guard.around_stored(object.body, self.inner.settings.idle_timeout);
                 Ok(GetResult::Object(object))
             }
             other => {

@@ -11,12 +11,16 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct StorageSettings {
-    /// The size of an upload's first parts, in bytes; later parts of very large uploads are larger. An upload that
-    /// fits into one part is one put. Default: 8 MiB.
+    /// The size of an upload's first parts, in bytes; later parts of very large uploads are larger, up to half of the
+    /// smaller upload budget. An upload that fits into one part is one put. Default: 8 MiB.
     pub part_bytes: u64,
     /// How many parts of one upload are sent side by side, 1 to 64. Default: 4.
     pub upload_concurrency: usize,
-    /// How many bytes all uploads of this instance hold in memory together. Default: 64 MiB.
+    /// How many bytes all uploads of this instance hold in memory together; those of all instances of one `BuildContext`
+    /// hold at most its `upload_budget`. No part is larger than half of the smaller of the two, which bounds an upload: in
+    /// 10,000 parts of 32 MiB it has at most 312 GiB where its size is told beforehand, and 273 GiB where it is not. Where
+    /// half is less than the provider's smallest part (5 MiB for `s3`), such parts go one at a time beside what is half
+    /// read. Default: 64 MiB.
     pub upload_budget_bytes: u64,
     /// How many ranges a ranged download fetches side by side, 1 to 64. Default: 4.
     pub download_concurrency: usize,
@@ -25,7 +29,8 @@ pub struct StorageSettings {
     /// The most bytes `download` puts into memory; a larger object is `PayloadTooLarge`. Default: 256 MiB.
     pub download_bytes_max: u64,
     /// How long a body may stall before it counts as broken: the most that is waited for its next KiB. Time that the
-    /// reader takes does not count. Default: 30 s.
+    /// reader takes does not count. The same for the source of an upload, but only while others wait for the memory that it
+    /// holds. Default: 30 s.
     #[serde(with = "external_core::config::duration")]
     #[schemars(with = "String")]
     pub idle_timeout: Duration,

@@ -11,7 +11,7 @@ use external_contract::{
 };
 use external_core::{Effect, Error, ErrorKind};
 use external_storage::{
-    ChecksumSetting, CopyRequest, Policy, Precondition, PutRequest, StorageClient, UploadRequest,
+    Capability, ChecksumSetting, CopyRequest, Policy, Precondition, PutRequest, StorageClient, UploadRequest,
 };
 use futures_util::future::{BoxFuture, poll_fn};
 use futures_util::{FutureExt, StreamExt, stream};
@@ -172,7 +172,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         .of_client(),
         clause!(
             "storage.upload.11",
-            "With a checksum and no precondition, a completion whose answer is lost is found out about: the upload succeeds, and made one object. Else an error tells `MaybeApplied`.",
+            "With a checksum, a completion whose answer is lost is found out about before anything is aborted: the upload succeeds, and made one object; with a precondition only where the provider itself lists uploads. One that is still under way is waited for. Else an error tells `MaybeApplied`.",
             |case: S| {
                 let lost = |operation: &str, number| {
                     if operation == "complete_multipart" && number == 1 {
@@ -187,17 +187,31 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let receipt = storage.upload_with(&body[..], UploadRequest::new(key(case, "k")?)).await?;
                 ensure_eq("the token told", &receipt.token, &storage.head(case.name("k")).await?.token)?;
                 ensure_eq("the completions", &faulty.calls("complete_multipart"), &2)?;
-                // With a precondition it is not repeated: the second answer would lie.
-                let faulty = Faulty::new(case.bare()?).with_plan(lost).shared();
-                let storage = client(&faulty)?;
-                let request = UploadRequest::new(key(case, "once")?).with_precondition(Precondition::Absent);
-                let error = ensure_error(
-                    "a lost answer",
-                    storage.upload_with(&body[..], request).await,
-                    ErrorKind::Unavailable,
-                )?;
-                ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
-                ensure_eq("the completions", &faulty.calls("complete_multipart"), &1)?;
+                // With a precondition it is not repeated: the second answer would lie. That the upload is gone tells.
+                let tells = storage.supports("list-uploads") == Capability::Native;
+                let later = |operation: &str, _| match operation {
+                    "complete_multipart" => Fault::GoesOn(Duration::from_millis(300)),
+                    _ => Fault::None,
+                };
+                for faulty in [
+                    Faulty::new(case.bare()?).with_plan(lost).shared(),
+                    Faulty::new(case.bare()?).with_plan(later).shared(),
+                ] {
+                    let storage = client(&faulty)?;
+                    let request = UploadRequest::new(key(case, "once")?).with_precondition(Precondition::Absent);
+                    let upload = storage.upload_with(&body[..], request).await;
+                    if tells {
+                        let token = storage.head(case.name("once")).await?.token;
+                        ensure_eq("the token told", &upload?.token, &token)?;
+                        ensure_eq("the aborts", &faulty.calls("abort_multipart"), &0)?;
+                    } else {
+                        let error = ensure_error("a lost answer", upload, ErrorKind::Unavailable)?;
+                        ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
+                    }
+                    ensure_eq("the bytes", &storage.download(case.name("once")).await?, &body)?;
+                    ensure_eq("the completions", &faulty.calls("complete_multipart"), &1)?;
+                    storage.delete(case.name("once")).await?;
+                }
                 // Without a checksum an object of that size may be anybody's.
                 let faulty = Faulty::new(case.bare()?).with_plan(lost).shared();
                 let storage = client(&faulty)?.with_settings(settings().with_checksum(ChecksumSetting::None))?;

@@ -48,7 +48,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         clause!("storage.download.3", "All of it comes from one version: if the object changes in between, the body ends with `Conflict`, never with a mixture.", |case: S| {
             for lacks in ["", "if-match"] {
                 let breaking = |operation: &str, number| if operation == "get" && number == 1 { Fault::Breaks(1000) } else { Fault::None };
-                let mut faulty = Faulty::new(case.bare()?).with_plan(breaking);
+                let mut faulty = Faulty::new(case.bare()?).with_plan(breaking).without("versions");
                 if !lacks.is_empty() {
                     faulty = faulty.without("if-match");
                 }
@@ -58,6 +58,30 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure_eq("the first bytes", &body.next_chunk().await?, &Some(pattern(1000)))?;
                 storage.put(case.name("k"), vec![0; 5000]).await?;
                 ensure_error("the rest", body.next_chunk().await, ErrorKind::Conflict)?;
+            }
+        })
+        .of_client(),
+        clause!("storage.download.12", "Where the provider keeps versions, a download goes on with the one it began with, resumed or in ranges, whatever becomes of the object.", |case: S| {
+            for (ranged, change) in [(false, "put"), (true, "put"), (false, "delete"), (true, "delete")] {
+                let breaking = move |operation: &str, number| if operation == "get" && number == 1 && !ranged { Fault::Breaks(1000) } else { Fault::None };
+                let storage = client(&Faulty::new(case.bare()?).with_plan(breaking).shared())?;
+                let keeps = storage.info().capabilities().grade("versions").is_supported();
+                let storage = storage.with_settings(settings().with_ranged_download(1000, 1))?;
+                storage.put(case.name("k"), pattern(5000)).await?;
+                let request = DownloadRequest::new(key(case, "k")?);
+                let mut body = if ranged { storage.download_ranged(&request).await?.body } else { storage.download_stream(&request).await?.body };
+                ensure_eq("the first bytes", &body.next_chunk().await?, &Some(pattern(1000)))?;
+                match change {
+                    "put" => drop(storage.put(case.name("k"), vec![0; 5000]).await?),
+                    _ => drop(storage.delete(case.name("k")).await?),
+                }
+                let rest = body.collect(MOST).await;
+                if keeps {
+                    ensure_eq("the rest", &rest?, &pattern(5000).slice(1000..))?;
+                } else {
+                    let kind = if change == "put" { ErrorKind::Conflict } else { ErrorKind::NotFound };
+                    ensure_error("the rest", rest, kind)?;
+                }
             }
         })
         .of_client(),
@@ -81,10 +105,17 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 _ => Fault::None,
             };
             let at_once = |operation: &str, _| if operation == "get" { Fault::Damaged } else { Fault::None };
-            for faulty in [Faulty::new(case.bare()?).with_plan(late), Faulty::new(case.bare()?).with_plan(at_once)] {
-                let storage = client(&faulty.shared())?;
+            let breaking = |operation: &str, number| if operation == "get" && number == 1 { Fault::Breaks(1000) } else { Fault::None };
+            for foreign in [false, true] {
+                let faulty = || case.bare().map(|inner| if foreign { Faulty::new(inner).with_foreign_sums() } else { Faulty::new(inner) });
+                for faulty in [faulty()?.with_plan(late), faulty()?.with_plan(at_once)] {
+                    let storage = client(&faulty.shared())?;
+                    storage.put(case.name("k"), pattern(5000)).await?;
+                    ensure_error("damaged bytes", storage.download(case.name("k")).await, ErrorKind::Corrupt)?;
+                }
+                let storage = client(&faulty()?.with_plan(breaking).shared())?;
                 storage.put(case.name("k"), pattern(5000)).await?;
-                ensure_error("damaged bytes", storage.download(case.name("k")).await, ErrorKind::Corrupt)?;
+                ensure_eq("the bytes", &storage.download(case.name("k")).await?, &pattern(5000))?;
             }
         })
         .of_client(),

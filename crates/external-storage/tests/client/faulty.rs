@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use external_core::{CallContext, Capabilities, Effect, Error, Provider, ProviderInfo, Result, Retry};
 use external_storage::{
-    AbortMultipartRequest, BeginMultipartRequest, ByteStream, CompleteMultipartRequest, CopyRequest,
-    CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, GetRequest, GetResult, GetTagsRequest,
-    HeadRequest, ListPage, ListRequest, ListUploadsRequest, MultipartStorage, MultipartUpload, ObjectInfo,
-    PartReceipt, PutPartRequest, PutReceipt, PutRequest, PutTagsRequest, StorageService, TagStorage,
-    UploadPage,
+    AbortMultipartRequest, BeginMultipartRequest, ByteStream, Checksum, CompleteMultipartRequest,
+    CopyRequest, CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, ForeignChecksum, GetRequest,
+    GetResult, GetTagsRequest, HeadRequest, ListPage, ListRequest, ListUploadsRequest, MultipartStorage,
+    MultipartUpload, ObjectInfo, PartReceipt, PutPartRequest, PutReceipt, PutRequest, PutTagsRequest,
+    StorageService, TagStorage, UploadPage, Verifier, checksum,
 };
 use futures_util::{StreamExt, stream};
 
@@ -30,10 +30,14 @@ pub(super) enum Fault {
     Before,
     /// It fails before anything happens, and asks to be left alone for so long.
     Asks(Duration),
+    /// It is refused for the number of calls.
+    Throttled,
     /// It fails for good.
     Refused,
     /// It works, and its answer is lost.
     AnswerLost,
+    /// The connection breaks, and the store goes on: it is done so much later.
+    GoesOn(Duration),
     /// The body breaks off behind so many bytes.
     Breaks(usize),
     /// The body ends behind so many bytes, as if it were whole.
@@ -46,6 +50,8 @@ pub(super) enum Fault {
     Trickles(Duration),
     /// The range answered is not the one asked for.
     OtherRange,
+    /// The whole object is answered for a range of it, as by a server that knows no ranges.
+    IgnoresRange,
     /// A bit of the body is another one.
     Damaged,
     /// The page answers its own token as the next one's.
@@ -60,6 +66,8 @@ pub(super) struct Faulty {
     plan: Box<Plan>,
     calls: Mutex<BTreeMap<&'static str, usize>>,
     copies: bool,
+    /// Checksums are told as those of another writer are.
+    foreign_sums: bool,
     parts: Load,
     bytes: Load,
     gets: Load,
@@ -88,6 +96,23 @@ impl Drop for Gone<'_> {
     }
 }
 
+/// A sum that only its provider knows how to make.
+struct Foreign(Vec<u8>, Checksum);
+
+impl Verifier for Foreign {
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn matches(self: Box<Self>) -> bool {
+        checksum::of(self.1.kind(), &self.0).is_ok_and(|sum| sum == self.1)
+    }
+}
+
+fn throttled() -> Error {
+    Error::rate_limited("fewer calls, please").with_effect(Effect::NotApplied)
+}
+
 fn asks(time: Duration) -> Error {
     Error::unavailable("down for a while").with_effect(Effect::NotApplied).with_retry(Retry::After(time))
 }
@@ -102,6 +127,7 @@ impl Faulty {
             plan: Box::new(|_, _| Fault::None),
             calls: Mutex::default(),
             copies: true,
+            foreign_sums: false,
             parts: Load::default(),
             bytes: Load::default(),
             gets: Load::default(),
@@ -119,6 +145,22 @@ impl Faulty {
 
     pub(super) fn with_limit(self, id: &'static str, value: u64) -> Self {
         self.declaring(|capabilities| capabilities.limit(id, value))
+    }
+
+    /// What the objects' writers left are checksums of a kind of the store's own.
+    pub(super) fn with_foreign_sums(mut self) -> Self {
+        self.foreign_sums = true;
+        self
+    }
+
+    fn told(&self, mut info: ObjectInfo) -> ObjectInfo {
+        if self.foreign_sums
+            && let Some(sum) = info.checksum.take()
+        {
+            info.foreign_checksum =
+                Some(ForeignChecksum::new(sum.to_string(), move || Box::new(Foreign(Vec::new(), sum))));
+        }
+        info
     }
 
     pub(super) fn without(mut self, id: &'static str) -> Self {
@@ -173,9 +215,19 @@ impl Faulty {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        match self.count(operation) {
+        self.fail(self.count(operation), cx, call).await
+    }
+
+    async fn fail<T>(
+        &self,
+        fault: Fault,
+        cx: &CallContext,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match fault {
             Fault::Before => Err(Error::unavailable("down before it").with_effect(Effect::NotApplied)),
             Fault::Asks(time) => Err(asks(time)),
+            Fault::Throttled => Err(throttled()),
             Fault::Refused => Err(Error::permission_denied("not you")),
             Fault::AnswerLost => {
                 cx.mark_sent();
@@ -235,10 +287,18 @@ impl StorageService for Faulty {
         if let Fault::Asks(time) = fault {
             return Err(asks(time));
         }
-        let mut object = match self.inner.get(cx, request).await? {
+        if matches!(fault, Fault::Throttled) {
+            return Err(throttled());
+        }
+        let mut asked = request.clone();
+        if matches!(fault, Fault::IgnoresRange) {
+            asked.range = None;
+        }
+        let mut object = match self.inner.get(cx, &asked).await? {
             GetResult::Object(object) => object,
             other => return Ok(other),
         };
+        object.info = self.told(object.info);
         let length = usize::try_from(object.range.end - object.range.start).unwrap_or(usize::MAX);
         let whole = object.body.collect(u64::MAX).await?;
         let first = |bytes: usize| Ok(whole.slice(..bytes.min(length)));
@@ -275,7 +335,7 @@ impl StorageService for Faulty {
     }
 
     async fn head(&self, cx: &CallContext, request: &HeadRequest) -> Result<ObjectInfo> {
-        self.pass(cx, "head", self.inner.head(cx, request)).await
+        Ok(self.told(self.pass(cx, "head", self.inner.head(cx, request)).await?))
     }
 
     async fn delete(&self, cx: &CallContext, request: &DeleteRequest) -> Result<Deleted> {
@@ -336,7 +396,18 @@ impl MultipartStorage for Faulty {
         cx: &CallContext,
         request: &CompleteMultipartRequest,
     ) -> Result<PutReceipt> {
-        self.pass(cx, "complete_multipart", self.multipart_of()?.complete_multipart(cx, request)).await
+        let fault = self.count("complete_multipart");
+        if let Fault::GoesOn(time) = fault {
+            cx.mark_sent();
+            let (inner, request) = (self.inner.clone(), request.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                let multipart = inner.multipart().ok_or_else(|| Error::unsupported("multipart"))?;
+                multipart.complete_multipart(&CallContext::default(), &request).await
+            });
+            return Err(Error::unavailable("the connection broke").with_effect(Effect::MaybeApplied));
+        }
+        self.fail(fault, cx, self.multipart_of()?.complete_multipart(cx, request)).await
     }
 
     async fn abort_multipart(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use external_contract::{Clause, abandon, clause, ensure, ensure_eq, ensure_error};
 use external_core::{CallOptions, ErrorKind};
-use external_storage::{DownloadRequest, Policy, StorageClient};
+use external_storage::{DownloadRequest, GetRequest, Policy, StorageClient};
 use tokio::time::Instant;
 
 use super::faulty::{Fault, Faulty};
@@ -42,7 +42,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
         clause!("storage.download.8", "A resumption that fails in passing is tried again, as one more try without progress.", |case: S| {
             let down = |operation: &str, number| match (operation, number) {
                 ("get", 1) => Fault::Breaks(1000),
-                ("get", 2..=3) => Fault::Before,
+                ("get", 2) => Fault::Before,
+                ("get", 3) => Fault::Throttled,
                 _ => Fault::None,
             };
             let body = pattern(5000);
@@ -56,7 +57,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 if comes {
                     ensure_eq("the bytes", &read?, &body)?;
                 } else {
-                    ensure_error("a store that stays away", read, ErrorKind::Unavailable)?;
+                    ensure_error("a store that stays away", read, ErrorKind::RateLimited)?;
                 }
             }
             // The store says for how long. More than a body may stall is not waited for.
@@ -78,9 +79,9 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             }
         })
         .of_client(),
-        clause!("storage.download.9", "An object that changes in between ends a ranged body with `Conflict`, and whole bytes that do not match the stored checksum with `Corrupt`.", |case: S| {
+        clause!("storage.download.9", "An object that changes in between ends a ranged body with `Conflict` unless the provider keeps versions, and whole bytes that do not match the stored checksum end it with `Corrupt`.", |case: S| {
             for lacks in ["", "if-match"] {
-                let mut faulty = Faulty::new(case.bare()?);
+                let mut faulty = Faulty::new(case.bare()?).without("versions");
                 if !lacks.is_empty() {
                     faulty = faulty.without("if-match");
                 }
@@ -92,11 +93,15 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure_error("the rest", body.next_chunk().await, ErrorKind::Conflict)?;
             }
             let damaged = |operation: &str, number| if operation == "get" && number == 3 { Fault::Damaged } else { Fault::None };
-            let faulty = Faulty::new(case.bare()?).with_plan(damaged).shared();
-            let storage = client(&faulty)?.with_settings(settings().with_ranged_download(1000, 2))?;
-            storage.put(case.name("k"), pattern(5000)).await?;
-            let object = storage.download_ranged(&DownloadRequest::new(key(case, "k")?)).await?;
-            ensure_error("damaged bytes", object.body.collect(MOST).await, ErrorKind::Corrupt)?;
+            for faulty in [Faulty::new(case.bare()?), Faulty::new(case.bare()?).with_foreign_sums()] {
+                let storage = client(&faulty.with_plan(damaged).shared())?.with_settings(settings().with_ranged_download(1000, 2))?;
+                storage.put(case.name("k"), pattern(5000)).await?;
+                let request = DownloadRequest::new(key(case, "k")?);
+                let object = storage.download_ranged(&request).await?;
+                ensure_error("damaged bytes", object.body.collect(MOST).await, ErrorKind::Corrupt)?;
+                let object = storage.download_ranged(&request).await?;
+                ensure_eq("the bytes", &object.body.collect(MOST).await?, &pattern(5000))?;
+            }
         })
         .of_client(),
         clause!("storage.download.10", "At most `download_concurrency` ranges are under way at a time.", |case: S| {
@@ -146,6 +151,30 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             storage.put(case.name("k"), pattern(2000)).await?;
             let body = storage.get(case.name("k")).await?.body;
             ensure_error("a trickle", body.collect(MOST).await, ErrorKind::Timeout)?;
+        })
+        .of_client(),
+        clause!("storage.client_get.4", "An answer that holds other bytes than were asked for, such as the whole object for a range of it, is `Corrupt`.", |case: S| {
+            let inner = case.bare()?;
+            StorageClient::from(inner.clone()).put(case.name("k"), pattern(5000)).await?;
+            let answering = |fault| {
+                let plan = move |operation: &str, _| if operation == "get" { fault } else { Fault::None };
+                client(&Faulty::new(inner.clone()).with_plan(plan).shared())
+            };
+            let part = DownloadRequest::new(key(case, "k")?).with_range(100..200);
+            for fault in [Fault::OtherRange, Fault::IgnoresRange] {
+                let storage = answering(fault)?;
+                let read = storage.get_with(&GetRequest::new(key(case, "k")?).with_range(100..200)).await;
+                ensure_error("a range", read, ErrorKind::Corrupt)?;
+                ensure_error("a range down", storage.download_stream(&part).await, ErrorKind::Corrupt)?;
+                let storage = storage.with_settings(settings().with_ranged_download(1000, 2))?;
+                let ranged = storage.download_ranged(&DownloadRequest::new(key(case, "k")?)).await?;
+                ensure_error("ranges side by side", ranged.body.collect(MOST).await, ErrorKind::Corrupt)?;
+            }
+            ensure_error("a part for the whole", answering(Fault::OtherRange)?.download(case.name("k")).await, ErrorKind::Corrupt)?;
+            // All of it is what was asked for, whichever way it is told.
+            let all = DownloadRequest::new(key(case, "k")?).with_range(0..5000);
+            let read = answering(Fault::IgnoresRange)?.download_stream(&all).await?;
+            ensure_eq("the bytes", &read.body.collect(MOST).await?, &pattern(5000))?;
         })
         .of_client(),
         clause!("storage.client_get.3", "An empty object is read whole by every kind of download, and no part of it by any.", |case: S| {

@@ -1,5 +1,6 @@
 //! The uploader: any length, side by side, bounded, whole or not at all.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,8 +9,9 @@ use external_core::{BuildContext, ErrorKind};
 use external_storage::{
     Checksum, ChecksumKind, Precondition, StorageClient, UploadRequest, VersionToken, checksum,
 };
-use futures_util::future::join_all;
-use futures_util::stream;
+use futures_util::StreamExt;
+use futures_util::future::{Either, join_all, select};
+use futures_util::stream::{self, FuturesUnordered};
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client, key, nothing_pending, part_length, parts_are_large, pattern, settings};
@@ -61,7 +63,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             ensure_eq("the bytes", &storage.download(case.name("k")).await?, &body)?;
         })
         .of_client(),
-        clause!("storage.upload.4", "Part sizes grow, so that the provider's highest part number is no limit of an upload.", |case: S| {
+        clause!("storage.upload.4", "Part sizes grow, so that the provider's highest part number is no limit of an upload as long as a part is at most half of the budget; what is larger than all such parts is `PayloadTooLarge`.", |case: S| {
             let (parts, times) = if parts_are_large(case) { (4, 5) } else { (10, 200) };
             let faulty = Faulty::new(case.bare()?).with_limit("parts-max", parts).shared();
             let storage = client(&faulty)?;
@@ -69,6 +71,21 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             let receipt = storage.upload_with(&body[..], UploadRequest::new(key(case, "k")?)).await?;
             ensure((2..=parts).contains(&receipt.parts.into()), format!("2 to {parts} parts"), receipt.parts)?;
             ensure_eq("the bytes", &storage.download(case.name("k")).await?, &body)?;
+            // Where half of the budget is one first part, none grows: so many of them are all there is.
+            let faulty = Faulty::new(case.bare()?).with_limit("parts-max", 2).shared();
+            let storage = client(&faulty)?.with_settings(settings().with_upload_budget(2 * part_length(case) as u64))?;
+            let body = pattern(2 * part_length(case));
+            storage.upload_with(&body[..], UploadRequest::new(key(case, "full")?)).await?;
+            ensure_eq("the bytes", &storage.download(case.name("full")).await?, &body)?;
+            let body = pattern(2 * part_length(case) + 1);
+            let request = UploadRequest::new(key(case, "more")?);
+            let more = storage.upload_with(&body[..], request.clone()).await;
+            ensure_error("a byte more", more, ErrorKind::PayloadTooLarge)?;
+            let begun = faulty.calls("begin_multipart");
+            let told = storage.upload_with(&body[..], request.with_expected_size(body.len() as u64)).await;
+            ensure_error("a byte more, told beforehand", told, ErrorKind::PayloadTooLarge)?;
+            ensure_eq("the uploads begun for it", &(faulty.calls("begin_multipart") - begun), &0)?;
+            nothing_pending(case, &storage).await?;
         })
         .of_client(),
         clause!("storage.upload.5", "All uploads together hold at most their budget in memory.", |case: S| {
@@ -102,6 +119,40 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             upload_all(vec![one, other]).await?;
             let most = faulty.most_parts().1;
             ensure(most <= 2 * part, "at most two parts in memory", most)?;
+        })
+        .of_client(),
+        clause!("storage.upload.16", "An upload holds what its source gave, and no more: sources that stall keep no other upload from going on. Where there is no memory left for the others, a source that gives less than a KiB within `idle_timeout` ends its upload with `Timeout`.", |case: S| {
+            // So large that a buffer begins with less than a part.
+            let part = part_length(case).max(1 << 20);
+            let settings = settings().with_part_bytes(part as u64).with_upload_budget(4 * part as u64).with_idle_timeout(A_MOMENT * 30);
+            let storage = client(&Faulty::new(case.bare()?).shared())?.with_settings(settings)?;
+            let body = pattern(3 * part);
+            // Eight that have begun leave enough; four whose parts lack but a byte have all there is.
+            for (sources, length) in [(8, 1), (4, part - 1)] {
+                let mut stalled = FuturesUnordered::new();
+                for number in 0..sources {
+                    let chunks = stream::iter([Ok(body.slice(..length))]).chain(stream::pending());
+                    stalled.push(storage.upload_stream(chunks, UploadRequest::new(key(case, &format!("stalled{number}"))?)));
+                }
+                let mut ended = Vec::new();
+                let mut other = pin!(async {
+                    tokio::time::sleep(A_MOMENT).await;
+                    storage.upload_with(&body[..], UploadRequest::new(key(case, "other")?)).await.map_err(Finding::from)
+                });
+                let uploaded = loop {
+                    match select(stalled.next(), other.as_mut()).await {
+                        Either::Left((Some(upload), _)) => ended.push(upload),
+                        Either::Left((None, other)) => break other.await,
+                        Either::Right((uploaded, _)) => break uploaded,
+                    }
+                };
+                uploaded?;
+                ensure_eq("the bytes", &storage.download(case.name("other")).await?, &body)?;
+                ensure_eq("whether sources were ended", &!ended.is_empty(), &(length > 1))?;
+                for upload in ended {
+                    ensure_error("a stalled source", upload, ErrorKind::Timeout)?;
+                }
+            }
         })
         .of_client(),
         clause!("storage.upload.8", "A precondition holds however many exchanges the upload takes.", |case: S| {

@@ -41,6 +41,12 @@ impl Endless {
         Self { size, ..Self::default() }
     }
 
+    pub(crate) fn of_parts(most: u64) -> Self {
+        let all = Self::default();
+        let capabilities = all.info.capabilities().clone().limit("parts-max", most);
+        Self { info: ProviderInfo::new("endless", "storage", "endless:", capabilities), ..all }
+    }
+
     pub(crate) fn of_keys(keys: u64) -> Self {
         Self { keys, ..Self::default() }
     }

@@ -50,6 +50,19 @@ async fn an_upload_that_nobody_goes_on_with_ends_with_its_lifetime() {
     assert_eq!(own_files(root.path()), Vec::<String>::new());
 }
 
+/// It is somebody else's, and may not be taken away: whoever writes first has nothing to do with that.
+#[tokio::test]
+async fn what_cannot_be_swept_fails_no_write() {
+    let root = tempfile::tempdir().unwrap();
+    let upload = begun(&store(root.path()), "a").await;
+    // A folder where a part should be: no sweep takes that away, whoever it runs as.
+    let part = root.path().join(".external/uploads").join(upload.id.as_str()).join("2");
+    fs::create_dir(part).unwrap();
+    let late = StorageClient::over(later(root.path(), 8 * DAY));
+    late.put("k", "x").await.unwrap();
+    assert_eq!(late.download("k").await.unwrap(), "x");
+}
+
 #[tokio::test]
 async fn a_sweep_takes_away_uploads_of_that_age_alone() {
     let root = tempfile::tempdir().unwrap();

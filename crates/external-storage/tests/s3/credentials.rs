@@ -1,15 +1,19 @@
 //! Keys that expire in the middle, keys in files, roles, and a clock that is wrong.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use external_core::{CallContext, ErrorKind, Secret};
 use external_storage::{
-    GetRequest, PutRequest, RoleConfig, StorageClient, StorageService, StorageSettings, UploadRequest,
+    BuildContext, DownloadRequest, GetRequest, PresignRequest, PutRequest, RoleConfig, StorageClient,
+    StorageService, StorageSettings, UploadRequest,
 };
+use time::OffsetDateTime;
 use wiremock::matchers::{any, header_exists, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::{config, context, header, key, refusal, stored};
+use super::{NOW, as_service, config, context, header, key, refusal, stored};
 
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> Secret {
     let path = folder.path().join(name);
@@ -68,6 +72,48 @@ async fn credentials_that_expire_in_the_middle_of_an_upload_are_looked_for_anew(
         .map(|request| (request.method.to_string(), header(request, "x-amz-security-token").unwrap()))
         .collect();
     assert_eq!(tokens.last().unwrap().1, "new", "{tokens:?}");
+}
+
+/// Answers a range of ten bytes as long as the token is not called old, which it is after the first read.
+struct ExpiringRead {
+    reads: Mutex<u32>,
+    token: std::path::PathBuf,
+}
+
+impl Respond for ExpiringRead {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let mut reads = self.reads.lock().unwrap();
+        *reads += 1;
+        if *reads > 1 && header(request, "x-amz-security-token").unwrap() != "new" {
+            std::fs::write(&self.token, "new").unwrap();
+            return refusal(400, "ExpiredToken");
+        }
+        let range = header(request, "range").unwrap();
+        let (from, to) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+        ResponseTemplate::new(206)
+            .insert_header("etag", "\"e\"")
+            .insert_header("content-range", format!("bytes {from}-{to}/30"))
+            .set_body_bytes(vec![7; to + 1 - from])
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_in_the_middle_of_a_download_are_looked_for_anew() {
+    let server = MockServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let token = file(&folder, "token", "old");
+    let head = ResponseTemplate::new(200).insert_header("etag", "\"e\"").set_body_bytes(vec![7; 30]);
+    Mock::given(method("HEAD")).respond_with(head).mount(&server).await;
+    let reads = ExpiringRead { reads: Mutex::new(0), token: folder.path().join("token") };
+    Mock::given(method("GET")).respond_with(reads).mount(&server).await;
+    let storage = config(&server).with_session_token(token).build(&context()).unwrap();
+    let settings = StorageSettings::new().with_ranged_download(10, 1);
+    let client = StorageClient::over(storage).with_settings(settings).unwrap();
+    let object = client.download_ranged(&DownloadRequest::new(key("k"))).await.unwrap();
+    assert_eq!(object.body.collect(100).await.unwrap(), vec![7; 30]);
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(requests.len(), 5, "a head, three ranges, one of them twice");
 }
 
 #[tokio::test]
@@ -144,6 +190,54 @@ async fn a_role_is_assumed_with_the_keys_given() {
         assert!(asked.contains(part), "{part} in {asked}");
     }
     assert!(header(&requests[1], "authorization").unwrap().contains("Credential=TEMPORARY/"));
+}
+
+/// Gives out keys that live for twenty minutes from each time on that it is asked.
+fn temporary(now: u64, id: &str) -> ResponseTemplate {
+    let end = OffsetDateTime::from_unix_timestamp(i64::try_from(now).unwrap() + 20 * 60).unwrap();
+    let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let answer = format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+        <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>\
+        <Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+        <SessionToken>session</SessionToken><Expiration>{end}</Expiration></Credentials>\
+        </AssumeRoleResult></AssumeRoleResponse>"
+    );
+    ResponseTemplate::new(200).set_body_raw(answer, "text/xml")
+}
+
+/// A link ends with the keys it was made with: it says when, and is not made with keys that are nearly through.
+#[tokio::test]
+async fn a_link_of_temporary_keys_tells_when_it_ends() {
+    let server = MockServer::start().await;
+    let minutes = Arc::new(AtomicU64::new(0));
+    let (first, second) = (temporary(NOW, "FIRST"), temporary(NOW + 15 * 60, "SECOND"));
+    Mock::given(method("POST")).respond_with(first).up_to_n_times(1).mount(&server).await;
+    Mock::given(method("POST")).respond_with(second).mount(&server).await;
+    let mut role = RoleConfig::new("arn:aws:iam::123456789012:role/reader");
+    role.endpoint = Some(server.uri());
+    let clock = {
+        let minutes = minutes.clone();
+        move || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW + 60 * minutes.load(Ordering::Relaxed))
+    };
+    let storage = config(&server).with_role(role).build(&BuildContext::default().with_clock(clock)).unwrap();
+    let presigner = as_service(&storage).presigner().unwrap();
+    for (at, asked, ends, keys, requests) in [
+        (0, 60, 20, "FIRST", 1),
+        (5, 10, 15, "FIRST", 1),
+        (9, 60, 20, "FIRST", 1),
+        (15, 3, 18, "FIRST", 1),
+        (15, 60, 35, "SECOND", 2),
+        (16, 60, 35, "SECOND", 2),
+    ] {
+        minutes.store(at, Ordering::Relaxed);
+        let request = PresignRequest::get(key("k")).with_expires_in(Duration::from_secs(60 * asked));
+        let link = presigner.presign(&CallContext::default(), &request).await.unwrap();
+        let left = link.expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() - NOW;
+        assert_eq!(left, 60 * ends, "asked for {asked} minutes after {at}");
+        assert!(link.url.contains(&format!("X-Amz-Credential={keys}%2F")), "{}", link.url);
+        assert_eq!(server.received_requests().await.unwrap().len(), requests, "{at}");
+    }
 }
 
 #[tokio::test]

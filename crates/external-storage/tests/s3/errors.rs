@@ -102,6 +102,11 @@ async fn a_bucket_in_another_region_is_named() {
         let error = storage(&server).probe(&CallContext::default()).await.unwrap_err();
         assert_eq!(error.context_value("bucket_region"), Some("eu-west-1"), "{error}");
     }
+    // It is also told with other refusals, of a bucket that is where it is looked for.
+    let answer = ResponseTemplate::new(400).insert_header("x-amz-bucket-region", "us-east-1");
+    let server = answering(answer).await;
+    let error = storage(&server).probe(&CallContext::default()).await.unwrap_err();
+    assert_eq!((error.kind(), error.context_value("bucket_region")), (InvalidArgument, None), "{error}");
 }
 
 #[tokio::test]
@@ -197,6 +202,45 @@ async fn an_error_inside_of_a_200_is_an_error() {
             assert_eq!((error.kind(), error.effect()), (kind, effect), "{error}");
         }
         assert_eq!(server.received_requests().await.unwrap().len(), 3);
+        // It also tells there that somebody was first.
+        let complete = complete.with_precondition(Precondition::Absent);
+        let completed = service.multipart().unwrap().complete_multipart(&cx, &complete).await;
+        let copy = copy.with_precondition(Precondition::Absent);
+        let copied = service.copier().unwrap().copy(&cx, &copy).await;
+        let kind = if kind == Conflict { ErrorKind::AlreadyExists } else { kind };
+        for error in [completed.unwrap_err(), copied.unwrap_err()] {
+            assert_eq!((error.kind(), error.effect()), (kind, effect), "{error}");
+        }
+    }
+}
+
+/// While it works on a completion S3 sends white space to keep the connection open, before what it says in the end.
+#[tokio::test]
+async fn white_space_before_the_end_of_a_completion_is_no_answer() {
+    const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+    let done = "<CompleteMultipartUploadResult><ETag>\"whole\"</ETag></CompleteMultipartUploadResult>";
+    let failed = "<Error><Code>InternalError</Code><Message>no</Message></Error>";
+    let space = " \n".repeat(1000);
+    for (body, kind) in [
+        (format!("{XML}{space}{done}"), None),
+        (format!("{space}{done}"), None),
+        (format!("{XML}{space}{failed}"), Some(Unavailable)),
+        (format!("{space}{failed}"), Some(Unavailable)),
+        // Neither well-formed nor a success.
+        (format!("{space}{XML}{failed}"), Some(Corrupt)),
+        (space.clone(), Some(Corrupt)),
+        (format!("{XML}{space}"), Some(Corrupt)),
+    ] {
+        let server =
+            answering(ResponseTemplate::new(200).set_body_raw(body.clone(), "application/xml")).await;
+        let storage = storage(&server);
+        let parts = vec![PartReceipt::new(1, 4, PartToken::new("\"e\""))];
+        let complete =
+            CompleteMultipartRequest::new(MultipartUpload::new(key("k"), UploadId::new("u")), parts);
+        let multipart = as_service(&storage).multipart().unwrap();
+        let completed = multipart.complete_multipart(&CallContext::default(), &complete).await;
+        let told = completed.as_ref().err().map(|error| (error.kind(), error.effect()));
+        assert_eq!(told, kind.map(|kind| (kind, MaybeApplied)), "{}: {completed:?}", body.trim());
     }
 }
 

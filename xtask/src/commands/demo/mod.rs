@@ -81,12 +81,9 @@ struct Run {
 impl Demo {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
-        // What is not as it must be is told before anything is built.
         let config = self.config(&tool.workspace().root)?;
         let report = self.report.as_deref().map(writable).transpose()?;
         let run = self.prepare(tool)?;
-        readable(&config)?;
-        readable(&run.users)?;
         let fleet = Arc::new(Mutex::new(Fleet::new(tool.groups().clone())));
         let _ended = Ended(Arc::clone(&fleet));
         let mut variables = Vec::new();
@@ -152,7 +149,7 @@ impl Demo {
         let (count, file) = match &self.users {
             None => (None, shipped),
             Some(Users::Count(count)) => (Some(*count), shipped),
-            Some(Users::File(file)) => (None, std::path::absolute(file)?),
+            Some(Users::File(file)) => (None, readable(file)?),
         };
         let loses_an_answer = self.servers && self.fault;
         if count.is_some() || self.counts() {
@@ -182,14 +179,14 @@ impl Demo {
     }
 
     fn config(&self, root: &Path) -> Result<PathBuf> {
-        let shipped = |name: &str| Ok(root.join("crates/external-demo/config").join(name));
-        match &self.config {
-            Some(file) => std::path::absolute(file).context(format!("{}", file.display())),
-            None if self.servers && self.fault => shipped("servers-fault.toml"),
-            None if self.servers => shipped("servers.toml"),
-            None if self.fault => shipped("embedded-fault.toml"),
-            None => shipped("embedded.toml"),
-        }
+        let shipped = match (self.servers, self.fault) {
+            (true, true) => "servers-fault.toml",
+            (true, false) => "servers.toml",
+            (false, true) => "embedded-fault.toml",
+            (false, false) => "embedded.toml",
+        };
+        let shipped = root.join("crates/external-demo/config").join(shipped);
+        readable(self.config.as_ref().unwrap_or(&shipped))
     }
 
     fn build(&self, tool: &Tool) -> Result<Vec<Built>> {
@@ -207,11 +204,38 @@ impl Demo {
     }
 }
 
-fn readable(file: &Path) -> Result<()> {
-    fs::read(file).map(drop).context(format!("cannot read {}", file.display()))
+/// A file that can be read, by its absolute path: asked before what takes minutes.
+fn readable(file: &Path) -> Result<PathBuf> {
+    fs::File::open(file).context(format!("cannot read {}", file.display()))?;
+    Ok(std::path::absolute(file)?)
 }
 
 fn program<'a>(built: &'a [Built], name: &str) -> Result<&'a Path> {
     let program = built.iter().find(|built| built.target == name);
     program.map(|built| &*built.file).ok_or_else(|| Failure::new(format!("the build made no {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Workspace;
+
+    fn demo(servers: bool, fault: bool, config: Option<&str>) -> Demo {
+        Demo { servers, fault, users: None, config: config.map(PathBuf::from), report: None }
+    }
+
+    #[test]
+    fn each_way_to_run_it_has_its_configuration() {
+        let root = Workspace::load().unwrap().root;
+        for (servers, fault) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(demo(servers, fault, None).config(&root).unwrap().is_file(), "{servers} {fault}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_is_told_by_its_name() {
+        let root = Workspace::load().unwrap().root;
+        let told = demo(true, false, Some("no-such.toml")).config(&root).unwrap_err().to_string();
+        assert!(told.contains("cannot read no-such.toml"), "{told}");
+    }
 }

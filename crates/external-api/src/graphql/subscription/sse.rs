@@ -25,7 +25,7 @@ impl Events {
         limit: u64,
     ) -> Result<Self> {
         request.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let answer = shared.http.execute(cx, &request.streamed()).await?;
+        let answer = shared.attempts.execute(cx, &request.streamed()).await?;
         if !is_event_stream(&answer) {
             return Err(refused(shared, answer, limit).await);
         }

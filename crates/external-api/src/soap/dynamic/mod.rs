@@ -150,7 +150,8 @@ impl SoapService {
         self.read(operation, &answer)
     }
 
-    /// The message that calls an operation, for callers who add to it: header blocks, a timeout.
+    /// The message that calls an operation, for callers who add to it: header blocks, a timeout. Its call record bears the
+    /// operation's name as the pair `operation`.
     ///
     /// # Errors
     ///
@@ -160,7 +161,7 @@ impl SoapService {
         let value = serde_json::to_value(arguments)
             .map_err(|_| Error::invalid_argument("arguments that JSON cannot say"))?;
         let body = encode::body(self.wsdl.types(), &declared.input, &value, &Place::root(operation))?;
-        let mut request = SoapRequest::of(body);
+        let mut request = SoapRequest::of(body).with_metadata("operation", operation);
         request.action.clone_from(&declared.action);
         request.repeat = self.repeats.get(operation).copied().unwrap_or(Repeat::Once);
         Ok(request)

@@ -36,6 +36,7 @@ impl Profile {
 /// Everyone's caches, filled alike.
 struct Filled {
     ours: CacheClient<Raw>,
+    lasting: CacheClient<Raw>,
     typed: CacheClient,
     quick: quick_cache::sync::Cache<String, Bytes>,
     moka: moka::sync::Cache<String, Bytes>,
@@ -50,6 +51,7 @@ impl Filled {
         let keys: Vec<String> = (0..VALUES).map(|n| format!("user:{n:08}")).collect();
         let filled = Self {
             ours: CacheClient::over(MemoryCache::new()).with_codec(Raw),
+            lasting: CacheClient::over(MemoryCache::new()).with_codec(Raw),
             typed: CacheClient::over(MemoryCache::new()),
             quick: quick_cache::sync::Cache::new(VALUES * 2),
             moka: moka::sync::Cache::builder().max_capacity(VALUES as u64 * 2).time_to_live(TTL).build(),
@@ -64,6 +66,7 @@ impl Filled {
         for (id, key) in filled.keys.iter().enumerate() {
             let (value, profile) = (value(), Profile::new(id as u64));
             filled.ours.set(key, &value, TTL).await.expect("stored");
+            filled.lasting.set(key, &value, None).await.expect("stored");
             filled.typed.set(key, &profile, TTL).await.expect("stored");
             filled.quick.insert(key.clone(), value.clone());
             filled.moka.insert(key.clone(), value);
@@ -108,7 +111,7 @@ fn peer<'a, T>(name: &str, slice: Duration, work: impl Fn(usize) -> T + 'a) -> C
 }
 
 fn hits(rounds: &mut Rounds, slice: Duration, runtime: &Runtime, filled: &Filled) {
-    let Filled { ours: client, typed, quick, moka, moka_typed, keys, parsed, .. } = filled;
+    let Filled { ours: client, lasting, typed, quick, moka, moka_typed, keys, parsed, .. } = filled;
     let quick_hit = || {
         peer("quick_cache (the library beneath, no expiry)", slice, |at| {
             quick.get(keys[at].as_str()).expect("a hit")
@@ -121,6 +124,13 @@ fn hits(rounds: &mut Rounds, slice: Duration, runtime: &Runtime, filled: &Filled
         "memory hit, 100 B, client",
         "ns",
         vec![ours(runtime, slice, work), quick_hit(), moka_hit()],
+    );
+    let work = async |at: usize| lasting.get::<Bytes>(&keys[at]).await.expect("answered").expect("a hit");
+    rounds.case(
+        "cache",
+        "memory hit, 100 B that never expires, client",
+        "ns",
+        vec![ours(runtime, slice, work), quick_hit()],
     );
     let memory = client.provider::<MemoryCache>().expect("the memory cache");
     let peek = peer("ours", slice, |at| memory.peek(&parsed[at]).expect("a hit"));

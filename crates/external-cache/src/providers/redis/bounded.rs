@@ -1,8 +1,9 @@
 //! A connection on which no answer may be larger than configured: a server that never ends one does not fill our memory.
 //! And one that ends in the middle of an answer says so.
 //!
-//! The library keeps an answer until it is whole, however large. So its pieces are measured before the library sees
-//! them, and lengths are believed when they are announced: what will not fit is refused before it has come.
+//! The library keeps an answer until it is whole, however large, and looks for the end of a line from near its beginning
+//! whenever a piece has come. So the pieces are measured before the library sees them: lengths are believed when they are
+//! announced, so that what will not fit is refused before it has come, and a line that does not end is ended here.
 //! <https://redis.io/docs/latest/develop/reference/protocol-spec/>
 
 use std::error::Error as StdError;
@@ -20,6 +21,9 @@ const EACH: u64 = 64;
 
 /// The longest line that may announce a length. A number of 64 bits has 20 digits.
 const HEAD: usize = 32;
+
+/// The longest line at all: a status, a number, the text of an error. Values have announced lengths instead.
+pub(super) const LINE: usize = 1 << 20;
 
 /// The connection, which fails once an answer is larger than that.
 #[derive(Debug)]
@@ -49,9 +53,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
             // The library would say that it cannot be understood, which is no fault of the server's words.
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        Poll::Ready(
-            answer.grow(fresh, *most).map_err(|large| io::Error::new(io::ErrorKind::InvalidData, large)),
-        )
+        let grown = answer.grow(fresh, *most);
+        Poll::Ready(grown.map_err(|refusal| io::Error::new(io::ErrorKind::InvalidData, refusal)))
     }
 }
 
@@ -81,29 +84,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     }
 }
 
-/// An answer is larger than this.
-#[derive(Debug)]
-pub(super) struct TooLarge(u64);
+/// Why a connection was ended from this side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// An answer is larger than this.
+    TooLarge(u64),
+    /// A line of an answer is longer than any.
+    EndlessLine,
+}
 
-impl TooLarge {
-    /// Whether that is what ended a connection.
-    pub(super) fn ended(error: &RedisError) -> bool {
+impl Refusal {
+    /// What ended a connection, if that was this side.
+    pub(super) fn of(error: &RedisError) -> Option<Self> {
         error
             .source()
             .and_then(|source| source.downcast_ref::<Arc<dyn StdError + Send + Sync>>())
             .and_then(|shared| shared.downcast_ref::<io::Error>())
             .and_then(io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<Self>())
+            .and_then(|inner| inner.downcast_ref::<Self>())
+            .copied()
     }
 }
 
-impl fmt::Display for TooLarge {
+impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an answer is larger than {} bytes", self.0)
+        match self {
+            Self::TooLarge(most) => write!(f, "an answer is larger than {most} bytes"),
+            Self::EndlessLine => write!(f, "a line of an answer is longer than {LINE} bytes"),
+        }
     }
 }
 
-impl StdError for TooLarge {}
+impl StdError for Refusal {}
 
 /// The answer under way, as far as it has come. Between answers all is zero.
 #[derive(Debug, Default)]
@@ -116,14 +128,16 @@ struct Answer {
     rest: u64,
     /// The beginning of the line under way: its kind, and a number.
     head: Vec<u8>,
-    /// The last byte of the line under way.
+    /// How much of the line under way has come.
+    length: usize,
+    /// Its last byte.
     last: u8,
     /// Nothing can be told apart any more: the library will say so, and until it does all is one answer.
     is_lost: bool,
 }
 
 impl Answer {
-    fn grow(&mut self, mut bytes: &[u8], most: u64) -> Result<(), TooLarge> {
+    fn grow(&mut self, mut bytes: &[u8], most: u64) -> Result<(), Refusal> {
         while !bytes.is_empty() {
             let taken = match usize::try_from(self.rest) {
                 _ if self.is_lost => self.charge(bytes.len()),
@@ -135,7 +149,10 @@ impl Answer {
                 }
             };
             if self.cost > most {
-                return Err(TooLarge(most));
+                return Err(Refusal::TooLarge(most));
+            }
+            if self.length > LINE {
+                return Err(Refusal::EndlessLine);
             }
             if self.is_whole() {
                 self.cost = 0;
@@ -163,9 +180,10 @@ impl Answer {
         let room = HEAD.saturating_sub(self.head.len()).min(taken);
         self.head.extend_from_slice(bytes.get(..room).unwrap_or_default());
         self.charge(taken);
-        if end.is_some() {
-            self.last = 0;
+        self.length += taken;
+        if end.is_some() && self.length <= LINE {
             self.value();
+            (self.length, self.last) = (0, 0);
             self.head.clear();
         }
         taken
@@ -251,6 +269,24 @@ mod tests {
             ["$1001\r\n", "*16\r\n", "*1\r\n%8\r\n", "=9223372036854775807\r\n", "*9223372036854775807\r\n"]
         {
             assert!(!fits(text.as_bytes(), 1000, 1), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_ends_or_is_ended() {
+        let line = |length: usize| format!("+{}\r\n", "a".repeat(length - 3)).into_bytes();
+        for piece in [1000, LINE, 2 * LINE] {
+            let grow = |text: &[u8]| {
+                let mut answer = Answer::default();
+                text.chunks(piece).try_for_each(|piece| answer.grow(piece, u64::MAX))
+            };
+            assert_eq!(grow(&line(LINE).repeat(2)), Ok(()), "in pieces of {piece}");
+            assert_eq!(grow(&line(LINE + 1)), Err(Refusal::EndlessLine), "in pieces of {piece}");
+            assert_eq!(
+                grow(&"+".repeat(LINE + 1).into_bytes()),
+                Err(Refusal::EndlessLine),
+                "in pieces of {piece}"
+            );
         }
     }
 

@@ -3,7 +3,7 @@
 use ::redis::{ErrorKind as RedisKind, RedisError, ServerError};
 use external_core::{Effect, Error, ErrorKind, Retry};
 
-use super::bounded::TooLarge;
+use super::bounded::Refusal;
 
 /// What a connection is good for after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +105,19 @@ pub(super) fn answered(error: &ServerError) -> (Error, Connection) {
 
 /// An error on the way: the command left, and no answer to it came back.
 pub(super) fn on_the_way(error: RedisError) -> Error {
-    match error.kind() {
-        RedisKind::Io if TooLarge::ended(&error) => Error::payload_too_large(
+    match (error.kind(), Refusal::of(&error)) {
+        (_, Some(Refusal::TooLarge(_))) => Error::payload_too_large(
             "the answer is larger than this cache takes: ask for less at a time, or raise the setting",
         )
         .with_effect(Effect::MaybeApplied)
         .with_context("setting", "max_answer_bytes")
         .with_source(error),
-        RedisKind::Io => Error::unavailable("the connection ended before the answer").with_source(error),
+        (_, Some(Refusal::EndlessLine)) => malformed().with_source(error),
+        (RedisKind::Io, None) => {
+            Error::unavailable("the connection ended before the answer").with_source(error)
+        }
         // Its text may quote the answer.
-        _ => malformed(),
+        (_, None) => malformed(),
     }
 }
 

@@ -15,6 +15,8 @@ use super::{RedisCache, RedisConfig};
 
 enum Answer {
     Say(&'static str),
+    /// As fast as it is taken, until the caller ends the connection.
+    NoEnd,
     Nothing,
     HangUp,
 }
@@ -59,6 +61,9 @@ async fn serve(connection: usize, socket: TcpStream, script: Arc<Script>, heard:
         heard.lock().unwrap().push((connection, command.clone()));
         match script(connection, &command) {
             Answer::Say(answer) => socket.write_all(answer.as_bytes()).await.ok()?,
+            Answer::NoEnd => loop {
+                socket.write_all(&[b'+'; 16 << 10]).await.ok()?;
+            },
             Answer::Nothing => {}
             Answer::HangUp => return None,
         }
@@ -261,6 +266,22 @@ async fn an_answer_that_is_too_large_is_told_so_and_costs_one_connection() {
         "{error:?}"
     );
     assert_eq!(error.context_value("setting"), Some("max_answer_bytes"));
+    let found = cache.get(&CallContext::default(), &get()).await.unwrap();
+    assert_eq!(&found.unwrap().value[..], b"v");
+    assert_eq!(heard.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_no_answer_and_costs_one_connection() {
+    let (url, heard) = server(|connection, _| match connection {
+        0 => Answer::NoEnd,
+        _ => Answer::Say("$1\r\nv\r\n"),
+    })
+    .await;
+    let cache = cache(&url);
+    let error = cache.get(&CallContext::default(), &get()).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Corrupt, Effect::MaybeApplied), "{error:?}");
+    assert!(error.report().contains("a line"), "{}", error.report());
     let found = cache.get(&CallContext::default(), &get()).await.unwrap();
     assert_eq!(&found.unwrap().value[..], b"v");
     assert_eq!(heard.lock().unwrap().len(), 2);

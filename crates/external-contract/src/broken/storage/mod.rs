@@ -37,6 +37,7 @@ flaws! {
     MissingStoreIsEmpty: "A store that is not there lists nothing." ["storage.service.3"];
     MissingIsEmpty: "An object that is not there has no bytes." ["storage.get.1"];
     RangesInclusive: "A range holds its end." ["storage.get.2", "storage.model.1"];
+    RangesAreWhole: "A range is answered with the whole." ["storage.get.2", "storage.get.3", "storage.model.1"];
     SuffixesFromStart: "The last bytes are the first." ["storage.get.3"];
     VoidRangesAreWhole: "A range that selects nothing selects all." ["storage.get.4", "storage.get.10"];
     IgnoresIfMatch: "A get under `if_match` is a get." ["storage.get.5"];

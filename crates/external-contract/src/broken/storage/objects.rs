@@ -81,6 +81,7 @@ impl StorageService for Broken {
             (Some(Wrong::RangesInclusive), Some(ByteRange::Within { start, end })) => {
                 request.range = Some(ByteRange::Within { start, end: end.saturating_add(1) });
             }
+            (Some(Wrong::RangesAreWhole), Some(_)) => request.range = None,
             (Some(Wrong::SuffixesFromStart), Some(ByteRange::Suffix(length))) => {
                 request.range = Some(ByteRange::Within { start: 0, end: length });
             }

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use external_core::email::{EmailAddress, EmailEvent, EmailEventKind, MessageId};
 use external_core::{BuildContext, Result};
-use external_http::webhook::{Verified, WebhookKey, WebhookReceiver, sendgrid};
+use external_http::webhook::{Delivery, Verified, WebhookKey, WebhookReceiver, sendgrid};
 use http::request::Parts;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// What SendGrid tells under names of its own. All other texts of an event are custom arguments of its mail.
@@ -53,7 +54,13 @@ const OWN_BEGINNINGS: &[&str] = &["marketing_campaign_", "sg_"];
 /// | `deferred` | `Deferred` |
 /// | `dropped` | `Rejected` |
 /// | `processed`, `group_resubscribe`, others | `Other` |
+/// | what cannot be read | `Other` without a name |
 ///
+/// - SendGrid sends a request again until it is answered with a success, for 24 hours
+///   (<https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/troubleshooting>). So what is verified is never an
+///   error, which would come back each time: an event that cannot be read is told beside its neighbours, and a body that is
+///   no list as one event, with all that came in [`EmailEvent::raw`].
+/// - A [`Delivery`] is confirmed when the events were dealt with; else the request is taken when it is sent again.
 /// - SendGrid tells an event more than once, in other company: go by [`EmailEvent::id`]. A store of what came before
 ///   ([`with_receiver`](Self::with_receiver)) knows whole requests.
 /// - `vendor_id` is that of the receipt. A bounce that comes long after the mail was taken names no mail.
@@ -73,7 +80,10 @@ const OWN_BEGINNINGS: &[&str] = &["marketing_campaign_", "sg_"];
 /// // The body as it came: what was parsed and written again has another signature.
 /// let (parts, body) = http::Request::post("/events").body("[]").unwrap().into_parts();
 /// match events.receive(&parts, body.into()).await {
-///     Ok(events) => println!("{} events", events.len()),
+///     Ok(events) => {
+///         println!("{} events", events.len());
+///         events.confirm().await?;
+///     }
 ///     Err(error) => assert_eq!(answer_status(&error), 401),
 /// }
 /// # Ok(()) }
@@ -100,31 +110,37 @@ impl SendgridEvents {
         self
     }
 
+    /// The largest body, in bytes: 1 MiB unless [`with_receiver`](Self::with_receiver) says otherwise. SendGrid documents
+    /// no size of its requests. A framework reads the body before it comes here: give it the same limit.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.receiver.body_limit()
+    }
+
     /// Takes a request: verifies it, and only then reads it.
     ///
     /// # Errors
     ///
-    /// As [`WebhookReceiver::receive`], and `Corrupt` for what is verified and no list of events. What to answer says
+    /// As [`WebhookReceiver::receive`]. What to answer says
     /// [`answer_status`](external_http::webhook::answer_status).
-    pub async fn receive(&self, parts: &Parts, body: Bytes) -> Result<Vec<EmailEvent>> {
-        Self::of(&self.receiver.receive(parts, body).await?)
+    pub async fn receive(&self, parts: &Parts, body: Bytes) -> Result<Delivery<Vec<EmailEvent>>> {
+        self.receiver.receive(parts, body).await?.read(|verified| Ok(Self::of(verified)))
     }
 
     /// The events of a request that was received elsewhere.
-    ///
-    /// # Errors
-    ///
-    /// `Corrupt` for what is no list of events.
-    pub fn of(verified: &Verified) -> Result<Vec<EmailEvent>> {
-        Ok(verified.json::<Vec<Value>>()?.iter().map(event).collect())
+    #[must_use]
+    pub fn of(verified: &Verified) -> Vec<EmailEvent> {
+        match verified.json::<Vec<Box<RawValue>>>() {
+            Ok(told) => told.iter().map(|told| event(told.get())).collect(),
+            Err(_) => vec![event(&String::from_utf8_lossy(verified.body()))],
+        }
     }
 }
 
-fn event(told: &Value) -> EmailEvent {
-    let empty = Map::new();
-    let fields = told.as_object().unwrap_or(&empty);
+fn event(raw: &str) -> EmailEvent {
+    let fields = &serde_json::from_str::<Map<String, Value>>(raw).unwrap_or_default();
     let text = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let mut event = EmailEvent::new(kind(fields), told.to_string());
+    let mut event = EmailEvent::new(kind(fields), raw);
     event.recipient = text("email").and_then(|address| EmailAddress::parse(address).ok());
     event.id = text("sg_event_id").map(str::to_owned);
     event.at = fields

@@ -89,6 +89,7 @@ pub(super) async fn transfer(
 async fn upload(load: Load<'_>, place: &Place, moving: &Moving) -> Outcome {
     let mut request = UploadRequest::new(ObjectKey::parse(&place.key)?).with_attributes(load.attributes);
     request.checksum = load.checksum.filter(|_| place.client.supports("checksum").is_supported());
+    request.expected_size = load.size;
     let bytes = load.bytes.inspect_ok(|chunk| moving.add(chunk.len()));
     place.client.upload_stream(bytes, request).await?;
     Ok(())

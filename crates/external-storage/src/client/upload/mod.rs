@@ -1,8 +1,11 @@
 //! Uploads of unknown length: one put if it fits into one part, else parts side by side.
 
 mod budget;
+mod doubt;
 mod multipart;
 mod parts;
+mod patience;
+mod pending;
 mod source;
 mod sums;
 
@@ -40,6 +43,9 @@ pub struct UploadRequest {
     pub precondition: Precondition,
     /// The checksum of all the bytes, where it is known beforehand; else the client computes one.
     pub checksum: Option<Checksum>,
+    /// About how many bytes there are, where it is known beforehand: parts are then as small as the provider's highest part
+    /// number lets them be, instead of growing. It may be wrong. Default: unknown.
+    pub expected_size: Option<u64>,
     /// The timeout of the whole upload, reading the source included, and log metadata. Default: none, and the policy's
     /// deadlines for each exchange.
     pub call: CallOptions,
@@ -56,6 +62,7 @@ impl UploadRequest {
             attributes: ObjectAttributes::default(),
             precondition: Precondition::None,
             checksum: None,
+            expected_size: None,
             call: CallOptions::default(),
         }
     }
@@ -87,6 +94,13 @@ impl UploadRequest {
         self.checksum = Some(checksum);
         self
     }
+
+    /// Sets about how many bytes there are.
+    #[must_use]
+    pub fn with_expected_size(mut self, bytes: u64) -> Self {
+        self.expected_size = Some(bytes);
+        self
+    }
 }
 
 /// What an upload made.
@@ -113,7 +127,8 @@ impl StorageClient {
     /// - Bytes of any length arrive whole, without their length being known beforehand. (storage.upload.1)
     /// - What fits into one part is one put. (storage.upload.2)
     /// - Parts are sent side by side, at most `upload_concurrency` of them. (storage.upload.3)
-    /// - Part sizes grow, so that the provider's highest part number is no limit of an upload. (storage.upload.4)
+    /// - Part sizes grow, so that the provider's highest part number is no limit of an upload as long as a part is at most
+    ///   half of the budget; what is larger than all such parts is `PayloadTooLarge`. (storage.upload.4)
     /// - All uploads together hold at most their budget in memory. (storage.upload.5)
     /// - A failing source or part leaves no upload behind, and the key as it was. (storage.upload.6)
     /// - An upload that is dropped is aborted, also while it is being begun. (storage.upload.7)
@@ -121,12 +136,16 @@ impl StorageClient {
     /// - A checksum given beforehand that the bytes do not have is `Corrupt`, and the key stays as it was.
     ///   (storage.upload.9)
     /// - A part that fails in passing is sent again alone. (storage.upload.10)
-    /// - With a checksum and no precondition, a completion whose answer is lost is found out about: the upload succeeds,
-    ///   and made one object. Else an error tells `MaybeApplied`. (storage.upload.11)
+    /// - With a checksum, a completion whose answer is lost is found out about before anything is aborted: the upload
+    ///   succeeds, and made one object; with a precondition only where the provider itself lists uploads. One that is
+    ///   still under way is waited for, up to two minutes. Else an error tells `MaybeApplied`. (storage.upload.11)
     /// - An upload whose source stalls ends at the request's timeout, and is aborted. (storage.upload.12)
     /// - What the provider cannot do is refused before the source is read. (storage.upload.13)
     /// - A close ends uploads that wait for their source, with `Closed`; when it is over, nothing of any upload is left.
     ///   (storage.upload.14)
+    /// - An upload holds what its source gave, and no more: sources that stall keep no other upload from going on. Where
+    ///   there is no memory left for the others, a source that gives less than a KiB within `idle_timeout` ends its upload
+    ///   with `Timeout`. (storage.upload.16)
     /// - An abort that fails in passing is tried again, for half a minute; the upload's error does not wait for that.
     ///   (storage.upload.15)
     ///
@@ -139,7 +158,7 @@ impl StorageClient {
         reader: impl AsyncRead + Send,
         request: UploadRequest,
     ) -> Result<UploadReceipt> {
-        self.run_upload(Source::reader(reader), request).await
+        self.run_upload(Source::reader(reader, self.inner.settings.idle_timeout), request).await
     }
 
     /// Uploads all that `chunks` has. An error of the stream ends the upload and is returned.
@@ -152,7 +171,7 @@ impl StorageClient {
         chunks: impl Stream<Item = Result<Bytes>> + Send,
         request: UploadRequest,
     ) -> Result<UploadReceipt> {
-        self.run_upload(Source::stream(chunks), request).await
+        self.run_upload(Source::stream(chunks, self.inner.settings.idle_timeout), request).await
     }
 
     async fn run_upload(&self, source: Source<'_>, mut request: UploadRequest) -> Result<UploadReceipt> {
@@ -180,11 +199,13 @@ impl StorageClient {
         mut source: Source<'_>,
         request: &UploadRequest,
     ) -> Result<UploadReceipt> {
-        let mut sizes = PartSizes::new(self.info().capabilities(), &self.inner.settings);
+        let part_max = self.inner.budget.part_max();
+        let first = self.inner.settings.part_bytes;
+        let mut sizes = PartSizes::new(self.info().capabilities(), first, part_max, request.expected_size);
         let kind = self.upload_checksum(request);
         // What is refused is refused before the source is touched. The upload may turn out to be a single put, or not.
         let probe = self.single_put(request, Bytes::new(), request.checksum);
-        self.locate(PUT, self.check_put(&probe))?;
+        self.locate(PUT, self.check_put(&probe).and_then(|()| sizes.check_expected()))?;
 
         let parts = self.service().multipart().is_some();
         let size = if parts { sizes.next_size()? } else { self.largest_put() };
@@ -192,14 +213,12 @@ impl StorageClient {
         // Nothing was sent yet, so a close that comes meanwhile has nothing to undo.
         let reading = async {
             let part = self.next_part(&mut source, size, &mut sums).await?;
-            Ok((part, source.is_empty().await?))
+            let at_end = source.is_empty(&part.1).await?;
+            Ok((part, at_end))
         };
         let read = self.unless_closing(reading).await.map_err(|error| error.with_effect(Effect::NotSent));
-        let ((first, mut held, sum), at_end) = self.locate(PUT, read)?;
+        let ((first, held, sum), at_end) = self.locate(PUT, read)?;
         if at_end {
-            if let Some(held) = &mut held {
-                held.shrink(first.len() as u64);
-            }
             let checksum = self.verify_whole(request, sums.whole)?;
             let size = first.len() as u64;
             let put = self.single_put(request, first, checksum);
@@ -216,24 +235,24 @@ impl StorageClient {
         self.upload_parts(cx, request, source, sizes, First { body: first, held, sum, sums }).await
     }
 
-    /// Reads the next part, once the budget lets it into memory; with its checksum, where that comes with the whole's.
+    /// Reads the next part, as the budget lets it into memory; with its checksum, where that comes with the whole's.
     async fn next_part(
         &self,
         source: &mut Source<'_>,
         size: usize,
         sums: &mut Sums,
-    ) -> Result<(Bytes, Option<Held>, Option<Checksum>)> {
-        let held = self.inner.budget.take(size as u64).await;
-        let body = source.part(size).await?;
+    ) -> Result<(Bytes, Held, Option<Checksum>)> {
+        let mut held = self.inner.budget.part(size);
+        let body = source.part(&mut held).await?;
         let sum = sums.update_with_part(&body).await?;
         Ok((body, held, sum))
     }
 
-    /// How much one put holds where there are no parts: the provider's limit, within the instance's budget.
+    /// How much one put holds where there are no parts: the provider's limit, and what a part may have of the budget.
     fn largest_put(&self) -> usize {
-        let budget = self.inner.settings.upload_budget_bytes;
-        let limit = self.info().capabilities().get_limit("put-bytes-max").unwrap_or(budget);
-        usize::try_from(limit.min(budget)).unwrap_or(usize::MAX)
+        let most = self.inner.budget.part_max();
+        let limit = self.info().capabilities().get_limit("put-bytes-max").unwrap_or(most);
+        usize::try_from(limit.min(most)).unwrap_or(usize::MAX)
     }
 
     fn single_put(&self, request: &UploadRequest, body: Bytes, checksum: Option<Checksum>) -> PutRequest {

@@ -1,104 +1,33 @@
-//! An upload in parts: begin, parts side by side, complete; and abort, whatever happens in between.
+//! An upload in parts: begin, parts side by side, complete; or an abort.
 
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::storage::{
-    AbortMultipartRequest, BeginMultipartRequest, Checksum, CompleteMultipartRequest, HeadRequest,
-    MultipartUpload, PartReceipt, PutPartRequest, PutReceipt,
+    BeginMultipartRequest, Checksum, CompleteMultipartRequest, MultipartUpload, PartReceipt, PutPartRequest,
 };
-use external_core::{CallContext, Effect, Error, ErrorKind, Result};
+use external_core::{CallContext, Effect, Error, Result};
 use futures_util::StreamExt;
 use futures_util::future::{Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::oneshot;
 
 use super::budget::Held;
+use super::doubt::Sent;
 use super::parts::PartSizes;
+use super::pending::Pending;
 use super::source::Source;
 use super::sums::Sums;
 use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
 use crate::checksum;
-use crate::client::pause;
-
-/// How long aborting is tried: about as long as a store takes to be started again.
-const ABORT_WITHIN: Duration = Duration::from_secs(30);
-/// How long the error of an upload waits for its abort, so that mostly nothing is left when the caller hears of it.
-const ABORT_WAIT: Duration = Duration::from_secs(2);
-/// The wait before the second try; each further one doubles it, up to [`ABORT_PAUSE_MAX`].
-const ABORT_PAUSE: Duration = Duration::from_millis(100);
-const ABORT_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What was read before it was known that the upload needs parts.
 pub(super) struct First {
     pub(super) body: Bytes,
-    pub(super) held: Option<Held>,
+    pub(super) held: Held,
     /// Its checksum, where the whole's gave it.
     pub(super) sum: Option<Checksum>,
     pub(super) sums: Sums,
-}
-
-/// An upload that is aborted unless it is completed.
-struct Pending {
-    client: StorageClient,
-    upload: Option<MultipartUpload>,
-    /// A clean-up that ends with this, so that a close waits for the abort of an upload that is still going on.
-    _open: oneshot::Sender<()>,
-}
-
-impl Pending {
-    fn new(client: StorageClient, upload: MultipartUpload) -> Self {
-        let (open, over) = oneshot::channel();
-        client.pipeline().cleanup().spawn(async move { drop(over.await) });
-        Self { client, upload: Some(upload), _open: open }
-    }
-
-    fn upload(&self) -> Result<&MultipartUpload> {
-        self.upload.as_ref().ok_or_else(|| Error::unexpected("the upload is over"))
-    }
-
-    fn completed(mut self) {
-        self.upload = None;
-    }
-
-    /// Aborts now, so that the error that led here is returned when the upload is gone. The abort goes on where the
-    /// caller does not wait any longer.
-    async fn abort(mut self) {
-        if let Some(upload) = self.upload.take() {
-            let client = self.client.clone();
-            let aborting = self.client.pipeline().cleanup().complete(abort(client, upload));
-            // Too long is no failure: it is tried on.
-            let _ = tokio::time::timeout(ABORT_WAIT, aborting).await;
-        }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if let Some(upload) = self.upload.take() {
-            self.client.pipeline().cleanup().spawn(abort(self.client.clone(), upload));
-        }
-    }
-}
-
-/// Each round is a call of its own under the whole pipeline; the rounds themselves have a time, and no budget: who does not
-/// abort leaves parts that somebody pays for.
-async fn abort(client: StorageClient, upload: MultipartUpload) {
-    let request = AbortMultipartRequest::new(upload);
-    let cx = CallContext::for_cleanup(ABORT_WITHIN);
-    let mut own = ABORT_PAUSE;
-    while let Err(error) = client.abort_call(&cx, &request).await {
-        let wait = pause(&error, own).filter(|wait| cx.remaining().is_some_and(|left| left > *wait));
-        let Some(wait) = wait else {
-            let key = request.upload.key.as_str();
-            tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
-            return;
-        };
-        tokio::time::sleep(wait).await;
-        own = (own * 2).min(ABORT_PAUSE_MAX);
-    }
 }
 
 impl StorageClient {
@@ -112,7 +41,11 @@ impl StorageClient {
     ) -> Result<UploadReceipt> {
         // The precondition is sent at the end: whether it can be is asked before megabytes are.
         self.locate(PUT, self.check_multipart_precondition(&request.precondition))?;
-        let pending = self.begin_pending(cx, request).await?;
+        let mut begin = BeginMultipartRequest::new(request.key.clone())
+            .with_attributes(request.attributes.clone())
+            .with_call_options(request.call.clone());
+        begin.checksum = self.parts_checksum(request);
+        let pending = self.begin_call(cx, &begin).await?;
         match self.send_all(cx, request, source, sizes, first, &pending).await {
             Ok(receipt) => {
                 pending.completed();
@@ -123,28 +56,6 @@ impl StorageClient {
                 Err(error)
             }
         }
-    }
-
-    /// Begins inside the clean-up tracker: dropped meanwhile, what was begun is aborted all the same.
-    async fn begin_pending(&self, cx: &CallContext, request: &UploadRequest) -> Result<Pending> {
-        let mut begin =
-            BeginMultipartRequest::new(request.key.clone()).with_attributes(request.attributes.clone());
-        begin.checksum = self.parts_checksum(request);
-        begin.call = request.call.clone();
-        if let Some(left) = cx.remaining() {
-            begin.call = begin.call.with_timeout(left);
-        }
-        let client = self.clone();
-        // The context cannot be borrowed by a task that outlives this call; a managed one stays managed.
-        let managed = cx.is_managed().then(|| cx.for_attempt(cx.attempt(), None));
-        let task = async move {
-            let cx = managed.unwrap_or_else(|| CallContext::new(&begin.call));
-            let upload = client.begin_call(&cx, &begin).await?;
-            Ok(Pending::new(client, upload))
-        };
-        let begun = self.pipeline().cleanup().complete(task).await;
-        begun
-            .unwrap_or_else(|| self.locate(PUT, Err(Error::unexpected("beginning the upload was cut short"))))
     }
 
     async fn send_all(
@@ -172,7 +83,8 @@ impl StorageClient {
             }
             let number = sizes.number();
             let reading = async {
-                if source.is_empty().await? {
+                // Asked before a size is: the last part number has no next one.
+                if source.is_empty(&self.inner.budget.part(0)).await? {
                     return Ok(None);
                 }
                 let size = sizes.next_size()?;
@@ -199,7 +111,10 @@ impl StorageClient {
         complete.checksum = sent;
         let receipt = match self.complete_call(cx, &complete).await {
             Ok(receipt) => receipt,
-            Err(error) => self.reconcile(cx, request, error, total, sent).await?,
+            Err(error) => {
+                let sent = Sent { request, upload, size: total, checksum: sent };
+                self.find_out(cx, sent, error).await?
+            }
         };
         Ok(self.uploaded(request, &receipt, total, parts, checksum))
     }
@@ -220,7 +135,7 @@ impl StorageClient {
         request: &UploadRequest,
         upload: &MultipartUpload,
         number: u32,
-        (body, held, sum): (Bytes, Option<Held>, Option<Checksum>),
+        (body, held, sum): (Bytes, Held, Option<Checksum>),
     ) -> Result<PartReceipt> {
         let sum = match (sum, self.parts_checksum(request)) {
             (None, Some(kind)) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
@@ -234,32 +149,6 @@ impl StorageClient {
         drop(part);
         drop(held);
         receipt
-    }
-
-    /// A completion whose reply was lost and that was repeated finds no upload any more. If the object is the one that
-    /// was sent, by size and checksum, the first attempt made it.
-    async fn reconcile(
-        &self,
-        cx: &CallContext,
-        request: &UploadRequest,
-        error: Error,
-        size: u64,
-        checksum: Option<Checksum>,
-    ) -> Result<PutReceipt> {
-        if error.kind() != ErrorKind::NotFound || error.effect() != Effect::MaybeApplied || checksum.is_none()
-        {
-            return Err(error);
-        }
-        match self.head_call(cx, &HeadRequest::new(request.key.clone())).await {
-            Ok(info) if info.size == size && info.checksum == checksum => {
-                let receipt = PutReceipt::new(info.token);
-                Ok(match info.version {
-                    Some(version) => receipt.with_version(version),
-                    None => receipt,
-                })
-            }
-            _ => Err(error),
-        }
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
 };
 
 /// What links need that a store without them lacks.
-const LINKS: &str = "the table `serve`, or LocalConfig::with_serve (feature `serve`)";
+const LINKS: &str = "the table `serve` in its configuration, and the feature `serve`";
 const DELETE_BATCH_MAX: usize = 1000;
 const PUT_BYTES_MAX: u64 = 5 << 30;
 

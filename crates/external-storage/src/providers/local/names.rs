@@ -3,7 +3,8 @@
 //! The rule, for each segment of a key (the text between slashes):
 //!
 //! 1. `%` becomes `%25`, and a control character becomes `%` and two hexadecimal digits.
-//! 2. The segment `.external`, which is the name of the store's own folder, becomes `%2Eexternal`.
+//! 2. The segment `.external`, which is the name of the store's own folder, becomes `%2Eexternal`; so does one of other
+//!    letter case, which some file systems take for the same name.
 //! 3. What is then longer than 255 bytes is cut: each piece but the last is a folder whose name ends in `%+`.
 //!
 //! And for objects: an object whose path is a folder, because there are keys below it (`a` beside `a/b`), is the file
@@ -43,7 +44,7 @@ impl DiskPath {
 pub(super) fn spell(segment: &str) -> Vec<String> {
     let mut units = Vec::new();
     for (index, c) in segment.chars().enumerate() {
-        let first_of_reserved = index == 0 && segment == RESERVED;
+        let first_of_reserved = index == 0 && segment.eq_ignore_ascii_case(RESERVED);
         if c == '%' || c.is_ascii_control() || first_of_reserved {
             units.push(format!("%{:02X}", u32::from(c)));
         } else {
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(spell("100%"), ["100%25"]);
         assert_eq!(spell("a\nb"), ["a%0Ab"]);
         assert_eq!(spell(".external"), ["%2Eexternal"]);
+        assert_eq!(spell(".External"), ["%2EExternal"]);
         assert_eq!(spell(".externals"), [".externals"]);
         assert_eq!(spell("%self"), ["%25self"]);
         let long = spell(&"鍵".repeat(200));
@@ -115,7 +117,9 @@ mod tests {
 
     #[test]
     fn names_that_spell_nothing_are_no_objects() {
-        for name in ["%self", "100%", "%zz", "a%2Fb", "%41", "%0a", "x%+", "", ".external", "%+1"] {
+        for name in
+            ["%self", "100%", "%zz", "a%2Fb", "%41", "%0a", "x%+", "", ".external", ".EXTERNAL", "%+1"]
+        {
             assert_eq!(read(&[name.to_owned()]), None, "{name}");
         }
     }

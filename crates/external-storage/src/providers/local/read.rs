@@ -15,7 +15,7 @@ use super::error::from_io;
 use super::names::DiskPath;
 use super::record::Known;
 use super::tree::{Stamp, Store};
-use crate::checksum;
+use crate::checksum::{self, Expected};
 
 /// How much is read at once, and sent as one chunk.
 const CHUNK: u64 = 256 << 10;
@@ -62,7 +62,7 @@ impl Store {
             ByteStream::new(stream::try_unfold(reader, Reader::next))
         };
         if let Some(sum) = known.checksum.filter(|_| verified && range == whole) {
-            body = checksum::verify_read(body, sum)?;
+            body = checksum::verify_read(body, Expected::sum(sum)?);
         }
         Ok(ObjectBody::new(info, range, body))
     }

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -75,13 +75,24 @@ impl Store {
         match rustix::fs::open(&self.root, flags, Mode::empty()) {
             Err(Errno::NOENT) if self.create => {
                 let failed = |error| self.no_root("the root folder cannot be made", error);
-                std::fs::create_dir_all(&self.root).map_err(failed)?;
+                self.make_root().map_err(failed)?;
                 rustix::fs::open(&self.root, flags, Mode::empty()).map_err(|errno| failed(errno.into()))
             }
             Err(Errno::NOENT) => Err(self.misconfigured("the root folder is not there")),
             Err(Errno::NOTDIR) => Err(self.misconfigured("the root is no folder")),
             opened => opened.map_err(|errno| from_errno("open the root folder", errno)),
         }
+    }
+
+    /// Makes the root and the folders above it, each of them known to the folder it lies in before anything is in it.
+    fn make_root(&self) -> io::Result<()> {
+        let missing: Vec<_> = self.root.ancestors().take_while(|folder| !folder.exists()).collect();
+        std::fs::create_dir_all(&self.root)?;
+        for parent in missing.iter().rev().filter_map(|made| made.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            self.sync(&File::open(parent)?).map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 
     fn misconfigured(&self, message: &'static str) -> Error {
@@ -101,8 +112,12 @@ impl Store {
     /// The folder that writes are staged in. The first time, what was left there by writers that crashed is taken away.
     pub(super) fn scratch(&self, root: &OwnedFd) -> Result<OwnedFd> {
         let scratch = self.own_folder(root, &["tmp"])?;
-        if !self.swept.swap(true, Ordering::Relaxed) {
-            self.sweep_once(root, &scratch)?;
+        // It is no business of whoever writes first that others' cannot be taken away.
+        if !self.swept.swap(true, Ordering::Relaxed)
+            && let Err(error) = self.sweep_once(root, &scratch)
+        {
+            let root = self.root.display();
+            tracing::warn!(target: "external", %root, %error, "what crashed writers left could not be swept");
         }
         Ok(scratch)
     }
@@ -346,16 +361,22 @@ pub(super) fn entries(folder: &OwnedFd) -> Result<Vec<(String, FileType)>> {
 
 /// Takes away a folder that holds files only.
 pub(super) fn remove_folder(parent: &OwnedFd, name: &str) -> Result<()> {
-    if let Some(folder) = open_folder(parent, name)? {
-        for (file, _) in entries(&folder)? {
-            match unlinkat(&folder, &file, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(from_errno("unlink", errno)),
+    for _ in 0..16 {
+        if let Some(folder) = open_folder(parent, name)? {
+            for (file, _) in entries(&folder)? {
+                match unlinkat(&folder, &file, AtFlags::empty()) {
+                    Ok(()) | Err(Errno::NOENT) => {}
+                    Err(errno) => return Err(from_errno("unlink", errno)),
+                }
             }
         }
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // A part that was being written when its upload was aborted came in between.
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(errno) => return Err(from_errno("remove a folder", errno)),
+        }
     }
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(from_errno("remove a folder", errno)),
-    }
+    Err(Error::unavailable("a folder fills as often as it is emptied")
+        .with_effect(external_core::Effect::NotApplied))
 }

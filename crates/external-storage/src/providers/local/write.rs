@@ -203,12 +203,18 @@ impl Store {
                 Err(errno) => return Err(from_errno("unlink", errno).with_context("key", key)),
             }
             let synced = self.sync(&spot.folder).map_err(|error| error.with_effect(Effect::MaybeApplied));
-            if known.sidecar {
-                self.drop_sidecar(&self.open_root()?, known.stamp.inode);
+            // The object is gone: what cannot be tidied up behind it is no failure of the deletion.
+            if known.sidecar
+                && let Ok(root) = self.open_root()
+            {
+                self.drop_sidecar(&root, known.stamp.inode);
             }
             drop((file, lock));
             synced?;
-            self.prune(&path, &spot)?;
+            if let Err(error) = self.prune(&path, &spot) {
+                let key = key.as_str();
+                tracing::debug!(target: "external", key, %error, "empty folders are left");
+            }
             return Ok(true);
         }
         Err(Error::unavailable("the object moves as often as it is looked for")

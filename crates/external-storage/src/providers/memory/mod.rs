@@ -23,7 +23,7 @@ use external_core::{
 pub use config::MemoryConfig;
 use state::{State, content};
 
-use crate::checksum;
+use crate::checksum::{self, Expected};
 
 /// The row of the provider table.
 pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
@@ -186,7 +186,7 @@ impl StorageService for MemoryStorage {
         let Some(range) = request.range else {
             let mut body = ByteStream::from_bytes(content.body.clone());
             if let Some(sum) = content.checksum.filter(|_| !request.caller_verifies) {
-                body = checksum::verify_read(body, sum)?;
+                body = checksum::verify_read(body, Expected::sum(sum)?);
             }
             return Ok(GetResult::Object(ObjectBody::new(info.clone(), 0..info.size, body)));
         };

@@ -22,6 +22,7 @@ macro_rules! info {
     ($key:expr, $size:expr, $answer:expr, $versioned:expr) => {{
         let answer = $answer;
         let sum = super::wire::checksum(answer.checksum_crc32_c(), answer.checksum_sha256());
+        let foreign = if sum.is_none() { super::verify::foreign_checksum!(answer) } else { None };
         let mut headers = external_core::storage::ContentHeaders::default();
         headers.content_type = answer.content_type;
         headers.cache_control = answer.cache_control;
@@ -35,6 +36,7 @@ macro_rules! info {
         info.version = super::wire::version(answer.version_id, $versioned);
         info.modified = super::wire::time(answer.last_modified);
         info.checksum = sum;
+        info.foreign_checksum = foreign;
         info
     }};
 }

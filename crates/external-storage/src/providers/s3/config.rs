@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::S3Storage;
-use super::credentials::{Keys, Role, Source};
+use super::credentials::{Keys, Life, Role, Source};
 use super::sdk::{Sdk, Setup};
 use super::transport::Transport;
 
@@ -318,6 +318,7 @@ impl S3Config {
                 self.connect_timeout,
                 self.payload_signing == PayloadSigning::Never,
             ),
+            life: Life::default(),
         };
         let sign_bodies = match self.payload_signing {
             PayloadSigning::OverHttp => !encrypted,

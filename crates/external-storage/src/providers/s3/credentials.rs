@@ -1,12 +1,13 @@
 //! Where the credentials come from: given, or found as by AWS's own tools; and a role on top.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
-use external_core::{Result, Secret};
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use external_core::{BuildContext, Result, Secret};
 
 /// The source of the credentials.
 #[derive(Debug, Clone)]
@@ -54,6 +55,42 @@ impl Keys {
         if let Some(token) = &self.session {
             token.invalidate();
         }
+    }
+}
+
+/// When the credentials that were last found were found, and when they end; none if they do not, or do not tell.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Life(Arc<Mutex<Option<(SystemTime, SystemTime)>>>);
+
+impl Life {
+    pub(super) fn get(&self) -> Option<(SystemTime, SystemTime)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Credentials of another source, whose life is written down.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) source: SharedCredentialsProvider,
+    pub(super) life: Life,
+    pub(super) clock: BuildContext,
+}
+
+impl ProvideCredentials for Watched {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async move {
+            let found = self.source.provide_credentials().await?;
+            let life = found.expiry().map(|end| (self.clock.now(), end));
+            *self.life.0.lock().unwrap_or_else(PoisonError::into_inner) = life;
+            Ok(found)
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.source.fallback_on_interrupt()
     }
 }
 

@@ -12,18 +12,18 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use external_core::{Effect, Error, ErrorKind, Retry};
 
-/// The error of an exchange that failed.
-pub(super) fn failed<E>(error: &SdkError<E, HttpResponse>) -> Error
+/// The error of an exchange that failed, of a client that takes the bucket to be in the region `here`.
+pub(super) fn failed<E>(error: &SdkError<E, HttpResponse>, here: Option<&str>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     match error {
         SdkError::ServiceError(refusal) => {
-            let answer = Answer::read(refusal.raw());
+            let answer = Answer::read(refusal.raw(), here);
             answered(refusal.err().code(), refusal.err().message(), &answer)
         }
         SdkError::ResponseError(broken) => {
-            let answer = Answer::read(broken.raw());
+            let answer = Answer::read(broken.raw(), here);
             // A body that broke off is the transport's fault, one that cannot be read the server's.
             let error = match broke_off(error) {
                 Some(error) => error.with_effect(Effect::MaybeApplied),
@@ -47,6 +47,11 @@ pub(super) fn is_expired(error: &Error) -> bool {
     error.vendor_code().is_some_and(|code| EXPIRED.contains(&code))
 }
 
+/// Whether a HEAD was refused that tells no reason: expired credentials are one.
+pub(super) fn may_be_expired(error: &Error) -> bool {
+    error.http_status() == Some(400) && error.vendor_code().is_none()
+}
+
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
 
 /// The error of a body that failed while it was read.
@@ -65,6 +70,7 @@ pub(super) fn of_entry(code: Option<&str>, message: Option<&str>) -> Error {
 pub(super) struct Answer {
     status: u16,
     request_id: Option<String>,
+    /// Where the bucket is, if that is elsewhere.
     region: Option<String>,
     retry_after: Option<Duration>,
     delete_marker: bool,
@@ -72,12 +78,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    fn read(answer: &HttpResponse) -> Self {
+    fn read(answer: &HttpResponse, here: Option<&str>) -> Self {
         let header = |name| answer.headers().get(name).map(str::to_owned);
         Self {
             status: answer.status().as_u16(),
             request_id: header("x-amz-request-id").map(|id| clean(&id, 128)),
-            region: header("x-amz-bucket-region"),
+            // Also told of buckets that are where they are looked for, with whatever was refused.
+            region: header("x-amz-bucket-region").filter(|region| here != Some(region)),
             retry_after: header("x-amz-retry-after")
                 .and_then(|value| millis(&value))
                 .or_else(|| header("retry-after").and_then(|value| wait(&value, header("date").as_deref()))),

@@ -32,9 +32,11 @@ impl S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        wire::is_page(answer.name.is_some(), answer.is_truncated)?;
-        let mut objects = Vec::with_capacity(answer.contents().len());
-        for object in answer.contents.unwrap_or_default() {
+        let next = answer.next_continuation_token.map(PageToken::new);
+        let next = wire::next_page(answer.name.is_some(), answer.is_truncated, next)?;
+        let contents = answer.contents.unwrap_or_default();
+        let mut objects = Vec::with_capacity(contents.len());
+        for object in contents {
             let Some(key) = wire::key(object.key.as_deref(), encoded) else { continue };
             let mut entry = ListEntry::new(key, wire::size(object.size)?);
             entry.token = object.e_tag.map(VersionToken::new);
@@ -44,7 +46,7 @@ impl S3Storage {
         let prefixes = answer.common_prefixes.unwrap_or_default();
         let prefixes =
             prefixes.iter().filter_map(|prefix| wire::decoded(prefix.prefix()?, encoded)).collect();
-        Ok(ListPage::new(objects, prefixes, answer.next_continuation_token.map(PageToken::new)))
+        Ok(ListPage::new(objects, prefixes, next))
     }
 
     pub(super) fn page_size(&self, limit: Option<usize>) -> i32 {

@@ -8,9 +8,8 @@
 //! - User metadata beyond ASCII travels as encoded words (RFC 2047). Keys of other writers that are no
 //!   [`ObjectKey`](external_core::storage::ObjectKey), such as the `folder/` markers of some tools, are left out of
 //!   listings.
-//! - A copy takes objects of up to 5 GiB. Parts grow with their number, so that an upload of unknown length that begins
-//!   with parts of 8 MiB holds 8 TiB; a larger one needs a larger `part_bytes`.
-//! - S3 gives no reason to a HEAD: `head` in a bucket that does not exist is `NotFound`, and one with expired
+//! - A copy takes objects of up to 5 GiB. How large an upload may be follows from the client's upload budget.
+//! - S3 gives no reason to a HEAD: `head` in a bucket that does not exist is `NotFound` (so `exists` is `false`), and one with expired
 //!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells.
 //! - Stores differ: say which yours is in `store`, or name what it lacks in `without`, and it is refused before
 //!   anything is sent.
@@ -51,7 +50,7 @@ use external_core::{
 
 pub use config::{PayloadSigning, RoleConfig, S3Config, Store};
 use sdk::Sdk;
-use transport::{Mark, Sent};
+use transport::Mark;
 
 /// The row of the provider table.
 pub(crate) const ENTRY: ProviderEntry<dyn StorageService> = ProviderEntry {
@@ -144,13 +143,13 @@ impl S3Storage {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let sent = Sent::default();
-        let _passed = sent.passed_to(cx);
         let client = self.sdk.client().await?;
-        send(client.clone(), sent.mark()).await.map_err(|error| {
-            let error = error::failed(&error);
-            if error.kind() == ErrorKind::Unauthenticated {
-                self.sdk.forget(&client, error::is_expired(&error));
+        send(client.clone(), Mark::new(cx.sent_mark())).await.map_err(|error| {
+            let region = client.config().region().map(AsRef::as_ref);
+            let error = error::failed(&error, region);
+            let expired = error::is_expired(&error) || error::may_be_expired(&error);
+            if expired || error.kind() == ErrorKind::Unauthenticated {
+                self.sdk.forget(&client, expired);
             }
             error
         })

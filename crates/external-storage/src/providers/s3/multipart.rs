@@ -156,11 +156,11 @@ impl MultipartStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        wire::is_page(answer.bucket.is_some(), answer.is_truncated)?;
+        let next = answer.next_key_marker().and_then(|key| wire::decoded(key, encoded));
+        let next = wire::marker_token(next, answer.next_upload_id_marker());
+        let next = wire::next_page(answer.bucket.is_some(), answer.is_truncated, next)?;
         let uploads = answer.uploads().iter().filter_map(|upload| pending(upload, encoded)).collect();
-        let more = answer.is_truncated() == Some(true);
-        let next = answer.next_key_marker().filter(|_| more).and_then(|key| wire::decoded(key, encoded));
-        Ok(UploadPage::new(uploads, wire::marker_token(next, answer.next_upload_id_marker())))
+        Ok(UploadPage::new(uploads, next))
     }
 }
 
@@ -179,7 +179,8 @@ impl S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        wire::is_page(answer.bucket.is_some(), answer.is_truncated)?;
+        // Where it says that there are more, it holds not all of them: what is sorted out of it would be a part.
+        wire::next_page(answer.bucket.is_some(), answer.is_truncated, None::<()>)?;
         let place = |one: &PendingUpload| (one.upload.key.to_string(), Some(one.upload.id.to_string()));
         let mut uploads: Vec<_> = answer
             .uploads()

@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use http_body_util::BodyDataStream;
 
 use super::attributes::{info, with_attributes};
-use super::{S3Storage, error, verify, wire};
-use crate::checksum;
+use super::{S3Storage, error, wire};
+use crate::checksum::{self, Expected};
 
 impl S3Storage {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
@@ -74,11 +74,16 @@ impl S3Storage {
                 let body = std::mem::take(&mut answer.body).into_inner();
                 let chunks =
                     BodyDataStream::new(body).map(|chunk| chunk.map_err(|error| error::body(&*error)));
-                let body = ByteStream::new(chunks);
-                let body =
-                    if verified { verify::whole(body, &answer, request.caller_verifies) } else { body };
-                let (info, range) = self.got(&request.key, answer)?;
-                Ok(GetResult::Object(ObjectBody::new(info, range, body)))
+                let (info, range) = self.got(request, answer)?;
+                let mut object = ObjectBody::new(info, range, ByteStream::new(chunks));
+                object.verify_range(request.range)?;
+                if verified
+                    && !request.caller_verifies
+                    && let Some(expected) = Expected::of(&object.info)?
+                {
+                    object.body = checksum::verify_read(object.body, expected);
+                }
+                Ok(GetResult::Object(object))
             }
             Err(error) if error.http_status() == Some(304) => Ok(GetResult::NotModified),
             Err(error) => Err(of_version(request.version.is_some(), error)),
@@ -231,22 +236,26 @@ impl S3Storage {
         Ok(info!(key, size, answer, self.has("versions")))
     }
 
-    fn got(&self, key: &ObjectKey, answer: GetObjectOutput) -> Result<(ObjectInfo, std::ops::Range<u64>)> {
-        let (range, size) = match answer.content_range() {
+    fn got(
+        &self,
+        request: &GetRequest,
+        answer: GetObjectOutput,
+    ) -> Result<(ObjectInfo, std::ops::Range<u64>)> {
+        let told = match answer.content_range() {
+            // Whoever ignores a range answers the whole, without this header.
+            None => wire::size(answer.content_length).map(|size| (0..size, size))?,
             Some(header) => match wire::content_range(header) {
                 Some(told) => told,
                 // MinIO answers the end of an empty object with nothing instead of refusing it.
-                None if answer.content_length == Some(0) => {
-                    return Err(Error::invalid_argument("the range selects no byte of the object"));
-                }
+                None if answer.content_length == Some(0) => (0..0, 0),
                 None => return Err(Error::corrupt("Content-Range cannot be read")),
             },
-            None => {
-                let size = wire::size(answer.content_length)?;
-                (0..size, size)
-            }
         };
-        Ok((info!(key, size, answer, self.has("versions")), range))
+        let (range, size) = told;
+        if size == 0 {
+            request.range.map_or(Ok(range.clone()), |asked| asked.resolve(size))?;
+        }
+        Ok((info!(request.key, size, answer, self.has("versions")), range))
     }
 }
 
@@ -258,7 +267,10 @@ fn not_carried() -> Error {
 /// What a refused precondition means: S3 answers 412 for both, and 404 where there is nothing to swap.
 pub(super) fn of_precondition(precondition: &Precondition, error: Error) -> Error {
     match (precondition, error.kind()) {
-        (Precondition::Absent, ErrorKind::Conflict) if error.http_status() == Some(412) => {
+        // A completion or copy that had begun its answer tells it inside of a 200.
+        (Precondition::Absent, ErrorKind::Conflict)
+            if error.http_status() == Some(412) || error.vendor_code() == Some("PreconditionFailed") =>
+        {
             alike(Error::already_exists("the key holds an object"), &error)
         }
         (Precondition::Matches(_), ErrorKind::NotFound) => not_held(&error),

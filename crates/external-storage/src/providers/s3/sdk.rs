@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -17,7 +18,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use external_core::{BuildContext, Effect, Error, Result};
 use tokio::sync::Mutex;
 
-use super::credentials::{Role, Source};
+use super::credentials::{Life, Role, Source, Watched};
 use super::transport::Transport;
 
 /// What the client is made of.
@@ -30,6 +31,7 @@ pub(super) struct Setup {
     pub(super) role: Option<Role>,
     pub(super) clock: BuildContext,
     pub(super) transport: Transport,
+    pub(super) life: Life,
 }
 
 /// The client, made when it is first asked for and again after [`Sdk::forget`].
@@ -90,6 +92,11 @@ impl Sdk {
         self.setup.clock.now()
     }
 
+    /// When the credentials in use were found, and when they end; none if they do not, or do not tell.
+    pub(super) fn life(&self) -> Option<(SystemTime, SystemTime)> {
+        self.setup.life.get()
+    }
+
     pub(super) fn close(&self) {
         self.setup.transport.close();
     }
@@ -103,10 +110,12 @@ impl Setup {
             config = config.endpoint_url(endpoint);
         }
         if let Some(role) = &self.role {
-            config = config.credentials_provider(self.assume(role, &found).await);
+            config = config.credentials_provider(self.watched(self.assume(role, &found).await));
         } else if let Source::Given(_) = self.source {
             // Keys are read anew for each request; a cache would keep what a file no longer says.
             config = config.identity_cache(IdentityCache::no_cache());
+        } else if let Some(source) = found.credentials_provider() {
+            config = config.credentials_provider(self.watched(source));
         }
         config
             // Checksums are the client's and this provider's: the SDK adds none by itself.
@@ -134,6 +143,11 @@ impl Setup {
             Source::Found(Some(profile)) => loader.profile_name(profile),
             Source::Found(None) => loader,
         }
+    }
+
+    fn watched(&self, source: impl ProvideCredentials + 'static) -> Watched {
+        let source = SharedCredentialsProvider::new(source);
+        Watched { source, life: self.life.clone(), clock: self.clock.clone() }
     }
 
     async fn assume(&self, role: &Role, found: &SdkConfig) -> AssumeRoleProvider {

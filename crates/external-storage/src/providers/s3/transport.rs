@@ -6,7 +6,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,7 +19,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
-use external_core::{CallContext, Error, Result};
+use external_core::{Error, Result, SentMark};
 use external_net::{Connection, Tls};
 use futures_util::future::BoxFuture;
 use http::Uri;
@@ -102,7 +101,7 @@ impl HttpConnector for Transport {
                 if captured.connection_metadata().is_some()
                     && let Some(sent) = &sent
                 {
-                    sent.set();
+                    sent.mark.set();
                 }
                 polled
             })
@@ -118,29 +117,12 @@ impl HttpConnector for Transport {
     }
 }
 
-/// The sent mark where the SDK takes no reference: set in the transport, passed to the call's context when the attempt
-/// is over or dropped.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sent {
-    set: Arc<AtomicBool>,
+/// What travels with a request: the sent mark of its call, since the SDK takes no reference.
+#[derive(Debug, Clone)]
+struct Sent {
+    mark: SentMark,
     /// Whether the answer is a body that streams, of any size.
     body: bool,
-}
-
-impl Sent {
-    fn set(&self) {
-        self.set.store(true, Ordering::Release);
-    }
-
-    /// What takes the mark along with a request.
-    pub(super) fn mark(&self) -> Mark {
-        Mark(self.clone())
-    }
-
-    /// Passes the mark to `cx` when dropped.
-    pub(super) fn passed_to<'a>(&self, cx: &'a CallContext) -> PassMark<'a> {
-        PassMark { sent: self.clone(), cx }
-    }
 }
 
 /// Puts the mark on a request that is about to go to the transport.
@@ -148,6 +130,10 @@ impl Sent {
 pub(super) struct Mark(Sent);
 
 impl Mark {
+    pub(super) fn new(mark: SentMark) -> Self {
+        Self(Sent { mark, body: false })
+    }
+
     /// For a request whose answer is the body of an object.
     pub(super) fn for_a_body(mut self) -> Self {
         self.0.body = true;
@@ -168,20 +154,6 @@ impl Intercept for Mark {
     ) -> std::result::Result<(), BoxError> {
         context.request_mut().add_extension(self.0.clone());
         Ok(())
-    }
-}
-
-/// See [`Sent::passed_to`].
-pub(super) struct PassMark<'a> {
-    sent: Sent,
-    cx: &'a CallContext,
-}
-
-impl Drop for PassMark<'_> {
-    fn drop(&mut self) {
-        if self.sent.set.load(Ordering::Acquire) {
-            self.cx.mark_sent();
-        }
     }
 }
 

@@ -35,7 +35,9 @@ impl VersionStorage for S3Storage {
         });
         let answer = listed.await?;
         let encoded = self.encoded_listings && answer.encoding_type.is_some();
-        wire::is_page(answer.name.is_some(), answer.is_truncated)?;
+        let next = answer.next_key_marker().and_then(|key| wire::decoded(key, encoded));
+        let next = wire::marker_token(next, answer.next_version_id_marker());
+        let next = wire::next_page(answer.name.is_some(), answer.is_truncated, next)?;
         let mut versions = Vec::with_capacity(answer.versions().len() + answer.delete_markers().len());
         for stored in answer.versions() {
             let Some(key) = wire::key(stored.key(), encoded) else { continue };
@@ -60,9 +62,7 @@ impl VersionStorage for S3Storage {
             let place = |version: &ObjectVersion| (Reverse(version.latest), Reverse(version.modified));
             one.key.cmp(&other.key).then_with(|| place(one).cmp(&place(other)))
         });
-        let more = answer.is_truncated() == Some(true);
-        let next = answer.next_key_marker().filter(|_| more).and_then(|key| wire::decoded(key, encoded));
-        Ok(VersionPage::new(versions, wire::marker_token(next, answer.next_version_id_marker())))
+        Ok(VersionPage::new(versions, next))
     }
 
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>, `versionId`

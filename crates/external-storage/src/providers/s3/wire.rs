@@ -158,14 +158,16 @@ pub(super) fn tagging(tags: &BTreeMap<String, String>) -> Option<String> {
     (!tags.is_empty()).then(|| pairs.collect::<Vec<_>>().join("&"))
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>, `x-amz-copy-source`.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>, `x-amz-copy-source`. Through the ARN of an access
+/// point an object has an ARN of its own.
 pub(super) fn copy_source(bucket: &str, key: &ObjectKey, version: Option<&VersionId>) -> String {
+    let between = if bucket.starts_with("arn:") { "/object/" } else { "/" };
+    let bucket = utf8_percent_encode(bucket, PATH);
     let path = utf8_percent_encode(key.as_str(), PATH);
+    let source = format!("{bucket}{between}{path}");
     match version {
-        Some(version) => {
-            format!("{bucket}/{path}?versionId={}", utf8_percent_encode(version.as_str(), RESERVED))
-        }
-        None => format!("{bucket}/{path}"),
+        Some(version) => format!("{source}?versionId={}", utf8_percent_encode(version.as_str(), RESERVED)),
+        None => source,
     }
 }
 
@@ -183,9 +185,16 @@ pub(super) fn go_on(token: Option<&PageToken>) -> Result<(Option<String>, Option
     })
 }
 
-/// The SDK reads any document that has neither the bucket's name nor this as an empty page.
-pub(super) fn is_page(named: bool, truncated: Option<bool>) -> Result<()> {
-    if named || truncated.is_some() { Ok(()) } else { Err(lacking("IsTruncated")) }
+/// Where a listing goes on that was read as a page: with its token, or not at all. The SDK reads any document that has
+/// neither the bucket's name nor `IsTruncated` as an empty page; and one that says that more follows, and not where, is of a
+/// store that speaks another listing than it was asked in.
+pub(super) fn next_page<T>(named: bool, truncated: Option<bool>, token: Option<T>) -> Result<Option<T>> {
+    match (truncated, token) {
+        (None, _) if !named => Err(lacking("IsTruncated")),
+        (Some(true), None) => Err(lacking("the token of the next page")),
+        (Some(false), _) => Ok(None),
+        (_, token) => Ok(token),
+    }
 }
 
 /// The markers of [`marker_token`]; the second is empty where there was none.
@@ -250,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn more_entries_that_nobody_can_ask_for_are_no_end() {
+        assert_eq!(next_page(true, Some(true), Some(1)).unwrap(), Some(1));
+        assert_eq!(next_page(true, Some(false), Some(1)).unwrap(), None);
+        assert_eq!(next_page(true, None, Some(1)).unwrap(), Some(1), "some stores leave it out");
+        assert_eq!(next_page::<u8>(false, Some(false), None).unwrap(), None);
+        assert!(next_page::<u8>(true, Some(true), None).is_err());
+        assert!(next_page(false, None, Some(1)).is_err());
+    }
+
+    #[test]
     fn markers_round_trip() {
         let token = marker_token(Some("a&b%c".to_owned()), None).unwrap();
         assert_eq!(markers(&token).unwrap(), ("a&b%c".to_owned(), None));
@@ -262,6 +281,12 @@ mod tests {
     fn sources_and_tags_are_encoded() {
         let key = ObjectKey::parse("a b/ü+").unwrap();
         assert_eq!(copy_source("bucket", &key, None), "bucket/a%20b/%C3%BC%2B");
+        let january = ObjectKey::parse("reports/january.pdf").unwrap();
+        let point = "arn:aws:s3:us-west-2:123456789012:accesspoint/my-access-point";
+        assert_eq!(
+            copy_source(point, &january, Some(&VersionId::new("a/b"))),
+            "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/my-access-point/object/reports/january.pdf?versionId=a%2Fb"
+        );
         assert_eq!(tagging(&map(&[("a&b", "c=d e")])).as_deref(), Some("a%26b=c%3Dd%20e"));
         assert_eq!(tagging(&map(&[])), None);
     }

@@ -20,6 +20,11 @@ impl Refused {
     pub(super) fn of(field: &str, message: String) -> Self {
         Self { status: 400, field: Some(field.to_owned()), message }
     }
+
+    /// Because of no field.
+    pub(super) fn with(status: u16, message: &str) -> Self {
+        Self { status, field: None, message: message.to_owned() }
+    }
 }
 
 /// What matters of a mail before it is delivered.
@@ -55,7 +60,7 @@ const RESERVED: &[&str] = &[
 /// Judges the body of a request of so many bytes.
 pub(super) fn judge(body: &Value, bytes: usize, now: u64) -> Result<Judged, Refused> {
     if bytes > 30 << 20 {
-        return Err(Refused { status: 413, field: None, message: "Content size exceeded limit".to_owned() });
+        return Err(Refused::with(413, "Content size exceeded limit"));
     }
     person(&body["from"], "from")?;
     if !body["reply_to"].is_null() && !body["reply_to_list"].is_null() {

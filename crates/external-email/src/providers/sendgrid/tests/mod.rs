@@ -422,6 +422,25 @@ async fn hidden_recipients_get_a_mail_of_their_own_where_nobody_is_in_sight() {
     );
 }
 
+#[tokio::test]
+async fn each_recipient_of_a_template_has_its_data() {
+    let (email, http) = over(config(), |_| MemoryAnswer::new(202));
+    let mut message = mail();
+    message.text = None;
+    message.bcc = ["a@example.com", "b@example.com"].map(|one| one.parse().unwrap()).into();
+    message.to.clear();
+    let request = VendorTemplateRequest::new(message, "d-1", r#"{"name":"Ada"}"#);
+    email.send_template(&CallContext::default(), &request).await.unwrap();
+    let body = sent(&http);
+    let data: Vec<_> = body["personalizations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["dynamic_template_data"])
+        .collect();
+    assert_eq!(data, [&json!({"name": "Ada"}), &json!({"name": "Ada"})]);
+}
+
 #[test]
 fn a_configuration_that_cannot_work_names_its_field() {
     for (config, field) in [

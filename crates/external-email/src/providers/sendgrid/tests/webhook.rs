@@ -44,8 +44,11 @@ impl Signer {
     }
 
     async fn received(&self, body: &Value) -> Vec<EmailEvent> {
-        let body = body.to_string();
-        self.events().receive(&self.signed(&body), body.into()).await.unwrap()
+        self.received_as(&body.to_string()).await
+    }
+
+    async fn received_as(&self, body: &str) -> Vec<EmailEvent> {
+        self.events().receive(&self.signed(body), body.to_owned().into()).await.unwrap().to_vec()
     }
 }
 
@@ -134,22 +137,57 @@ async fn nothing_is_read_that_is_not_signed() {
         let error = signer.events().receive(&parts, body.into()).await.unwrap_err();
         assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::Unauthenticated, 401));
     }
-    for body in ["no JSON", "{}", "7", ""] {
-        let error = signer.events().receive(&signer.signed(body), body.into()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{body}");
-    }
     let no_key = SendgridEvents::new([], &BuildContext::default()).unwrap_err();
     assert_eq!(no_key.kind(), ErrorKind::Configuration);
+}
+
+/// Whatever is refused comes back for a day.
+#[tokio::test]
+async fn what_cannot_be_read_is_told_and_costs_no_neighbour() {
+    let unreadable = Kind::Other(String::new());
+    let signer = Signer::new();
+    for body in ["no JSON", "{}", "7", "", "[", r#"[{"event": "delivered"}"#] {
+        let events = signer.received_as(body).await;
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((&event.kind, event.raw.as_str()), (&unreadable, body));
+    }
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for broken in [r#"{"event": "open", "timestamp": 1e999}"#, r#"{"email": "\ud800"}"#, "null", &deep] {
+        let body = format!(r#"[{{"event": "delivered"}}, {broken}, {{"event": "click"}}]"#);
+        let events = signer.received_as(&body).await;
+        let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+        assert_eq!(kinds, [Kind::Delivered, unreadable.clone(), Kind::Clicked], "{broken}");
+        assert_eq!(events[1].raw, *broken);
+    }
+    assert!(signer.received_as(" [ ] ").await.is_empty());
+}
+
+#[tokio::test]
+async fn events_that_could_not_be_dealt_with_come_again() {
+    let signer = Signer::new();
+    let events =
+        signer.events().with_receiver(|receiver| receiver.with_replays(Arc::new(MemoryReplays::new(10))));
+    let body = r#"[{"event": "delivered"}]"#;
+    let parts = signer.signed(body);
+    let receive = async || events.receive(&parts, body.into()).await;
+    let delivery = receive().await.unwrap();
+    let beside = receive().await.unwrap_err();
+    assert_eq!((beside.kind(), answer_status(&beside).as_u16()), (ErrorKind::Conflict, 503));
+    delivery.release().await.unwrap();
+    let delivery = receive().await.unwrap();
+    assert_eq!(delivery[0].kind, Kind::Delivered);
+    delivery.confirm().await.unwrap();
+    let again = receive().await.unwrap_err();
+    assert_eq!((again.kind(), answer_status(&again).as_u16()), (ErrorKind::AlreadyExists, 200));
 }
 
 #[tokio::test]
 async fn how_requests_are_received_can_be_changed() {
     let signer = Signer::new();
-    let replays = Arc::new(MemoryReplays::new(10));
-    let events = signer.events().with_receiver(|receiver| receiver.with_replays(replays));
     let body = r#"[{"event": "delivered"}]"#;
-    let parts = signer.signed(body);
-    assert_eq!(events.receive(&parts, body.into()).await.unwrap().len(), 1);
-    let again = events.receive(&parts, body.into()).await.unwrap_err();
-    assert_eq!((again.kind(), answer_status(&again).as_u16()), (ErrorKind::AlreadyExists, 200));
+    assert_eq!(signer.events().body_limit(), 1 << 20);
+    let events = signer.events().with_receiver(|receiver| receiver.with_body_limit(body.len() - 1));
+    assert_eq!(events.body_limit(), body.len() - 1);
+    let error = events.receive(&signer.signed(body), body.into()).await.unwrap_err();
+    assert_eq!((error.kind(), answer_status(&error).as_u16()), (ErrorKind::PayloadTooLarge, 413));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::judgement::judge;
+use super::super::judgement::judge;
 
 const NOW: u64 = 1_704_164_645;
 
@@ -13,10 +13,10 @@ fn judged(body: &Value) -> Result<(), Option<String>> {
 #[test]
 fn what_the_sdk_sends_is_taken() {
     for case in [
-        include_str!("../fixtures/mail_send_basic.json"),
-        include_str!("../fixtures/mail_send_dynamic_template.json"),
-        include_str!("../fixtures/mail_send_multiple_personalizations.json"),
-        include_str!("../fixtures/mail_send_on_behalf_of.json"),
+        include_str!("../../fixtures/mail_send_basic.json"),
+        include_str!("../../fixtures/mail_send_dynamic_template.json"),
+        include_str!("../../fixtures/mail_send_multiple_personalizations.json"),
+        include_str!("../../fixtures/mail_send_on_behalf_of.json"),
     ] {
         let case: Value = serde_json::from_str(case).unwrap();
         let body: Value = serde_json::from_str(case["request"]["body_utf8"].as_str().unwrap()).unwrap();

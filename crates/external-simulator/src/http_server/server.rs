@@ -1,6 +1,5 @@
 //! An HTTP server on loopback whose answers a function makes: what vendor-shaped servers are built from.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -11,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -23,97 +22,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::transcript::Transcript;
+use super::{HttpAnswer, HttpExchange, HttpQuestion};
 use crate::Identity;
 
-/// What a client asked.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct HttpQuestion {
-    /// The method.
-    pub method: Method,
-    /// Path and query, as they came.
-    pub target: String,
-    /// Header fields.
-    pub headers: HeaderMap,
-    /// The whole body.
-    pub body: Bytes,
-}
-
-impl HttpQuestion {
-    /// What is asked by other means than a connection: in tests of a handler.
-    #[must_use]
-    pub fn new(
-        method: Method,
-        target: impl Into<String>,
-        headers: HeaderMap,
-        body: impl Into<Bytes>,
-    ) -> Self {
-        Self { method, target: target.into(), headers, body: body.into() }
-    }
-
-    /// The path, without the query.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
-    }
-
-    /// The query, without its `?`.
-    #[must_use]
-    pub fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
-    }
-}
-
-/// What the server says.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct HttpAnswer {
-    /// The status.
-    pub status: StatusCode,
-    /// Header fields.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// Whether its length is told before. Default: yes.
-    pub tells_length: bool,
-}
-
-impl HttpAnswer {
-    /// An answer without body. A status that is none is 500.
-    #[must_use]
-    pub fn new(status: u16) -> Self {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, headers: HeaderMap::new(), body: Bytes::new(), tells_length: true }
-    }
-
-    /// Adds a header field; one that cannot be is left out.
-    #[must_use]
-    pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            self.headers.append(name, value);
-        }
-        self
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// Does not tell the length of the body before.
-    #[must_use]
-    pub fn without_length(mut self) -> Self {
-        self.tells_length = false;
-        self
-    }
-}
-
 type Handler = dyn Fn(&HttpQuestion) -> HttpAnswer + Send + Sync;
-
-/// How many questions are remembered, and how much of their bodies: the last ones.
-const REMEMBERED: (usize, usize) = (1000, 16 << 20);
 
 /// The server. It ends, with its connections, when it is dropped.
 pub struct HttpServer {
@@ -123,27 +36,9 @@ pub struct HttpServer {
 }
 
 /// Where questions are answered, and remembered.
-struct Desk {
+pub(crate) struct Desk {
     handler: Box<Handler>,
     transcript: Mutex<Transcript>,
-}
-
-#[derive(Default)]
-struct Transcript {
-    questions: VecDeque<HttpQuestion>,
-    /// Of all their bodies.
-    bytes: usize,
-}
-
-impl Transcript {
-    fn add(&mut self, question: HttpQuestion) {
-        self.bytes += question.body.len();
-        self.questions.push_back(question);
-        while self.questions.len() > REMEMBERED.0 || self.bytes > REMEMBERED.1 {
-            let Some(oldest) = self.questions.pop_front() else { break };
-            self.bytes -= oldest.body.len();
-        }
-    }
 }
 
 impl Desk {
@@ -154,8 +49,14 @@ impl Desk {
     fn answer(&self, question: HttpQuestion) -> HttpAnswer {
         let answer = (self.handler)(&question);
         let answer = if question.method == Method::HEAD { bodiless(answer) } else { answer };
-        self.transcript().add(question);
+        let status = (!answer.is_lost).then_some(answer.status);
+        self.transcript().add(HttpExchange { question, status });
         answer
+    }
+
+    /// What passed, oldest first.
+    pub(crate) fn exchanges(&self) -> Vec<HttpExchange> {
+        self.transcript().exchanges.iter().cloned().collect()
     }
 }
 
@@ -227,7 +128,17 @@ impl HttpServer {
     /// What was asked, oldest first: the last 1000 questions that came whole, and of them no more than 16 MiB of bodies.
     #[must_use]
     pub fn asked(&self) -> Vec<HttpQuestion> {
-        self.desk.transcript().questions.iter().cloned().collect()
+        self.transcript().into_iter().map(|exchange| exchange.question).collect()
+    }
+
+    /// As [`asked`](Self::asked), with what was said to it.
+    #[must_use]
+    pub fn transcript(&self) -> Vec<HttpExchange> {
+        self.desk.exchanges()
+    }
+
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.desk)
     }
 }
 
@@ -249,10 +160,14 @@ async fn serve(client: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, des
         async move {
             let (head, body) = request.into_parts();
             // Who breaks off in the middle of a request is not answered.
-            let body = body.collect().await?.to_bytes();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
             let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-            let question = HttpQuestion { method: head.method, target, headers: head.headers, body };
-            Ok::<_, hyper::Error>(said(desk.answer(question)))
+            let answer = desk.answer(HttpQuestion::new(head.method, target, head.headers, body));
+            if !answer.delay.is_zero() {
+                tokio::time::sleep(answer.delay).await;
+            }
+            // An error of a service ends its connection.
+            if answer.is_lost { Err(io::Error::other("lost on purpose")) } else { Ok(said(answer)) }
         }
     });
     // A client that goes away is no event here.
@@ -341,19 +256,16 @@ mod tests {
         assert!(other.starts_with("HTTP/1.1 404"), "{other}");
     }
 
-    #[test]
-    fn old_questions_and_large_ones_are_forgotten() {
-        let question =
-            |path: &str, bytes| HttpQuestion::new(Method::PUT, path, HeaderMap::new(), vec![0; bytes]);
-        let mut transcript = Transcript::default();
-        for at in 0..1002 {
-            transcript.add(question(&at.to_string(), 1));
-        }
-        assert_eq!((transcript.questions.len(), transcript.questions[0].path()), (1000, "2"));
-        transcript.add(question("large", REMEMBERED.1 - 1));
-        assert_eq!((transcript.questions.len(), transcript.questions[0].path()), (2, "1001"));
-        transcript.add(question("too large", REMEMBERED.1 + 1));
-        assert_eq!((transcript.questions.len(), transcript.bytes), (0, 0));
+    #[tokio::test]
+    async fn an_answer_that_is_lost_ends_the_connection_and_is_on_record() {
+        let server = HttpServer::start(|_| HttpAnswer::new(201).lost()).await.unwrap();
+        let mut client = TcpStream::connect(server.address()).await.unwrap();
+        client.write_all(REQUEST.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "");
+        let transcript = server.transcript();
+        assert_eq!((transcript.len(), transcript[0].status), (1, None));
     }
 
     #[tokio::test]

@@ -1,0 +1,4 @@
+//! The simulator beside the vendor, and the provider with all its ends behind it.
+
+mod judgement;
+mod webhooks;
