@@ -20,6 +20,7 @@ mod platform;
 mod process;
 mod runs;
 mod scaffold;
+mod scratch;
 mod servers;
 mod terminal;
 mod tidy;

@@ -154,6 +154,20 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     fs::rename(&part, path).context(format!("cannot write {}", path.display()))
 }
 
+/// The absolute path of a file that is to be written at the end, if it can be: that is better known before the work than
+/// after it.
+pub fn writable(file: &Path) -> Result<PathBuf> {
+    let file = std::path::absolute(file).context(format!("cannot write {}", file.display()))?;
+    let is_new = !file.exists();
+    let tried = fs::create_dir_all(file.parent().unwrap_or(&file))
+        .and_then(|()| fs::File::options().append(true).create(true).open(&file));
+    tried.context(format!("cannot write {}", file.display()))?;
+    if is_new {
+        fs::remove_file(&file)?;
+    }
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::CommandExt;
@@ -178,6 +192,22 @@ mod tests {
         fs::create_dir_all(folder).unwrap();
         let owner = Record { name: "xtask".into(), pid: 1, birth: "another time".into() };
         fs::write(folder.join("owner.json"), serde_json::to_vec(&owner).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_and_what_can_is_not_touched() {
+        let folder = scratch("writable");
+        let file = folder.join("deep/report.json");
+        assert_eq!(writable(&file).unwrap(), file);
+        assert!(!file.exists() && file.parent().unwrap().is_dir());
+        fs::write(&file, "kept").unwrap();
+        writable(&file).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        for wrong in [folder.clone(), file.join("below")] {
+            let why = writable(&wrong).unwrap_err().to_string();
+            assert!(why.starts_with(&format!("cannot write {}", wrong.display())), "{why}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -68,6 +68,16 @@ impl Finding {
             not_run @ Self::NotRun(_) => not_run,
         }
     }
+
+    /// Tells what the call said beside what was looked at: why it did not come that far.
+    pub(crate) fn with_said(self, error: Option<&Error>) -> Self {
+        match (self, error) {
+            (Self::Failed { expected, seen }, Some(error)) => {
+                Self::Failed { expected, seen: format!("{seen}\nsaid:     {}", described(error)) }
+            }
+            (finding, _) => finding,
+        }
+    }
 }
 
 impl Display for Finding {

@@ -1,6 +1,5 @@
 //! The packages as a registry would get them: made, unpacked and looked at.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,6 +7,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::failure::{Context, Result};
+use crate::scratch;
 use crate::tool::Tool;
 
 /// What a package must hold.
@@ -59,7 +59,8 @@ pub fn make(tool: &Tool, scratch: &Path) -> Result<Vec<Unpacked>> {
         let mut tar = Command::new("tar");
         tool.groups().check("tar", tar.arg("-xzf").arg(&file).arg("-C").arg(&fresh))?;
         let folder = kept.join(&member.name);
-        mirror(&fresh.join(&stem), &folder)?;
+        // Packages carry one fixed time for all files, by which cargo could not see that a file has changed.
+        scratch::hold(&folder, &scratch::read(&fresh.join(&stem))?)?;
         let bytes = fs::metadata(&file).context("the package is gone")?.len();
         unpacked.push(Unpacked { name: member.name.clone(), folder, bytes });
     }
@@ -78,42 +79,6 @@ fn package(tool: &Tool, scratch: &Path, offline: bool) -> Result<()> {
     tool.groups().check("cargo package", &mut command).map(drop)
 }
 
-/// Makes `to` hold what `from` holds and writes only what differs: packages carry one fixed time for all files, by which
-/// cargo could not see that a file has changed.
-fn mirror(from: &Path, to: &Path) -> Result<()> {
-    let (wanted, present) = (files(from)?, files(to).unwrap_or_default());
-    for gone in present.difference(&wanted) {
-        fs::remove_file(to.join(gone))?;
-    }
-    for path in &wanted {
-        let (new, target) = (fs::read(from.join(path))?, to.join(path));
-        if fs::read(&target).is_ok_and(|old| old == new) {
-            continue;
-        }
-        fs::create_dir_all(target.parent().unwrap_or(to))?;
-        fs::write(&target, new).context(format!("cannot write {}", target.display()))?;
-    }
-    Ok(())
-}
-
-/// Every file below a folder, with `/`.
-fn files(folder: &Path) -> Result<BTreeSet<String>> {
-    let mut all = BTreeSet::new();
-    let mut waiting = vec![PathBuf::new()];
-    while let Some(inner) = waiting.pop() {
-        for entry in fs::read_dir(folder.join(&inner))? {
-            let entry = entry?;
-            let path = inner.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                waiting.push(path);
-            } else {
-                all.insert(path.to_string_lossy().into_owned());
-            }
-        }
-    }
-    Ok(all)
-}
-
 /// What is wrong with the packages.
 pub fn judge(packages: &[Unpacked]) -> Result<Vec<String>> {
     let mut findings = Vec::new();
@@ -127,7 +92,7 @@ pub fn judge(packages: &[Unpacked]) -> Result<Vec<String>> {
             ));
         }
         let mut sizes = Vec::new();
-        for path in files(&package.folder)? {
+        for path in scratch::paths(&package.folder)? {
             let bytes = fs::metadata(package.folder.join(&path))?.len();
             sizes.push((path, bytes));
         }
@@ -265,24 +230,5 @@ mod tests {
         let text = text.replace("\"A.\"", "\"\"").replace("[\"a\"]", "[]").replace("{},", "{\"one\":[]},");
         let less: Described = serde_json::from_str(&text).unwrap();
         assert_eq!(page(&less).len(), 3, "{:?}", page(&less));
-    }
-
-    #[test]
-    fn what_did_not_change_is_not_written() {
-        let root = std::env::temp_dir().join(format!("xtask-mirror-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&root);
-        let (from, to) = (root.join("from"), root.join("to"));
-        for (folder, path, text) in
-            [(&from, "a", "same"), (&to, "a", "same"), (&from, "deep/b", "new"), (&to, "c", "gone")]
-        {
-            fs::create_dir_all(folder.join("deep")).unwrap();
-            fs::write(folder.join(path), text).unwrap();
-        }
-        let before = fs::metadata(to.join("a")).unwrap().modified().unwrap();
-        mirror(&from, &to).unwrap();
-        assert_eq!(fs::metadata(to.join("a")).unwrap().modified().unwrap(), before);
-        assert_eq!(fs::read_to_string(to.join("deep/b")).unwrap(), "new");
-        assert!(!to.join("c").exists());
-        fs::remove_dir_all(&root).unwrap();
     }
 }

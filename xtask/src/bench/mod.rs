@@ -3,6 +3,7 @@
 mod outcome;
 mod python;
 mod report;
+pub mod targets;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -2,6 +2,7 @@
 
 mod cargo_deny;
 mod graphs;
+mod new_provider;
 mod steps;
 
 pub use cargo_deny::Installing;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Ci, Log, Step, cargo_deny, graphs};
+use super::{Ci, Log, Step, cargo_deny, graphs, new_provider};
 use crate::failure::{Failure, Result};
 use crate::graph::{self, SUITES};
 use crate::workspace::Package;
@@ -20,6 +20,7 @@ pub const STEPS: &[Step] = &[
         run: |ci, log| run(ci, log, ci.graph(&["test", "--doc"])),
     },
     Step { name: "contract", what: "contract tests, servers required", run: contract },
+    Step { name: "new-provider", what: "what new-provider writes, tried", run: new_provider::check },
     Step { name: "matrix", what: "support matrix in the README", run: matrix },
     Step { name: "demo", what: "the demo, embedded", run: |ci, log| run(ci, log, ci.xtask(&["demo"])) },
     Step {

@@ -1,6 +1,6 @@
 //! `contract-test`: every provider against every clause, with the servers that this needs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
 use crate::graph::Built;
+use crate::runs::writable;
 use crate::servers::{self, Fleet, Host, Server, control};
 use crate::tool::Tool;
 
@@ -86,6 +87,7 @@ impl ContractTest {
         let lanes: Vec<_> = self.lane.iter().map(|lane| lane.as_str()).collect();
         let offer = Offer::read(tool.workspace())?;
         offer.check(self.domain.as_deref(), self.provider.as_deref(), &lanes)?;
+        let report = self.report.as_deref().map(writable).transpose()?;
         let servers = if self.list { Vec::new() } else { self.servers(tool)? };
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         self.announce(&servers, &host, tool);
@@ -121,7 +123,7 @@ impl ContractTest {
         steering.extend(variables);
 
         let rows = run_all(tool, &built, &steering)?;
-        self.conclude(tool, &built, rows, &absent, started.elapsed())
+        self.conclude(tool, &built, rows, &absent, report.as_deref(), started.elapsed())
     }
 
     /// The clauses that the filters leave are known once their suites are built.
@@ -208,6 +210,7 @@ impl ContractTest {
         built: &[Built],
         rows: Vec<Row>,
         absent: &[String],
+        file: Option<&Path>,
         took: Duration,
     ) -> Result<ExitCode> {
         println!("{}", outcome::table(&rows));
@@ -226,7 +229,7 @@ impl ContractTest {
         if self.is_everything() {
             report.write(&suites::last_report(tool))?;
         }
-        if let Some(file) = &self.report {
+        if let Some(file) = file {
             report.write(file)?;
             println!("\nreport: {}", file.display());
         }

@@ -126,6 +126,11 @@ pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Re
     Ok(written)
 }
 
+/// The domains that providers can be made for.
+pub fn domains() -> impl Iterator<Item = &'static str> {
+    DOMAINS.iter().map(|domain| domain.name)
+}
+
 /// The lane on which a new provider of this domain meets its suite.
 pub fn lane(domain: &str) -> &'static str {
     DOMAINS.iter().find(|known| known.name == domain).map_or("embedded", |known| known.kind.lane)

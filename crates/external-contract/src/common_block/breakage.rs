@@ -131,8 +131,6 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                         while turns < MOST_TURNS && is_told_truly_at(case, call, turns, fault).await? {
                             turns += 1;
                         }
-                        // Beside the connection itself there was the request.
-                        ensure(turns > 1, format!("a {} that takes a turn", call.name), "it took none")?;
                     }
                 }
             }
@@ -264,5 +262,9 @@ async fn is_told_truly_at<S: ?Sized + Provider + 'static>(
             error.report(),
         )?;
     }
-    Ok(proxy.faults() > 0)
+    let is_struck = proxy.faults() > 0;
+    // Beside the connection itself there is the request.
+    ensure(is_struck || turn > 1, format!("a {} that takes a turn", call.name), "it took none")
+        .map_err(|finding| finding.with_said(result.as_ref().err()))?;
+    Ok(is_struck)
 }

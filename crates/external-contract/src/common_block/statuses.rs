@@ -218,7 +218,8 @@ impl<'a, S: ?Sized + Provider + 'static> Elsewhere<'a, S> {
         let before = self.requests().await;
         let marker = marker(self.case, call.name);
         let result = within(what, LONG, (call.run)(self.case, &self.service, &marker)).await?;
-        ensure_eq(&format!("the number of requests of {what}"), &(self.requests().await - before), &1)?;
+        ensure_eq(&format!("the number of requests of {what}"), &(self.requests().await - before), &1)
+            .map_err(|finding| finding.with_said(result.as_ref().err()))?;
         Ok(result)
     }
 

@@ -84,7 +84,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
             |case: S| {
                 let post = Post::of(case);
                 let error = lost(&post, case.service(), None).await?;
-                ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
+                ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)
+                    .map_err(|finding| finding.with_said(Some(&error)))?;
                 // The broken connection is nobody's any more.
                 post.deliver(post.message("next", "next")?.with_text("hello")).await?;
                 post.only("next").await?;
@@ -102,10 +103,11 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                         continue;
                     }
                     let before = post.inbox(&post.scripted("loses_reply")?).await?.len();
-                    lost(&post, case.service(), key).await?;
+                    let error = lost(&post, case.service(), key).await?;
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     let after = post.inbox(&post.scripted("loses_reply")?).await?.len();
-                    ensure_eq(&format!("the number of mails (key: {})", key.is_some()), &(after - before), &1)?;
+                    ensure_eq(&format!("the number of mails (key: {})", key.is_some()), &(after - before), &1)
+                        .map_err(|finding| finding.with_said(Some(&error)))?;
                 }
             }
         )

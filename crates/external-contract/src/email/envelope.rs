@@ -233,7 +233,8 @@ fn refusing() -> Vec<Clause<S>> {
                     Ok(receipt) => return Err(Finding::failed("an error", format!("{receipt:?}"))),
                     Err(error) => error,
                 };
-                ensure_eq("its effect", &error.effect(), &Effect::NotApplied)?;
+                ensure_eq("its effect", &error.effect(), &Effect::NotApplied)
+                    .map_err(|finding| finding.with_said(Some(&error)))?;
                 post.nothing_for(&[post.address("ada")?, refused]).await?;
                 post.deliver(post.message("next", "next")?.with_text("hello")).await?;
                 post.only("next").await?;

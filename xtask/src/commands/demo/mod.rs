@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::failure::{Context, Failure, Result};
 use crate::graph::{self, Built};
+use crate::runs::writable;
 use crate::servers::{Ended, Fleet, control};
 use crate::tool::Tool;
 
@@ -81,6 +82,7 @@ impl Demo {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let config = self.config(&tool.workspace().root)?;
+        let report = self.report.as_deref().map(writable).transpose()?;
         let run = self.prepare(tool)?;
         let fleet = Arc::new(Mutex::new(Fleet::new(tool.groups().clone())));
         let _ended = Ended(Arc::clone(&fleet));
@@ -105,8 +107,8 @@ impl Demo {
         command.current_dir(&tool.workspace().root).envs(variables);
         command.arg("--config").arg(config);
         command.arg("--out").arg(&run.out).arg("--users").arg(&run.users);
-        if let Some(report) = &self.report {
-            command.arg("--report").arg(std::path::absolute(report)?);
+        if let Some(report) = &report {
+            command.arg("--report").arg(report);
         }
         if let Some(mailbox) = mailbox {
             command.arg("--mailbox").arg(mailbox);

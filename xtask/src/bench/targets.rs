@@ -1,0 +1,253 @@
+//! What the figures are to be, and whether those of a run are.
+
+use comfy_table::{CellAlignment, Table};
+
+use super::report::Bench;
+use crate::terminal;
+
+/// One line of what is wanted.
+struct Target {
+    /// For people: of what, beside what.
+    what: &'static str,
+    domain: &'static str,
+    /// Whether a case of that domain is meant.
+    covers: fn(&str) -> bool,
+    bound: Bound,
+}
+
+/// How it is measured.
+#[derive(Clone, Copy)]
+enum Bound {
+    /// At least this ratio beside each peer whose name begins so.
+    Beside(&'static [&'static str], f64),
+    /// At most this, in the unit of the case.
+    AtMost(f64),
+}
+
+/// Speed of an S3 client: not its processor time, not its memory, and not ours beside ours.
+fn is_speed(case: &str) -> bool {
+    case.starts_with("s3 ") && !case.contains(": ")
+}
+
+/// From 1 MiB on.
+fn is_large(case: &str) -> bool {
+    ["1 MiB", "32 MiB", "256 MiB", "1 GiB"].iter().any(|size| case.contains(size))
+}
+
+/// With the same integrity settings for all: object_store has another checksum, and OpenDAL signs no bodies.
+fn is_bare(case: &str) -> bool {
+    case.ends_with(", bare")
+}
+
+fn is_redis(case: &str) -> bool {
+    case.starts_with("redis get")
+}
+
+fn is_smtp(case: &str) -> bool {
+    case.starts_with("smtp ")
+}
+
+const TARGETS: &[Target] = &[
+    Target {
+        what: "S3, every row, beside the SDK by hand",
+        domain: "storage",
+        covers: is_speed,
+        bound: Bound::Beside(&["aws-sdk-s3"], 0.98),
+    },
+    Target {
+        what: "S3, bare, from 1 MiB on, beside OpenDAL and object_store",
+        domain: "storage",
+        covers: |case| is_speed(case) && is_large(case) && is_bare(case),
+        bound: Bound::Beside(&["OpenDAL", "object_store"], 0.95),
+    },
+    Target {
+        what: "S3, memory grown by 1 GiB, in MiB",
+        domain: "storage",
+        covers: |case| case.starts_with("s3 1 GiB") && case.ends_with(": memory grown by"),
+        bound: Bound::AtMost(64.0),
+    },
+    Target {
+        what: "Redis get, beside redis-rs on the same connection type",
+        domain: "cache",
+        covers: is_redis,
+        bound: Bound::Beside(&["redis-rs"], 0.95),
+    },
+    Target {
+        what: "Redis get, beside fred and deadpool",
+        domain: "cache",
+        covers: is_redis,
+        bound: Bound::Beside(&["fred", "deadpool"], 1.0),
+    },
+    Target {
+        what: "memory cache, a hit, beside the library beneath",
+        domain: "cache",
+        covers: |case| case.starts_with("memory hit, 100 B"),
+        bound: Bound::Beside(&["quick_cache (the library beneath"], 1.0 / 3.0),
+    },
+    Target {
+        what: "memory cache, a hit, in ns",
+        domain: "cache",
+        covers: |case| case.starts_with("memory hit, 100 B"),
+        bound: Bound::AtMost(100.0),
+    },
+    Target {
+        what: "SMTP, beside lettre and mail-send",
+        domain: "email",
+        covers: is_smtp,
+        bound: Bound::Beside(&["lettre", "mail-send"], 1.0),
+    },
+    Target {
+        what: "SMTP, beside the raw socket",
+        domain: "email",
+        covers: is_smtp,
+        bound: Bound::Beside(&["raw socket"], 0.8),
+    },
+];
+
+/// A target, and the figures of a run that it is about.
+pub struct Verdict {
+    what: &'static str,
+    bound: Bound,
+    figures: usize,
+    /// The figure that is nearest to missing it, or misses it by most, and its case.
+    worst: (f64, String),
+}
+
+impl Verdict {
+    /// Whether every figure is as it is to be.
+    pub fn is_held(&self) -> bool {
+        match self.bound {
+            Bound::Beside(_, least) => self.worst.0 >= least,
+            Bound::AtMost(most) => self.worst.0 <= most,
+        }
+    }
+}
+
+/// The targets that a run has figures for.
+pub fn judge(benches: &[Bench]) -> Vec<Verdict> {
+    TARGETS.iter().filter_map(|target| target.judge(benches)).collect()
+}
+
+impl Target {
+    fn judge(&self, benches: &[Bench]) -> Option<Verdict> {
+        let mut figures: Vec<(f64, String)> = Vec::new();
+        for bench in benches.iter().filter(|b| b.domain == self.domain && (self.covers)(&b.name)) {
+            match self.bound {
+                Bound::AtMost(_) => figures.push((bench.ours, bench.name.clone())),
+                Bound::Beside(names, _) => {
+                    let peers = bench.peers.iter();
+                    let peers = peers.filter(|peer| names.iter().any(|name| peer.name.starts_with(name)));
+                    figures.extend(peers.map(|peer| (peer.ratio, format!("{}: {}", bench.name, peer.name))));
+                }
+            }
+        }
+        let by_figure = |a: &&(f64, String), b: &&(f64, String)| a.0.total_cmp(&b.0);
+        let worst = match self.bound {
+            Bound::Beside(..) => figures.iter().min_by(by_figure),
+            Bound::AtMost(_) => figures.iter().max_by(by_figure),
+        };
+        let worst = worst?.clone();
+        Some(Verdict { what: self.what, bound: self.bound, figures: figures.len(), worst })
+    }
+}
+
+/// One row a target.
+pub fn table(verdicts: &[Verdict]) -> Table {
+    let mut table = terminal::table(["target", "to be", "figures", "worst", "", "of"]);
+    for verdict in verdicts {
+        let bound = match verdict.bound {
+            Bound::Beside(_, least) => format!("at least {least:.2}"),
+            Bound::AtMost(most) => format!("at most {most:.0}"),
+        };
+        let word = if verdict.is_held() { "held" } else { "MISSED" };
+        let (worst, case) = &verdict.worst;
+        table.add_row([
+            verdict.what,
+            &bound,
+            &verdict.figures.to_string(),
+            &format!("{worst:.2}"),
+            word,
+            case,
+        ]);
+    }
+    for column in [2, 3] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Peer;
+    use super::*;
+
+    fn bench(domain: &str, name: &str, ours: f64, peers: &[(&str, f64)]) -> Bench {
+        let peer = |(name, ratio): &(&str, f64)| Peer { name: (*name).into(), value: 1.0, ratio: *ratio };
+        let (domain, name) = (domain.to_owned(), name.to_owned());
+        Bench { domain, name, ours, unit: "ns".into(), peers: peers.iter().map(peer).collect() }
+    }
+
+    #[test]
+    fn the_worst_figure_decides() {
+        let verdicts = judge(&[
+            bench(
+                "storage",
+                "s3 get 1 KiB, 1 caller, checked",
+                1.0,
+                &[("aws-sdk-s3 by hand", 1.2), ("OpenDAL", 0.5)],
+            ),
+            bench(
+                "storage",
+                "s3 put 1 MiB, 4 callers, bare",
+                1.0,
+                &[("aws-sdk-s3 by hand", 0.97), ("OpenDAL", 0.96)],
+            ),
+            bench("storage", "s3 1 GiB up, bare: memory grown by", 63.0, &[("aws-sdk-s3 by hand", 0.1)]),
+            bench("storage", "s3 1 GiB down, bare: memory grown by", 65.0, &[]),
+            bench(
+                "storage",
+                "s3 settings: put 1 MiB, 4 callers, over TLS",
+                1.0,
+                &[("ours with neither", 0.1)],
+            ),
+            bench("http", "redis get", 1.0, &[("redis-rs, multiplexed", 0.1)]),
+        ]);
+        let told: Vec<_> = verdicts.iter().map(|v| (v.figures, v.worst.0, v.is_held())).collect();
+        assert_eq!(told, [(2, 0.97, false), (1, 0.96, true), (2, 65.0, false)]);
+        let text = table(&verdicts).to_string();
+        assert!(
+            text.contains("MISSED") && text.contains("put 1 MiB, 4 callers, bare: aws-sdk-s3 by hand"),
+            "{text}"
+        );
+    }
+
+    /// The programs' own words: a case or a peer that is called otherwise there would be judged by nobody.
+    #[test]
+    fn every_target_is_about_cases_and_peers_that_there_are() {
+        let folder =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/external-bench/src/bin");
+        for target in TARGETS {
+            let sources = crate::scratch::read(&folder.join(target.domain)).unwrap();
+            let text: String =
+                sources.values().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
+            if let Bound::Beside(names, _) = target.bound {
+                for name in names {
+                    assert!(
+                        text.contains(&format!("\"{name}")),
+                        "{}: no peer begins with {name}",
+                        target.what
+                    );
+                }
+            }
+        }
+        for case in [
+            "redis get, 100 B, {callers} callers",
+            "memory hit, 100 B, client",
+            "smtp {server}, {callers} callers",
+        ] {
+            assert!(TARGETS.iter().any(|target| (target.covers)(case)), "{case}");
+        }
+    }
+}
