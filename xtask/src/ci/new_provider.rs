@@ -106,7 +106,8 @@ impl Scratch {
         }
         let mut packages = Vec::new();
         for package in &workspace.packages {
-            let from_root = package.folder().strip_prefix(&workspace.root).unwrap_or(package.folder());
+            let from_root =
+                package.folder().strip_prefix(&workspace.root).unwrap_or_else(|_| package.folder());
             let (folder, manifest_path) = (root.join(from_root), root.join(from_root).join("Cargo.toml"));
             packages.push(Package { manifest_path, ..package.clone() });
             if domains().any(|domain| package.name == format!("external-{domain}")) {
