@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use external_core::build::TlsSettings;
 use external_core::config::duration;
-use external_core::http::{HttpTransport, HttpUrl};
-use external_core::{BuildContext, Error, Result, Secret};
-use external_http::{BearerAuth, ReqwestConfig};
+use external_core::http::HttpTransport;
+use external_core::{BuildContext, Result, Secret};
+use external_http::BearerAuth;
+use external_http::vendor::{Link, Vendor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{{Name}}{{Domain}};
 use super::api::Api;
+use super::error::explained;
 
 /// `provider = "{{id}}"`: {{Name}}, by its Web API.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,7 +25,8 @@ pub struct {{Name}}Config {
     pub api_key: Secret,
     /// Where {{Name}} is.
     pub base_url: String,
-    /// Allows a `base_url` with `http://`, where everyone on the way can read key and contents. Default: false.
+    /// Allows a `base_url` with `http://` on another machine, where everyone on the way can read key and contents. Default:
+    /// false.
     #[serde(default)]
     pub insecure_http: bool,
     /// How long connecting may take, TLS included. Default: 10 s.
@@ -52,7 +55,7 @@ impl {{Name}}Config {
         }
     }
 
-    /// Allows `http://`, where everyone on the way can read key and contents.
+    /// Allows `http://` to another machine, where everyone on the way can read key and contents.
     #[must_use]
     pub fn with_insecure_http(mut self) -> Self {
         self.insecure_http = true;
@@ -79,14 +82,12 @@ impl {{Name}}Config {
     ///
     /// `Configuration` naming the field that makes no sense.
     pub fn build(self, context: &BuildContext) -> Result<{{Name}}{{Domain}}> {
-        let mut transport = ReqwestConfig::new().with_connect_timeout(self.connect_timeout);
-        transport.tls.clone_from(&self.tls);
-        let transport = Arc::new(transport.build(context)?);
-        self.build_over(transport, context)
+        let link = Link::own(self.connect_timeout, self.tls.clone(), context)?;
+        self.build_on(link, context)
     }
 
     /// Makes the provider over a transport that exists already, which brings its own timeouts and TLS: one that is shared, or
-    /// a double.
+    /// a double. Closing the provider leaves it open.
     ///
     /// # Errors
     ///
@@ -96,29 +97,15 @@ impl {{Name}}Config {
         transport: Arc<dyn HttpTransport>,
         context: &BuildContext,
     ) -> Result<{{Name}}{{Domain}}> {
-        let base = self.base()?;
-        let auth = BearerAuth::new(context.secret(&self.api_key)?);
-        Ok({{Name}}{{Domain}}::over(Api { transport, base, auth, context: context.clone() }))
+        self.build_on(Link::lent(transport), context)
     }
 
-    fn base(&self) -> Result<HttpUrl> {
-        let base = HttpUrl::parse(&self.base_url)
-            .map_err(|error| wrong("base_url", "not a URL").with_source(error))?;
-        if !base.is_absolute() || base.query().is_some() {
-            return Err(wrong("base_url", "a base names a host and has no query"));
-        }
-        if !base.is_https() && !self.insecure_http {
-            return Err(wrong(
-                "base_url",
-                "the key over an unprotected connection: write https://, or say insecure_http = true",
-            ));
-        }
-        Ok(base)
+    fn build_on(self, link: Link, context: &BuildContext) -> Result<{{Name}}{{Domain}}> {
+        let auth = BearerAuth::new(context.secret(&self.api_key)?).with_insecure_http(self.insecure_http);
+        let vendor = Vendor::new("{{Name}}", link, &self.base_url, auth)?;
+        let vendor = vendor.with_context(context).with_errors(explained);
+        Ok({{Name}}{{Domain}}::over(Api::new(vendor)))
     }
-}
-
-fn wrong(field: &'static str, why: &'static str) -> Error {
-    Error::configuration(why).with_context("field", field)
 }
 
 #[cfg(test)]

@@ -3,25 +3,14 @@
 //! | status | {{Name}} says | kind | effect | retry |
 //! |---|---|---|---|---|
 //! | any from 400 | | as for every transport of HTTP | | |
-//! | below 400 | what it never says there | `Corrupt` | `MaybeApplied` | never |
 
-use std::time::SystemTime;
+use external_core::Error;
+use external_http::vendor::Refused;
 
-use external_core::http::HttpResponse;
-use external_core::{Effect, Error, Retry};
-use external_http::refusal;
-
-/// The error of an answer that is none of those that were wanted. What the vendor says beside the status (a code, a field)
-/// is read from the body here, and becomes a row of the table.
-pub(super) async fn refused(answer: HttpResponse, now: SystemTime) -> Error {
-    let status = answer.status;
-    if status.as_u16() >= 400 {
-        return refusal(status, &answer.headers, now);
-    }
-    Error::corrupt("the answer is none of {{Name}}'s")
-        .with_effect(Effect::MaybeApplied)
-        .with_retry(Retry::Never)
-        .with_http_status(status.as_u16())
+/// The error of a refusal. `error` is what the status says by itself; what the vendor says beside it (a code, a field) is
+/// read with `refused.json()`, and becomes a row of the table.
+pub(super) fn explained(error: Error, _refused: &Refused<'_>) -> Error {
+    error
 }
 
 /// What a method answers until it is written: the next step, for whoever reads the contract suite's report. It goes
