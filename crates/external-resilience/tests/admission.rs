@@ -326,8 +326,7 @@ async fn what_succeeds_pays_for_retries_and_refusals_cost_nothing() {
     let policy = Policy::default().with_breaker(None).with_retry_budget(budget).with_max_attempts(2);
     let inner = pipeline(Policy::off());
     let outer = pipeline(policy);
-    let refused =
-        Error::unavailable("full").with_effect(Effect::NotSent).with_context("refused_by", "bulkhead");
+    let refused = throttled(ms(1)).with_effect(Effect::NotSent).with_context("refused_by", "gate");
     let back_end = BackEnd::always(&refused);
     for _ in 0..10 {
         call(&outer, READ, &back_end).await.unwrap_err();

@@ -240,7 +240,7 @@ fn a_policy_that_makes_no_sense_is_warned_of_when_it_is_taken() {
             Policy::default().with_operation("gett", once),
             vec![
                 "domain=cache instance=sessions key=operations.gett message=a policy makes no sense \
-                 reason=no operation `gett`; there are: get, set",
+                 reason=no operation `gett`; there are: get, set, probe",
             ],
         ),
         (

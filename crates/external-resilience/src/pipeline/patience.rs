@@ -12,7 +12,10 @@ use crate::clock::later;
 /// A wait is counted in so many pieces: a reader that waits is woken at the end of each.
 const PIECES: u32 = 8;
 
-/// Whoever is woken may be so late where a piece is shorter: timers are no more exact than a millisecond, nor threads at once.
+/// What timers can tell apart.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Whoever is woken may be so late where a piece is shorter: threads are not always at once.
 const LATE: Duration = Duration::from_millis(100);
 
 /// The patience of one reader with one body.
@@ -59,7 +62,7 @@ impl Patience {
             if self.left.is_zero() {
                 return Poll::Ready(());
             }
-            let next = later(now, self.piece());
+            let next = later(now, self.piece().max(SHORTEST));
             let timer = match &mut self.timer {
                 Some(timer) => {
                     timer.as_mut().reset(next);
@@ -67,7 +70,7 @@ impl Patience {
                 }
                 None => self.timer.insert(Box::pin(sleep_until(next))),
             };
-            // Ready at once only where a piece is shorter than what timers can tell apart.
+            // Ready at once only if the thread had to wait in between.
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
