@@ -17,7 +17,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-
 const FROM: &str = "shop@example.org";
 const TO: &str = "ada@example.net";
 const SUBJECT: &str = "Your order";

@@ -12,7 +12,8 @@ use tokio::runtime::Runtime;
 use crate::rest::{Item, ours, raw};
 use crate::server::Server;
 
-const QUERY: &str = "query ($id: ID!) { item(id: $id) { id name price { amount currency } tags in_stock description } }";
+const QUERY: &str =
+    "query ($id: ID!) { item(id: $id) { id name price { amount currency } tags in_stock description } }";
 
 /// The data that come back.
 #[derive(Debug, Deserialize)]
@@ -70,10 +71,8 @@ pub(crate) fn measure(
                 })
             })
         };
-        let contestants = vec![
-            load("ours", Call::Ours(ours.clone())),
-            load("reqwest and serde", Call::Raw(raw.clone())),
-        ];
+        let contestants =
+            vec![load("ours", Call::Ours(ours.clone())), load("reqwest and serde", Call::Raw(raw.clone()))];
         rounds.case("http", &format!("GraphQL query, {callers} callers"), "calls/s", contestants);
     }
     Ok(())

@@ -86,8 +86,9 @@ pub(crate) fn measure(
         })];
         match PythonPeer::start(ZEEP_SERVICE, &[&url])? {
             Some(mut zeep) => {
-                contestants
-                    .push(Contestant::new("zeep in a Python process", move || zeep.per_second(callers, slice)));
+                contestants.push(Contestant::new("zeep in a Python process", move || {
+                    zeep.per_second(callers, slice)
+                }));
             }
             None => eprintln!("http: left out: zeep: {PYTHON} names no Python that has it"),
         }
