@@ -131,7 +131,7 @@ fn fields_that_do_not_fit() {
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\n[echo.default.client]\nsufix = 'b'"),
-        "configuration: unknown field `sufix`, expected `suffix` (key=echo.default.client.sufix, at=service.toml:5:1)",
+        "configuration: unknown field `sufix`, expected `suffix` or `mood` (key=echo.default.client.sufix, at=service.toml:5:1)",
     );
     same(
         refused("[echo.default]\nprovider = 'far'\nprefix = 'a'\nclient = 5"),

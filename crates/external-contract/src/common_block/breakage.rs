@@ -76,7 +76,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         clause!(
             "common.1.10",
             "An answer that breaks off is `Unavailable` and `MaybeApplied`, and trying again is of use: nothing came that could \
-             be wrong.",
+             be wrong. Only a status that refuses stands, whatever becomes of what is said beside it.",
             |case: S| {
                 for _ in 0..3 {
                     says(case, Fault::Truncate(Length::Drawn), &[ErrorKind::Unavailable], &SENT).await?;
@@ -214,6 +214,9 @@ pub(super) async fn says<S: ?Sized + Provider + 'static>(
 ) -> Verdict {
     for broken in break_each_call(case, fault).await? {
         let (what, error) = broken.failed()?;
+        if matches!(fault, Fault::Truncate(_)) && is_refusal(&error) {
+            continue;
+        }
         ensure(
             kinds.contains(&error.kind()),
             format!("the kind of {what} is one of {kinds:?}"),
@@ -227,6 +230,11 @@ pub(super) async fn says<S: ?Sized + Provider + 'static>(
         is_worth_retrying(&what, &error)?;
     }
     Ok(())
+}
+
+/// Whether a status came that refuses, before the line broke: that is an answer, whatever becomes of what is said beside it.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    error.effect() == Effect::NotApplied && error.http_status().is_some_and(|status| status >= 400)
 }
 
 fn is_worth_retrying(what: &str, error: &Error) -> Verdict {
@@ -257,7 +265,7 @@ async fn is_told_truly_at<S: ?Sized + Provider + 'static>(
     if let Err(error) = &result {
         is_true(&what, error, proxy.passed(&marker))?;
         ensure(
-            error.effect() != Effect::NotApplied,
+            error.effect() != Effect::NotApplied || is_refusal(error),
             format!("{what} is not `NotApplied`: no answer said so"),
             error.report(),
         )?;

@@ -8,7 +8,7 @@ use external_simulator::{Fault, Length, Rule};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::breakage::LONG;
+use super::breakage::{LONG, is_refusal};
 use super::marker;
 use crate::{
     Case, Clause, Finding, ProviderCall, Proxied, Resilience, Verdict, clause, ensure, ensure_eq,
@@ -100,7 +100,8 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
         .of_client(),
         clause!(
             "common.6.2",
-            "An answer that begins and does not go on is `Timeout` at the deadline, and `MaybeApplied`; trying again is of use.",
+            "An answer that begins and does not go on is `Timeout` at the deadline, and `MaybeApplied`; trying again is of use. \
+             Only a status that refuses stands, whatever becomes of what is said beside it.",
             |case: S| {
                 is_late_with(case, Fault::Stall(Length::Drawn)).await?;
             }
@@ -153,8 +154,14 @@ async fn is_late_with<S: ?Sized + Provider + 'static>(case: &Case<S>, fault: Fau
         let marker = marker(case, &format!("late-{}", call.name));
         proxy.inject(Rule::on_marker(&marker, fault));
         let what = format!("a {} that meets {fault:?}", call.name);
-        let error = late(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
+        let call = in_time(&what, DEADLINE, (call.run)(case, &service, &marker));
+        let (outcome, _) = case.hurried(DEADLINE, call).await;
+        let outcome = outcome?;
         ensure_eq(&format!("the number of requests of {what}"), &proxy.count(&marker), &1)?;
+        if outcome.0.as_ref().is_err_and(is_refusal) {
+            continue;
+        }
+        let error = is_timeout(&what, DEADLINE, outcome)?;
         ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::MaybeApplied)?;
     }
     Ok(())

@@ -189,7 +189,8 @@ async fn a_comment_now_and_then_keeps_events_alive_and_silence_does_not() {
     for (kind, delay, comes) in [
         ("Text/Event-Stream; charset=utf-8", 20, true),
         ("text/event-stream", 31, false),
-        ("text/plain", 20, false),
+        ("text/plain", 20, true),
+        ("text/plain", 31, false),
     ] {
         let http = Script::client([Act::Answer(200, kind, pieces(delay))]);
         let mut stream = SseStream::new(http.send(&get().streamed()).await.unwrap().body);
