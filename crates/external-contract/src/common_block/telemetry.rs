@@ -5,7 +5,7 @@ use external_core::{Effect, ErrorKind, Provider};
 use super::breakage::LONG;
 use super::marker;
 use crate::watch::{CallSpan, Fields, Telemetry, attended};
-use crate::{Case, Clause, Finding, Verdict, abandon, clause, ensure, ensure_eq, within};
+use crate::{Case, Clause, Finding, Verdict, abandon, clause, ensure, ensure_eq, eventually, within};
 
 /// The span's fields, as OpenTelemetry names what it has a name for.
 const FIELDS: &[&str] = &[
@@ -120,10 +120,15 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                         case.watch().record();
                         let marker = marker(case, &format!("drop-{}-{polls}", call.name));
                         let done = abandon((call.run)(case, &service, &marker), polls).await;
-                        let mut told = case.watch().recorded();
-                        // A client may be cleaning up behind the call that was dropped before.
-                        told.calls.retain(|span| is_of(span, call.name));
-                        let told = only(call.name, &told)?;
+                        let told = || {
+                            let mut told = case.watch().recorded();
+                            // A client may be cleaning up behind the call that was dropped before.
+                            told.calls.retain(|span| is_of(span, call.name));
+                            only(call.name, &told)
+                        };
+                        // What a vendor's library still does for it is within the span, which ends after that.
+                        eventually(LONG, async || told().map(drop)).await?;
+                        let told = told()?;
                         let what = format!("the span of a {} that was polled {polls} times", call.name);
                         match done {
                             None => says(&what, &told.fields, "external.outcome", Some("dropped"))?,

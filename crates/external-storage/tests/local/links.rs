@@ -212,6 +212,9 @@ async fn a_store_that_is_not_served_says_what_links_need() {
     ];
     for error in refused {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-        assert!(error.to_string().contains("LocalConfig::with_serve (feature `serve`)"), "{error}");
+        assert!(
+            error.to_string().contains("the table `serve` in its configuration, and the feature `serve`"),
+            "{error}"
+        );
     }
 }
