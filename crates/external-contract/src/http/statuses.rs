@@ -49,7 +49,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                             Ok(answer) => return Err(Finding::failed(format!("{status} is an error"), format!("{answer:?}"))),
                         };
                         let what = (seen.kind(), seen.effect(), seen.retry(), seen.http_status());
-                        ensure_eq(&format!("{status}"), &what, &(*kind, *effect, *retry, Some(*status)))?;
+                        ensure_eq(&format!("{status}"), &what, &(*kind, *effect, *retry, Some(*status)))
+                            .map_err(|finding| finding.with_said(Some(&seen)))?;
                     }
                 }
             }
@@ -74,8 +75,10 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     for (fields, wait) in cases {
                         let mut script = vec![("status", status)];
                         script.extend(fields.iter().map(|field| ("header", *field)));
-                        let advice = web.send(&web.scripted(&script)?).await.map(drop).map_err(|error| error.retry());
-                        ensure_eq(&format!("the advice of {fields:?}"), &advice, &Err(Retry::After(wait)))?;
+                        let answer = web.send(&web.scripted(&script)?).await.map(drop);
+                        let advice = answer.as_ref().copied().map_err(|error| error.retry());
+                        ensure_eq(&format!("the advice of {fields:?}"), &advice, &Err(Retry::After(wait)))
+                            .map_err(|finding| finding.with_said(answer.as_ref().err()))?;
                     }
                     let script = [("status", status), ("header", "retry-after:soon")];
                     let advice = web.send(&web.scripted(&script)?).await.map(drop).map_err(|error| error.retry());
@@ -147,7 +150,8 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                             return Err(Finding::failed(format!("{status} is an error"), "an answer"));
                         };
                         let said = error.find_source::<HttpRefusal>();
-                        ensure_eq("the body", &said.map(|said| &said.body[..]), &kept.map(str::as_bytes))?;
+                        ensure_eq("the body", &said.map(|said| &said.body[..]), &kept.map(str::as_bytes))
+                            .map_err(|finding| finding.with_said(Some(&error)))?;
                         let code = said.map(|said| said.headers.get("x-code").map(|code| code.as_bytes()));
                         ensure_eq("a header field", &code, &kept.map(|_| Some(&b"17"[..])))?;
                         let told = format!("{error} {error:?} {}", error.report());
