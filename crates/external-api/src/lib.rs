@@ -27,6 +27,10 @@ mod attempts;
 pub mod graphql;
 #[cfg(any(feature = "graphql", feature = "rest", feature = "soap"))]
 mod media;
+#[cfg_attr(
+    not(feature = "rest"),
+    allow(unreachable_pub, dead_code, reason = "public where REST is; GraphQL takes what its uploads need")
+)]
 #[cfg(any(feature = "graphql", feature = "rest"))]
 mod multipart;
 #[cfg(feature = "rest")]
