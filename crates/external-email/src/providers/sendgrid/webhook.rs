@@ -57,7 +57,7 @@ const OWN_BEGINNINGS: &[&str] = &["marketing_campaign_", "sg_"];
 /// | what cannot be read | `Other` without a name |
 ///
 /// - SendGrid sends a request again until it is answered with a success, for 24 hours
-///   (<https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/troubleshooting>). So what is verified is never an
+///   (<https://docs.sendgrid.com/for-developers/tracking-events/troubleshooting>). So what is verified is never an
 ///   error, which would come back each time: an event that cannot be read is told beside its neighbours, and a body that is
 ///   no list as one event, with all that came in [`EmailEvent::raw`].
 /// - A [`Delivery`] is confirmed when the events were dealt with; else the request is taken when it is sent again.
