@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_api::graphql::{GraphqlClient, GraphqlRequest};
-use external_bench::{Contestant, Rounds, per_second};
+use external_bench::Rounds;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::calls::{Call, ID, load};
 use crate::rest::{Item, ours, raw};
 use crate::server::Server;
 
@@ -53,49 +54,37 @@ pub(crate) fn measure(
     server: &Server,
 ) -> Result<(), String> {
     let url: &'static str = server.url("/graphql").leak();
-    let ours = GraphqlClient::new(ours()?, url).map_err(|error| error.report().to_string())?;
+    let ours = GraphqlClient::over(ours()?, url).map_err(|error| error.report().to_string())?;
     let raw = raw()?;
     for callers in [1, 64] {
-        let load = |name: &str, call: Call| {
-            Contestant::new(name, move || {
-                per_second(runtime, callers, slice, |_, until| {
-                    let call = call.clone();
-                    async move {
-                        let mut calls = 0;
-                        while until.goes_on() {
-                            assert_eq!(call.made(url).await, 4711);
-                            calls += 1;
-                        }
-                        calls
-                    }
-                })
-            })
-        };
-        let contestants =
-            vec![load("ours", Call::Ours(ours.clone())), load("reqwest and serde", Call::Raw(raw.clone()))];
+        let load = |name: &str, query: Query| load(name, runtime, callers, slice, query);
+        let contestants = vec![
+            load("ours", Query::Ours(ours.clone())),
+            load("reqwest and serde", Query::Raw(raw.clone(), url)),
+        ];
         rounds.case("http", &format!("GraphQL query, {callers} callers"), "calls/s", contestants);
     }
     Ok(())
 }
 
 #[derive(Clone)]
-enum Call {
+enum Query {
     Ours(GraphqlClient),
-    Raw(reqwest::Client),
+    Raw(reqwest::Client, &'static str),
 }
 
-impl Call {
-    async fn made(&self, url: &str) -> u64 {
+impl Call for Query {
+    async fn made(&self) -> u64 {
         match self {
             Self::Ours(api) => {
-                let request = GraphqlRequest::new(QUERY).with_variable("id", 4711).expect("a variable");
+                let request = GraphqlRequest::new(QUERY).with_variable("id", ID).expect("a variable");
                 let reply = api.query::<Found>(&request).await.expect("a reply");
                 reply.into_data().expect("data").item.id
             }
-            Self::Raw(http) => {
-                let asked = Asked { query: QUERY, variables: Variables { id: 4711 } };
+            Self::Raw(http, url) => {
+                let asked = Asked { query: QUERY, variables: Variables { id: ID } };
                 let request = http
-                    .post(url)
+                    .post(*url)
                     .header("content-type", "application/json")
                     .header("accept", "application/graphql-response+json")
                     .body(serde_json::to_vec(&asked).expect("JSON"));

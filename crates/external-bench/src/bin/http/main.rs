@@ -5,6 +5,7 @@
 //! that memory and processor time are their own.
 #![allow(clippy::disallowed_methods, reason = "a program for the terminal, which reads its arguments")]
 
+mod calls;
 mod graphql;
 mod large;
 mod rest;

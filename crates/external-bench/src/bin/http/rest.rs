@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use external_bench::{Contestant, Rounds, per_second};
+use external_bench::Rounds;
 use external_core::BuildContext;
 use external_http::{HttpClient, HttpRequest, ReqwestConfig};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
+use crate::calls::{Call, ID, load};
 use crate::server::Server;
 
 /// What comes back.
@@ -33,7 +34,7 @@ struct Order {
     note: &'static str,
 }
 
-const ORDER: Order = Order { item: 4711, quantity: 2, note: "Please ring twice, the bell is weak." };
+const ORDER: Order = Order { item: ID, quantity: 2, note: "Please ring twice, the bell is weak." };
 
 pub(crate) fn measure(
     rounds: &mut Rounds,
@@ -47,33 +48,19 @@ pub(crate) fn measure(
     runtime.block_on(ours.get(url)).map_err(|error| error.report().to_string())?;
     let (reqwest, timed) = (raw()?, built(raw_builder().timeout(Duration::from_secs(30)))?);
     for callers in [1, 64, 512] {
-        let load = |name: &str, call: Call| {
-            Contestant::new(name, move || {
-                per_second(runtime, callers, slice, |_, until| {
-                    let call = call.clone();
-                    async move {
-                        let mut calls = 0;
-                        while until.goes_on() {
-                            assert_eq!(call.made(url).await, 4711);
-                            calls += 1;
-                        }
-                        calls
-                    }
-                })
-            })
-        };
+        let load = |name: &str, way: Way| load(name, runtime, callers, slice, Items { url, way });
         let name = format!("GET, JSON read into a type, {callers} callers");
         let contestants = vec![
-            load("ours", Call::Get(ours.clone())),
-            load("reqwest", Call::RawGet(reqwest.clone())),
-            load("reqwest, with a timeout", Call::RawGet(timed.clone())),
+            load("ours", Way::Get(ours.clone())),
+            load("reqwest", Way::RawGet(reqwest.clone())),
+            load("reqwest, with a timeout", Way::RawGet(timed.clone())),
         ];
         rounds.case("http", &name, "calls/s", contestants);
         let name = format!("POST, JSON both ways, {callers} callers");
         let contestants = vec![
-            load("ours", Call::Post(ours.clone())),
-            load("reqwest", Call::RawPost(reqwest.clone())),
-            load("reqwest, with a timeout", Call::RawPost(timed.clone())),
+            load("ours", Way::Post(ours.clone())),
+            load("reqwest", Way::RawPost(reqwest.clone())),
+            load("reqwest, with a timeout", Way::RawPost(timed.clone())),
         ];
         rounds.case("http", &name, "calls/s", contestants);
     }
@@ -99,32 +86,39 @@ fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
 }
 
 #[derive(Clone)]
-enum Call {
+struct Items {
+    url: &'static str,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
     Get(HttpClient),
     RawGet(reqwest::Client),
     Post(HttpClient),
     RawPost(reqwest::Client),
 }
 
-impl Call {
-    async fn made(&self, url: &str) -> u64 {
-        let body = match self {
-            Self::Get(http) => {
+impl Call for Items {
+    async fn made(&self) -> u64 {
+        let Self { url, ref way } = *self;
+        let body = match way {
+            Way::Get(http) => {
                 let request = HttpRequest::get(url).expect("a URL");
                 http.send(&request).await.expect("an answer").bytes().await.expect("a body")
             }
-            Self::RawGet(http) => {
+            Way::RawGet(http) => {
                 let answer = http.get(url).send().await.expect("an answer");
                 answer.error_for_status().expect("a success").bytes().await.expect("a body")
             }
-            Self::Post(http) => {
+            Way::Post(http) => {
                 let order = serde_json::to_vec(&ORDER).expect("JSON");
                 let request = HttpRequest::post(url).expect("a URL").with_body(order);
                 let request =
                     request.with_header("content-type", "application/json").expect("a header field");
                 http.send(&request).await.expect("an answer").bytes().await.expect("a body")
             }
-            Self::RawPost(http) => {
+            Way::RawPost(http) => {
                 let order = serde_json::to_vec(&ORDER).expect("JSON");
                 let request = http.post(url).header("content-type", "application/json").body(order);
                 let answer = request.send().await.expect("an answer");

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use external_api::soap::{SoapService, Wsdl};
-use external_bench::{Contestant, PYTHON, PythonPeer, Rounds, per_second};
+use external_bench::{Contestant, PYTHON, PythonPeer, Rounds};
 use hyper::Request;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
+use crate::calls::{Call, load};
 use crate::rest::ours;
 use crate::server::Server;
 
@@ -69,21 +70,7 @@ pub(crate) fn measure(
         if !rounds.wants(&name) {
             continue;
         }
-        let orders = orders.clone();
-        let mut contestants = vec![Contestant::new("ours", move || {
-            per_second(runtime, callers, slice, |_, until| {
-                let orders = orders.clone();
-                async move {
-                    let mut calls = 0;
-                    while until.goes_on() {
-                        let taken: Taken = orders.call("place", order()).await.expect("an answer");
-                        assert_eq!((taken.id, taken.line.len()), (4711, 3));
-                        calls += 1;
-                    }
-                    calls
-                }
-            })
-        })];
+        let mut contestants = vec![load("ours", runtime, callers, slice, Orders(orders.clone()))];
         match PythonPeer::start(ZEEP_SERVICE, &[&url])? {
             Some(mut zeep) => {
                 contestants.push(Contestant::new("zeep in a Python process", move || {
@@ -95,6 +82,17 @@ pub(crate) fn measure(
         rounds.case("http", &name, "calls/s", contestants);
     }
     Ok(())
+}
+
+#[derive(Clone)]
+struct Orders(SoapService);
+
+impl Call for Orders {
+    async fn made(&self) -> u64 {
+        let taken: Taken = self.0.call("place", order()).await.expect("an answer");
+        assert_eq!(taken.line.len(), 3);
+        taken.id
+    }
 }
 
 fn order() -> Order {
