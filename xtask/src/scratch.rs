@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Context, Result};
+use crate::runs::write_whole;
 
 /// What files hold, by their paths from a folder.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -27,14 +28,19 @@ pub fn hold(folder: &Path, wanted: &Files) -> Result<()> {
         fs::remove_file(folder.join(gone))?;
     }
     for (path, content) in wanted {
-        let target = folder.join(path);
-        if fs::read(&target).is_ok_and(|old| old == *content) {
-            continue;
-        }
-        fs::create_dir_all(target.parent().unwrap_or(folder))?;
-        fs::write(&target, content).context(format!("cannot write {}", target.display()))?;
+        put(&folder.join(path), content)?;
     }
     Ok(())
+}
+
+/// Writes a file unless it holds this already.
+pub fn put(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .context(format!("cannot make the folder of {}", path.display()))?;
+    write_whole(path, content)
 }
 
 /// The paths of all files below a folder, with `/`.

@@ -71,6 +71,12 @@ impl Package {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
     }
 
+    /// The same package in a copy of the workspace at `root`.
+    pub fn moved(&self, workspace: &Workspace, root: &Path) -> Self {
+        let from_root = self.manifest_path.strip_prefix(&workspace.root).unwrap_or(&self.manifest_path);
+        Self { manifest_path: root.join(from_root), ..self.clone() }
+    }
+
     /// Whether the crate may go to a registry.
     pub fn is_published(&self) -> bool {
         self.publish.as_ref().is_none_or(|registries| !registries.is_empty())

@@ -29,7 +29,7 @@ pub mod graphql;
 mod media;
 #[cfg_attr(
     not(feature = "rest"),
-    allow(unreachable_pub, dead_code, reason = "public where REST is; GraphQL takes what its uploads need")
+    allow(unreachable_pub, reason = "public where REST is; GraphQL takes what its uploads need")
 )]
 #[cfg(any(feature = "graphql", feature = "rest"))]
 mod multipart;

@@ -25,15 +25,7 @@ pub(crate) fn unsaid(policy: &Policy, said: &Value) -> Vec<(String, String)> {
         differs.map(|(key, value)| (format!("operations.{name}.{key}"), value))
     });
     let all = of_call.map(|(key, value)| (key.to_owned(), value)).into_iter().chain(of_operations);
-    all.filter_map(|(key, value)| Some((key, value?))).filter(|(key, _)| !says(said, key)).collect()
-}
-
-fn says(value: &Value, key: &str) -> bool {
-    let mut at = Some(value);
-    for part in key.split('.') {
-        at = at.and_then(Value::as_table).and_then(|table| table.get(part));
-    }
-    at.is_some()
+    all.filter_map(|(key, value)| Some((key, value?))).filter(|(key, _)| said.at(key).is_none()).collect()
 }
 
 /// In the unit that leaves a whole number.

@@ -256,6 +256,7 @@ async fn no_attempt_begins_when_the_call_must_be_over() {
     let cx = CallContext::new(&CallOptions::new().with_timeout(Duration::ZERO));
     let error = call_with(&pipeline, SEND, &back_end, &cx).await.unwrap_err();
     assert_eq!((error.kind(), error.effect(), back_end.calls()), (ErrorKind::Timeout, Effect::NotSent, 0));
+    assert_eq!((refused_by(&error), ended_by(&error)), ("deadline", "deadline"));
 }
 
 #[tokio::test(start_paused = true)]

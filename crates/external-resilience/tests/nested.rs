@@ -9,7 +9,7 @@ use std::time::Duration;
 use back_end::{
     BackEnd, READ, SEND, call, call_with, ended_by, ms, opens_after_two, pipeline, refused_by, throttled,
 };
-use external_core::{CallContext, CallOptions, Effect, Error, ErrorKind, Operation, Result, async_trait};
+use external_core::{CallContext, Effect, Error, Operation, Result, async_trait};
 use external_resilience::{BreakerState, BulkheadPolicy, Pipeline, Policy};
 use tokio::time::{Instant, sleep};
 
@@ -222,16 +222,4 @@ async fn calls_wait_for_the_probes_of_a_client_further_in() {
     assert_eq!((probe.is_ok(), waits.map_err(|error| error.report())), (true, Ok(())));
     assert_eq!(back_end.calls(), 4);
     assert!(start.elapsed() < ms(500), "{:?}", start.elapsed());
-}
-
-/// A call that finds its deadline over speaks against nobody.
-#[tokio::test(start_paused = true)]
-async fn no_attempt_for_want_of_time_is_a_refusal() {
-    let pipeline = pipeline(Policy::default());
-    let cx = CallContext::new(&CallOptions::new().with_timeout(ms(10)));
-    sleep(ms(10)).await;
-    let back_end = BackEnd::new([]);
-    let error = call_with(&pipeline, READ, &back_end, &cx).await.unwrap_err();
-    assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
-    assert_eq!((refused_by(&error), ended_by(&error), back_end.calls()), ("deadline", "deadline", 0));
 }

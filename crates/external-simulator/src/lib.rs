@@ -9,7 +9,7 @@
 //!
 //! A vendor-shaped server is a [`Simulator`]: routes over one state, a [`Clock`] that a test moves, faults by a script
 //! ([`HttpRule`]), a transcript. What the vendor tells by webhooks a [`WebhookSender`] posts, signed ([`Signer`]), posted
-//! again until it is taken, and wrong where the test says so ([`WebhookFault`]). Both stand on [`HttpServer`], whose answers
+//! again until it is taken, and wrong where the test says so ([`WebhookFault`]). A simulator stands on [`HttpServer`], whose answers
 //! a function makes; [`StandingServer`] is one on a thread of its own.
 //!
 //! Whatever is drawn (where an answer is cut, how long a line takes, what garbage looks like) comes from one seed.

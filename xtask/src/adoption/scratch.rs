@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use super::belongings::Resolved;
 use super::packages::Unpacked;
 use super::service::Service;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::graph;
-use crate::runs::write_whole;
+use crate::scratch;
 use crate::tool::Tool;
 use crate::workspace::{Package, Workspace};
 
@@ -40,8 +40,8 @@ impl Scratch {
         for service in services {
             writeln!(manifest, "  \"services/{}\",", service.program())?;
             let folder = this.service(service);
-            put(&folder.join("Cargo.toml"), &member(workspace, service, resolved)?)?;
-            put(&folder.join("src/main.rs"), &fs::read_to_string(&service.source)?)?;
+            scratch::put(&folder.join("Cargo.toml"), member(workspace, service, resolved)?.as_bytes())?;
+            scratch::put(&folder.join("src/main.rs"), &fs::read(&service.source)?)?;
         }
         manifest.push_str("]\n\n[patch.crates-io]\n");
         for package in packages {
@@ -49,13 +49,13 @@ impl Scratch {
         }
         // As the workspace's own, or its compiled dependencies would not do.
         manifest.push_str("\n[profile.dev]\ndebug = false\n");
-        put(&root.join("Cargo.toml"), &manifest)?;
+        scratch::put(&root.join("Cargo.toml"), manifest.as_bytes())?;
         // Cargo takes out what is not needed, so the original is kept beside it for the comparison.
         let lock = fs::read_to_string(workspace.root.join("Cargo.lock"))?;
         let seed = root.join("Cargo.lock.seed");
         if fs::read_to_string(&seed).ok().as_deref() != Some(&lock) {
-            put(&root.join("Cargo.lock"), &lock)?;
-            put(&seed, &lock)?;
+            scratch::put(&root.join("Cargo.lock"), lock.as_bytes())?;
+            scratch::put(&seed, lock.as_bytes())?;
         }
         Ok(this)
     }
@@ -133,13 +133,4 @@ fn member(workspace: &Workspace, service: &Service, resolved: &Resolved) -> Resu
     }
     text.push_str("\n[lints.rust]\nwarnings = \"deny\"\n");
     Ok(text)
-}
-
-fn put(path: &Path, text: &str) -> Result<()> {
-    if fs::read_to_string(path).is_ok_and(|old| old == text) {
-        return Ok(());
-    }
-    fs::create_dir_all(path.parent().unwrap_or(path))
-        .context(format!("cannot make the folder of {}", path.display()))?;
-    write_whole(path, text.as_bytes())
 }

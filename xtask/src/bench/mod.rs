@@ -39,8 +39,7 @@ pub const SUITES: &[Suite] = &[
     Suite { domain: "storage", servers: &[&servers::MINIO], also: &[&servers::MINIO_TLS], packages: &[] },
 ];
 
-const AIOSMTPLIB: Package =
-    Package { name: "aiosmtplib", requirements: &["aiosmtplib==5.1.3"], variable: "EXTERNAL_BENCH_PYTHON" };
+const AIOSMTPLIB: Package = Package { name: "aiosmtplib", requirements: &["aiosmtplib==5.1.3"] };
 
 const ZEEP: Package = Package {
     name: "zeep",
@@ -58,7 +57,6 @@ const ZEEP: Package = Package {
         "requests-toolbelt==1.0.0",
         "urllib3==2.8.0",
     ],
-    variable: "EXTERNAL_BENCH_PYTHON",
 };
 
 /// The suites that were asked for.

@@ -8,14 +8,15 @@ use crate::failure::{Context, Failure, Result};
 use crate::servers::on_path;
 use crate::tool::Tool;
 
-/// A package, and what tells the benchmark's program of an interpreter that has it.
+/// Where a benchmark's program looks for the interpreter.
+const VARIABLE: &str = "EXTERNAL_BENCH_PYTHON";
+
+/// A package that a benchmark measures against.
 pub struct Package {
     /// What `import` says, too.
     pub name: &'static str,
     /// What pip is to get, with exact versions: the package, and everything that it needs.
     pub requirements: &'static [&'static str],
-    /// Where the program looks for the interpreter.
-    pub variable: &'static str,
 }
 
 impl Package {
@@ -27,7 +28,7 @@ impl Package {
         // asyncio and ssl too: a Python can lack them.
         import.env("PYTHONPATH", &folder).args(["-c", &format!("import asyncio, ssl, {}", self.name)]);
         tool.groups().check("python3", &mut import)?;
-        command.env(self.variable, python).env("PYTHONPATH", folder);
+        command.env(VARIABLE, python).env("PYTHONPATH", folder);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use super::{Ci, Log};
+use crate::contract::outcome::NOT_WRITTEN;
 use crate::contract::report::{Row, Status, fingerprint};
 use crate::contract::suite;
 use crate::failure::{Context, Failure, Result};
@@ -72,15 +73,14 @@ fn judge(domain: &str, methods: &BTreeSet<String>, rows: &[Row]) -> Vec<String> 
     let failed: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Failed).collect();
     let mut findings = Vec::new();
     for method in methods {
-        let step = format!(
-            "not written yet: write `{method}` in crates/external-{domain}/src/providers/{ID}/mod.rs"
-        );
+        let step =
+            format!("{NOT_WRITTEN}write `{method}` in crates/external-{domain}/src/providers/{ID}/mod.rs");
         if !failed.iter().any(|row| row.detail.contains(&step)) {
             findings.push(format!("{domain}: no clause fails with the step `{step}`"));
         }
     }
     for row in failed {
-        if !row.detail.contains("not written yet: write `") {
+        if !row.detail.contains(&format!("{NOT_WRITTEN}write `")) {
             findings.push(format!("{domain}: {} fails without a step: {}", row.clause, row.detail));
         }
     }
@@ -106,10 +106,9 @@ impl Scratch {
         }
         let mut packages = Vec::new();
         for package in &workspace.packages {
-            let from_root =
-                package.folder().strip_prefix(&workspace.root).unwrap_or_else(|_| package.folder());
-            let (folder, manifest_path) = (root.join(from_root), root.join(from_root).join("Cargo.toml"));
-            packages.push(Package { manifest_path, ..package.clone() });
+            let there = package.moved(workspace, &root);
+            let folder = there.folder().to_owned();
+            packages.push(there);
             if domains().any(|domain| package.name == format!("external-{domain}")) {
                 continue;
             }

@@ -27,7 +27,7 @@ use crate::tool::Tool;
     cargo xtask mutate --generated --shard 0/40"
 )]
 pub struct Mutate {
-    /// Only this domain: storage, cache, email, http, net, resilience, core
+    /// Only this domain: storage, cache, email, http, api, net, resilience, core
     #[arg(long, value_name = "DOMAIN", conflicts_with = "generated")]
     domain: Option<String>,
     /// Only this mutation; may be given several times

@@ -62,7 +62,7 @@ pub fn next(rows: &[Row]) -> Option<String> {
 }
 
 /// How a method that `new-provider` made says so, until it is written.
-const NOT_WRITTEN: &str = "not written yet: ";
+pub const NOT_WRITTEN: &str = "not written yet: ";
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::contract::report::fingerprint;
 use crate::failure::{Context, Failure, Result};
-use crate::runs::write_whole;
+use crate::scratch;
 use crate::tidy::Tree;
 use crate::workspace::{Package, Workspace};
 
@@ -60,9 +60,9 @@ impl Copy {
             fs::remove_file(root.join(path)).context(format!("cannot remove {path}"))?;
         }
         for path in &wanted {
-            put(&root.join(path), &fs::read(workspace.root.join(path))?)?;
+            scratch::put(&root.join(path), &fs::read(workspace.root.join(path))?)?;
         }
-        let packages = workspace.packages.iter().map(|package| moved(package, workspace, &root)).collect();
+        let packages = workspace.packages.iter().map(|package| package.moved(workspace, &root)).collect();
         Ok(Self { root, packages, lock })
     }
 
@@ -91,19 +91,6 @@ impl Copy {
 fn paths(workspace: &Workspace) -> Result<BTreeSet<String>> {
     let paths = Tree::read(workspace)?.paths;
     Ok(paths.into_iter().filter(|path| !path.ends_with('/')).collect())
-}
-
-fn moved(package: &Package, workspace: &Workspace, root: &Path) -> Package {
-    let from_root = package.manifest_path.strip_prefix(&workspace.root).unwrap_or(&package.manifest_path);
-    Package { manifest_path: root.join(from_root), ..package.clone() }
-}
-
-fn put(path: &Path, content: &[u8]) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == content) {
-        return Ok(());
-    }
-    fs::create_dir_all(path.parent().unwrap_or(path))?;
-    write_whole(path, content)
 }
 
 #[cfg(test)]

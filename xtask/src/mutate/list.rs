@@ -158,9 +158,7 @@ impl Notice {
         if fits {
             return Ok(());
         }
-        Err(Failure::new(
-            "noticed_by names a suite's test (contract, client), provider and clause, or another test and name",
-        ))
+        Err(Failure::new("noticed_by names a suite's test, provider and clause, or another test and name"))
     }
 
     /// Whether it is a clause.

@@ -20,8 +20,13 @@ struct Kind {
     enables: &'static [&'static str],
     /// Where a new one meets its suite.
     lane: &'static str,
+}
+
+impl Kind {
     /// Whether it brings a server shaped like the vendor.
-    has_simulator: bool,
+    fn has_simulator(&self) -> bool {
+        self.files.iter().any(|(name, _)| *name == "simulator.rs")
+    }
 }
 
 /// By a protocol of their own, to a server that can be had.
@@ -33,7 +38,6 @@ const PLAIN: Kind = Kind {
     ],
     enables: &[],
     lane: "embedded",
-    has_simulator: false,
 };
 
 /// What others speak HTTP by.
@@ -45,7 +49,6 @@ const TRANSPORT: Kind = Kind {
     ],
     enables: &[],
     lane: "simulator",
-    has_simulator: false,
 };
 
 /// By HTTP and JSON, to a vendor that has no server to run.
@@ -59,7 +62,6 @@ const VENDOR: Kind = Kind {
     ],
     enables: &["vendor"],
     lane: "simulator",
-    has_simulator: true,
 };
 
 const DOMAINS: &[Domain] = &[
@@ -120,7 +122,7 @@ pub fn plan(domain: &str, id: &str, read: impl Fn(&str) -> Option<String>) -> Re
     })?);
     written.push(edited("src/providers/mod.rs", "its module, its row, its line in KNOWN", &|text| {
         let text = edit::table(text, id)?;
-        if kind.has_simulator { edit::simulator(&text, id) } else { Ok(text) }
+        if kind.has_simulator() { edit::simulator(&text, id) } else { Ok(text) }
     })?);
     written.push(edited("src/lib.rs", "its types", &|text| edit::exports(text, id, &types))?);
     Ok(written)
@@ -219,7 +221,7 @@ mod tests {
                 "{table}"
             );
             let row = "    #[cfg(feature = \"my_vendor2\")]\n    (\"my_vendor2\", my_vendor2::simulator::simulate),\n];";
-            assert_eq!(table.contains(row), kind.has_simulator, "{table}");
+            assert_eq!(table.contains(row), kind.has_simulator(), "{table}");
             let exports =
                 format!("pub use providers::my_vendor2::{{MyVendor2Config, MyVendor2{}}};", name(domain));
             assert!(text("src/lib.rs").contains(&exports));

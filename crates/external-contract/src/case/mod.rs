@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind};
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use crate::chance::{seed, unique};
 use crate::harness::{Http, Place, Source, secrets, section};
@@ -253,19 +252,13 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Gives the calls that `work` makes so long and no longer; answers how long it took.
-    pub(crate) async fn hurried<T>(
-        &self,
-        patience: Duration,
-        work: impl Future<Output = T>,
-    ) -> (T, Duration) {
+    /// Gives the calls that `work` makes so long and no longer.
+    pub(crate) async fn hurried<T>(&self, patience: Duration, work: impl Future<Output = T>) -> T {
         let be_patient = |for_| *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = for_;
         be_patient(patience);
-        let began = Instant::now();
         let done = work.await;
-        let took = began.elapsed();
         be_patient(PATIENCE);
-        (done, took)
+        done
     }
 
     /// The wall clock.

@@ -33,8 +33,8 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                 side_by_side(case, |call| async move {
                     let marker = marker(case, call.name);
                     let what = format!("a {} whose connection is never made", call.name);
-                    let result = in_time(&what, DEADLINE, (call.run)(case, service, &marker)).await?;
-                    let error = is_timeout(&what, DEADLINE, result)?;
+                    let result = in_time(&what, (call.run)(case, service, &marker)).await?;
+                    let error = is_timeout(&what, result)?;
                     ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::NotSent)
                 })
                 .await?;
@@ -51,7 +51,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     let marker = marker(case, call.name);
                     proxy.inject(Rule::on_marker(&marker, Fault::Stall(Length::Bytes(0))));
                     let what = format!("a {} without an answer", call.name);
-                    let error = late(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
+                    let error = late(case, &what, (call.run)(case, &service, &marker)).await?;
                     ensure_eq(&format!("the number of requests of {what}"), &proxy.passed(&marker), &1)?;
                     ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::MaybeApplied)?;
                 }
@@ -69,7 +69,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     proxy.inject(Rule::on_connect(Fault::Blackhole).always());
                     let marker = marker(case, call.name);
                     let what = format!("a {} on a line that swallows everything", call.name);
-                    let error = late(case, &what, DEADLINE, (call.run)(case, &service, &marker)).await?;
+                    let error = late(case, &what, (call.run)(case, &service, &marker)).await?;
                     // Under TLS there is nobody to say it to.
                     let was_said = proxy.count(&marker) > 0;
                     let expected = if was_said { Effect::MaybeApplied } else { Effect::NotSent };
@@ -90,7 +90,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     eventually(LONG, async || run("warm").await.map_err(Finding::from)).await?;
                     proxy.stall(true);
                     let what = format!("a {} to a server that stopped answering", call.name);
-                    late(case, &what, DEADLINE, run("stalled")).await?;
+                    late(case, &what, run("stalled")).await?;
                     proxy.stall(false);
                     eventually(LONG, async || run("after").await.map_err(Finding::from)).await?;
                 }
@@ -130,7 +130,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     side_by_side(case, |call| async move {
                         let what = format!("a {} on a line that {how}", call.name);
                         let marker = marker(case, call.name);
-                        let (result, took) = in_time(&what, DEADLINE, (call.run)(case, service, &marker)).await?;
+                        let (result, took) = in_time(&what, (call.run)(case, service, &marker)).await?;
                         ensure(result.is_err(), format!("{what} fails"), format!("it succeeded after {took:?}"))
                     })
                     .await?;
@@ -154,14 +154,13 @@ async fn is_late_with<S: ?Sized + Provider + 'static>(case: &Case<S>, fault: Fau
         let marker = marker(case, &format!("late-{}", call.name));
         proxy.inject(Rule::on_marker(&marker, fault));
         let what = format!("a {} that meets {fault:?}", call.name);
-        let call = in_time(&what, DEADLINE, (call.run)(case, &service, &marker));
-        let (outcome, _) = case.hurried(DEADLINE, call).await;
-        let outcome = outcome?;
+        let call = in_time(&what, (call.run)(case, &service, &marker));
+        let outcome = case.hurried(DEADLINE, call).await?;
         ensure_eq(&format!("the number of requests of {what}"), &proxy.count(&marker), &1)?;
         if outcome.0.as_ref().is_err_and(is_refusal) {
             continue;
         }
-        let error = is_timeout(&what, DEADLINE, outcome)?;
+        let error = is_timeout(&what, outcome)?;
         ensure_eq(&format!("the effect of {what}"), &error.effect(), &Effect::MaybeApplied)?;
     }
     Ok(())
@@ -173,28 +172,21 @@ async fn side_by_side<'a, S: ?Sized + Provider + 'static, F: Future<Output = Ver
     check: impl FnMut(&'a ProviderCall<S>) -> F,
 ) -> Verdict {
     let checks = join_all(case.sent_calls().into_iter().map(check));
-    let (verdicts, _) = case.hurried(DEADLINE, checks).await;
-    verdicts.into_iter().collect()
+    case.hurried(DEADLINE, checks).await.into_iter().collect()
 }
 
 /// A call that must be `Timeout` at its deadline, no sooner and hardly later.
 async fn late<S: ?Sized + Provider + 'static>(
     case: &Case<S>,
     what: &str,
-    deadline: Duration,
     call: impl Future<Output = external_core::Result<()>>,
 ) -> Result<Error, Finding> {
-    let (outcome, _) = case.hurried(deadline, in_time(what, deadline, call)).await;
-    is_timeout(what, deadline, outcome?)
+    is_timeout(what, case.hurried(DEADLINE, in_time(what, call)).await?)
 }
 
-fn is_timeout(
-    what: &str,
-    deadline: Duration,
-    (result, took): (external_core::Result<()>, Duration),
-) -> Result<Error, Finding> {
+fn is_timeout(what: &str, (result, took): (external_core::Result<()>, Duration)) -> Result<Error, Finding> {
     let error = ensure_error(what, result, ErrorKind::Timeout)?;
-    ensure(took >= deadline, format!("{what} has its {deadline:?}"), format!("{took:?}"))?;
+    ensure(took >= DEADLINE, format!("{what} has its {DEADLINE:?}"), format!("{took:?}"))?;
     ensure(error.retry() != Retry::Never, format!("trying again after {what} is of use"), error.report())?;
     Ok(error)
 }
@@ -202,15 +194,14 @@ fn is_timeout(
 /// A call that must end by its deadline, with what it came to and how long it took.
 async fn in_time(
     what: &str,
-    deadline: Duration,
     call: impl Future<Output = external_core::Result<()>>,
 ) -> Result<(external_core::Result<()>, Duration), Finding> {
     let began = Instant::now();
     let result = within(what, LONG, call).await?;
     let took = began.elapsed();
     ensure(
-        took <= deadline + TOLERANCE,
-        format!("{what} ends by its deadline of {deadline:?}, {TOLERANCE:?} later at most"),
+        took <= DEADLINE + TOLERANCE,
+        format!("{what} ends by its deadline of {DEADLINE:?}, {TOLERANCE:?} later at most"),
         format!("{took:?}"),
     )?;
     Ok((result, took))

@@ -30,7 +30,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                         (0..100).map(|n| marker(case, &format!("{}-{n}", call.name))).collect();
                     let calls = markers.iter().map(|marker| (call.run)(case, &service, marker));
                     let what = format!("a hundred {} side by side", call.name);
-                    let (results, _) = case.hurried(PATIENT, within(&what, PATIENT, join_all(calls))).await;
+                    let results = case.hurried(PATIENT, within(&what, PATIENT, join_all(calls))).await;
                     for result in results? {
                         result.map_err(|error| Finding::from(error).while_(&what))?;
                     }
@@ -101,8 +101,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     let Proxied { service, proxy } = case.proxied().await?;
                     (call.run)(case, &service, &marker(case, &format!("warm-{}", call.name))).await?;
                     // Longer than anybody looks: that the first call gives up must not be what lets the other one through.
-                    let (verdict, _) = case.hurried(LONG * 3, overtakes(case, call, &service, &proxy)).await;
-                    verdict?;
+                    case.hurried(LONG * 3, overtakes(case, call, &service, &proxy)).await?;
                 }
             }
         )

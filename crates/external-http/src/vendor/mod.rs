@@ -36,7 +36,6 @@ mod refused;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use external_core::http::{HttpRefusal, HttpRequest, HttpResponse, HttpUrl, Statuses};
 use external_core::{BuildContext, CallContext, Effect, Error, Result, Retry};
@@ -150,7 +149,7 @@ impl Vendor {
             // A key in a file is read anew by the next call.
             self.auth.refused(&request).await;
         }
-        Err(self.explained(error, self.context.now()))
+        Err(self.explained(error))
     }
 
     /// As [`send`](Self::send), answered as it should be: with this status.
@@ -187,12 +186,12 @@ impl Vendor {
         self.link.close().await
     }
 
-    fn explained(&self, error: Error, now: SystemTime) -> Error {
+    fn explained(&self, error: Error) -> Error {
         let Some(said) = error.find_source::<HttpRefusal>().cloned() else { return error };
         let status = error.http_status().and_then(|status| StatusCode::from_u16(status).ok());
         let Some(status) = status else { return error };
         let id = error.request_id().map(str::to_owned);
-        (self.explain)(error, &Refused::new(status, &said, id.as_deref(), now))
+        (self.explain)(error, &Refused::new(status, &said, id.as_deref(), self.context.now()))
     }
 
     /// The error of an answer that this vendor does not give.

@@ -1,6 +1,6 @@
 //! What is sent, what is made of the answers, and who closes what.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use external_core::http::HttpTransport;

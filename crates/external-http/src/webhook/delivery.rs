@@ -36,7 +36,7 @@ impl<T> Delivery<T> {
     /// What the store says. The work is done nevertheless: answer the vendor so, since who is told a failure sends again,
     /// and after the lease is taken.
     pub async fn confirm(mut self) -> Result<()> {
-        match self.claim.as_mut().and_then(|claim| claim.held.take()) {
+        match self.take() {
             Some(held) => held.confirm().await,
             None => Ok(()),
         }
@@ -49,10 +49,14 @@ impl<T> Delivery<T> {
     ///
     /// What the store says: it is taken after the lease.
     pub async fn release(mut self) -> Result<()> {
-        match self.claim.as_mut().and_then(|claim| claim.held.take()) {
+        match self.take() {
             Some(held) => held.release().await,
             None => Ok(()),
         }
+    }
+
+    fn take(&mut self) -> Option<Held> {
+        self.claim.as_mut()?.held.take()
     }
 
     /// The same request, read: as JSON, as a [message of SNS](super::SnsMessage::of), as a vendor's events.

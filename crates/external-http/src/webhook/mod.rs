@@ -1,9 +1,9 @@
 //! Webhooks: what vendors send, believed only once it is verified.
 //!
 //! A [`WebhookReceiver`] takes the head of a request and the bytes of its body, from whatever framework, and hands out a
-//! [`Verified`] one or an error. It goes, in this order, by size, signature, age, and whether the same message came
-//! before; nothing of a body is read before its signature holds, but for what a vendor signs inside of it. A
-//! [`Delivery`] is confirmed once it was dealt with; whatever fails before that does not lose it.
+//! [`Delivery`] of a [`Verified`] one, or an error. It goes, in this order, by size, signature, age, and whether the same message came
+//! before; nothing of a body is read before its signature holds, but for what a vendor signs inside of it. It
+//! is confirmed once it was dealt with; whatever fails before that does not lose it.
 //!
 //! ```
 //! use external_http::webhook::{HeaderScheme, SignatureEncoding, SignedPart, WebhookKey, WebhookReceiver};

@@ -50,6 +50,8 @@ use external_core::{CallContext, Operation, Provider, ProviderInfo, Repeat, Resu
 pub use fault::Fault;
 pub use plan::{Calls, Counts, FaultPlan};
 
+use crate::policy::PROBE;
+
 /// A contract that faults can be put around: `dyn StorageService`. Who has a contract of their own implements this for
 /// it, and the contract for [`Faults`] of it, each method through [`FaultPlan::call`].
 pub trait Contract: Send + Sync + 'static {
@@ -105,7 +107,7 @@ impl<S: Contract + ?Sized> Provider for Faults<S> {
 
     /// Meets faults as the operation `probe`.
     async fn probe(&self, cx: &CallContext) -> Result<()> {
-        let probe = Operation::new(self.info.domain(), "probe", Repeat::Safe);
+        let probe = Operation::new(self.info.domain(), PROBE, Repeat::Safe);
         self.plan.call(cx, probe, self.inner.as_provider().probe(cx)).await
     }
 

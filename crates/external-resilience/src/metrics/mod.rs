@@ -19,7 +19,7 @@
 //!
 //! The gauges are those of [`PipelineGauges`]; a layer that the policy leaves out has none. Retries are all attempts
 //! beyond a call's first, hedges included. A refusal is an error too, and says which layer the call ended at: one of this
-//! pipeline's, then no attempt was made, or one further in, which the only attempt met.
+//! pipeline's, then no attempt was made, or one further in, which an attempt met.
 //!
 //! | label | values |
 //! |---|---|

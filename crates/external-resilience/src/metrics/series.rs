@@ -10,15 +10,13 @@ use external_core::{Error, ErrorKind, Operation};
 use metrics::{Counter, Histogram, Key, Label, Level, Metadata};
 
 use super::names;
+use crate::refusal::Refusal;
 use crate::{AttemptRecord, CallRecord, Outcome};
 
 pub(super) const METADATA: Metadata<'static> = Metadata::new("external", Level::INFO, Some(module_path!()));
 
 /// Enough that the operations of a dozen instances seldom meet in one.
 const BUCKETS: usize = 256;
-
-/// Which layers refuse calls, as their errors name them.
-const REFUSERS: [&str; 5] = ["breaker", "bulkhead", "gate", "rate_limit", "deadline"];
 
 const KINDS: usize = ErrorKind::ALL.len();
 const EFFECTS: usize = 3;
@@ -131,12 +129,12 @@ impl Series {
             };
             errors.get_or_init(|| self.counter(names::CALL_ERRORS, labels())).increment(1);
         }
-        let Some(refuser) = error.context_value("refused_by") else {
+        let Some(refuser) = Refusal::of(error) else {
             return;
         };
-        for (known, refusals) in REFUSERS.into_iter().zip(&failures.refusals) {
+        for (known, refusals) in Refusal::ALL.into_iter().zip(&failures.refusals) {
             if known == refuser {
-                let labels = || vec![Label::new(names::REFUSED_BY, known)];
+                let labels = || vec![Label::new(names::REFUSED_BY, known.as_str())];
                 refusals.get_or_init(|| self.counter(names::CALL_REFUSALS, labels())).increment(1);
             }
         }
@@ -233,8 +231,8 @@ impl Durations {
 struct Failures {
     /// By kind and effect.
     errors: [[OnceLock<Counter>; EFFECTS]; KINDS],
-    /// In the order of [`REFUSERS`].
-    refusals: [OnceLock<Counter>; REFUSERS.len()],
+    /// In the order of [`Refusal::ALL`].
+    refusals: [OnceLock<Counter>; Refusal::ALL.len()],
 }
 
 #[cfg(test)]
@@ -242,7 +240,6 @@ mod tests {
     use external_core::{Effect, Repeat};
 
     use super::*;
-    use crate::refusal::Refusal;
 
     #[test]
     fn every_kind_and_effect_has_a_place() {
@@ -258,7 +255,7 @@ mod tests {
     fn every_layer_that_refuses_is_known() {
         for refusal in Refusal::ALL {
             let error = refusal.error("no", None);
-            assert!(REFUSERS.contains(&error.context_value("refused_by").unwrap()), "{refusal}");
+            assert_eq!(Refusal::of(&error), Some(refusal), "{refusal}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::World;
-use crate::{Clock, HttpQuestion};
+use crate::HttpQuestion;
 
 /// A question on its route. It is used as the [`HttpQuestion`] that it is.
 pub struct Call<'a, S> {
@@ -28,11 +28,11 @@ impl<S: Send + 'static> Call<'_, S> {
     }
 
     /// Does this when the clock shows that time: goes there, or is put there. Never, if the server ends before.
-    pub fn later(&self, at: SystemTime, work: impl FnOnce(&mut S, &Clock) + Send + 'static) {
+    pub fn later(&self, at: SystemTime, work: impl FnOnce(&mut S) + Send + 'static) {
         let world = Arc::clone(self.world);
         tokio::spawn(async move {
             world.clock.reached(at).await;
-            work(&mut world.state(), &world.clock);
+            work(&mut world.state());
         });
     }
 }

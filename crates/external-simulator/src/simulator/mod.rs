@@ -39,7 +39,7 @@ type Guard<S> = dyn Fn(&S, &HttpQuestion) -> Result<(), Box<HttpAnswer>> + Send 
 ///     })
 ///     .with_route(Method::POST, "/v1/counters/{name}", |count, call| {
 ///         *count += 1;
-///         call.later(call.now() + Duration::from_secs(60), |count, _| *count -= 1);
+///         call.later(call.now() + Duration::from_secs(60), |count| *count -= 1);
 ///         Ok(HttpAnswer::new(200).with_body(format!("{}: {count}", call.parameter("name"))))
 ///     })
 ///     .start()?;

@@ -19,7 +19,7 @@ fn keeper(clock: &Clock) -> Simulated<Vec<String>> {
                 return Err(HttpAnswer::new(409).into());
             }
             names.push(name.clone());
-            call.later(call.now() + Duration::from_secs(3600), move |names, _| {
+            call.later(call.now() + Duration::from_secs(3600), move |names| {
                 names.retain(|known| *known != name);
             });
             Ok(HttpAnswer::new(201).with_body(names.len().to_string()))

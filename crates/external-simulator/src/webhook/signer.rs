@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// A key of a simulated vendor: signs what it sends, or checks what it is sent.
+/// A key of a simulated vendor: signs what it sends.
 pub struct Signer(Kind);
 
 enum Kind {

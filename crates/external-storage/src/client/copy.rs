@@ -94,11 +94,9 @@ impl StorageClient {
         upload.expected_size = Some(object.info.size);
         let source = Source::stream(object.body, self.inner.settings.idle_timeout);
         let receipt = self.upload_in(cx, source, &upload).await?;
-        let copied = PutReceipt::new(receipt.token);
-        Ok(match receipt.version {
-            Some(version) => copied.with_version(version),
-            None => copied,
-        })
+        let mut copied = PutReceipt::new(receipt.token);
+        copied.version = receipt.version;
+        Ok(copied)
     }
 
     /// The source, resuming where its body breaks; in a managed call the whole copy is repeated instead, by whoever

@@ -92,11 +92,9 @@ impl StorageClient {
         if (info.size, info.checksum) != (sent.size, sent.checksum) {
             return None;
         }
-        let receipt = PutReceipt::new(info.token);
-        Some(match info.version {
-            Some(version) => receipt.with_version(version),
-            None => receipt,
-        })
+        let mut receipt = PutReceipt::new(info.token);
+        receipt.version = info.version;
+        Some(receipt)
     }
 }
 

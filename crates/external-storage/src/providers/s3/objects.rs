@@ -224,11 +224,9 @@ impl S3Storage {
 
     pub(super) fn receipt(&self, tag: Option<String>, version: Option<String>) -> Result<PutReceipt> {
         // It was stored: a receipt that cannot be read does not undo that.
-        let receipt = PutReceipt::new(wire::token(tag).map_err(|e| e.with_effect(Effect::MaybeApplied))?);
-        Ok(match wire::version(version, self.has("versions")) {
-            Some(version) => receipt.with_version(version),
-            None => receipt,
-        })
+        let mut receipt = PutReceipt::new(wire::token(tag).map_err(|e| e.with_effect(Effect::MaybeApplied))?);
+        receipt.version = wire::version(version, self.has("versions"));
+        Ok(receipt)
     }
 
     fn told(&self, key: &ObjectKey, answer: HeadObjectOutput) -> Result<ObjectInfo> {
@@ -241,7 +239,7 @@ impl S3Storage {
         request: &GetRequest,
         answer: GetObjectOutput,
     ) -> Result<(ObjectInfo, std::ops::Range<u64>)> {
-        let told = match answer.content_range() {
+        let (range, size) = match answer.content_range() {
             // Whoever ignores a range answers the whole, without this header.
             None => wire::size(answer.content_length).map(|size| (0..size, size))?,
             Some(header) => match wire::content_range(header) {
@@ -251,9 +249,10 @@ impl S3Storage {
                 None => return Err(Error::corrupt("Content-Range cannot be read")),
             },
         };
-        let (range, size) = told;
-        if size == 0 {
-            request.range.map_or(Ok(range.clone()), |asked| asked.resolve(size))?;
+        if let Some(asked) = request.range
+            && size == 0
+        {
+            asked.resolve(size)?;
         }
         Ok((info!(request.key, size, answer, self.has("versions")), range))
     }

@@ -81,7 +81,7 @@ impl HttpConnector for Transport {
         HttpConnectorFuture::new(async move {
             let connections = connections
                 .ok_or_else(|| ConnectorError::user(Error::closed("the provider is closed").into()))?;
-            let sent = request.extension::<Sent>().cloned();
+            let mark = request.extension::<Mark>().cloned();
             let mut request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             // An endpoint that AWS's tools found, in a profile or the environment, may be one without TLS.
@@ -99,15 +99,15 @@ impl HttpConnector for Transport {
                 let polled = exchange.as_mut().poll(task);
                 // The connection is known before the first byte is written on it, within the same poll.
                 if captured.connection_metadata().is_some()
-                    && let Some(sent) = &sent
+                    && let Some(mark) = &mark
                 {
-                    sent.mark.set();
+                    mark.sent.set();
                 }
                 polled
             })
             .await
             .map_err(|error| ConnectorError::io(error.into()))?;
-            let body = sent.is_some_and(|sent| sent.body) && answer.status().is_success();
+            let body = mark.is_some_and(|mark| mark.body) && answer.status().is_success();
             let answer = match body {
                 true => answer.map(SdkBody::from_body_1_x),
                 false => answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, ANSWER_MAX))),
@@ -117,26 +117,23 @@ impl HttpConnector for Transport {
     }
 }
 
-/// What travels with a request: the sent mark of its call, since the SDK takes no reference.
+/// The sent mark of a call, since the SDK takes no reference: it puts itself on the request that is about to go to the
+/// transport.
 #[derive(Debug, Clone)]
-struct Sent {
-    mark: SentMark,
+pub(super) struct Mark {
+    sent: SentMark,
     /// Whether the answer is a body that streams, of any size.
     body: bool,
 }
 
-/// Puts the mark on a request that is about to go to the transport.
-#[derive(Debug)]
-pub(super) struct Mark(Sent);
-
 impl Mark {
-    pub(super) fn new(mark: SentMark) -> Self {
-        Self(Sent { mark, body: false })
+    pub(super) fn new(sent: SentMark) -> Self {
+        Self { sent, body: false }
     }
 
     /// For a request whose answer is the body of an object.
     pub(super) fn for_a_body(mut self) -> Self {
-        self.0.body = true;
+        self.body = true;
         self
     }
 }
@@ -152,7 +149,7 @@ impl Intercept for Mark {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> std::result::Result<(), BoxError> {
-        context.request_mut().add_extension(self.0.clone());
+        context.request_mut().add_extension(self.clone());
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ const CANCELLED: usize = 10;
 #[derive(Debug)]
 pub struct Account {
     mailbox: PathBuf,
+    clock: Clock,
     world: BuildContext,
     taken: u64,
     batches: BTreeMap<String, Batch>,
@@ -36,10 +37,11 @@ type Answer = Result<HttpAnswer, Box<HttpAnswer>>;
 
 impl Account {
     pub(super) fn new(mailbox: &Path, clock: &Clock, sender: WebhookSender) -> Self {
-        let clock = clock.clone();
+        let time = clock.clone();
         Self {
             mailbox: mailbox.to_owned(),
-            world: BuildContext::default().with_clock(move || clock.now()),
+            clock: clock.clone(),
+            world: BuildContext::default().with_clock(move || time.now()),
             taken: 0,
             batches: BTreeMap::new(),
             webhooks: Webhooks::new(sender),
@@ -48,7 +50,7 @@ impl Account {
 
     pub(super) fn send(&mut self, call: &Call<'_, Self>) -> Answer {
         let body = read(call)?;
-        let now = seconds(call.now());
+        let now = self.clock.seconds();
         let mail = judge(&body, call.body.len(), now)?;
         if mail.is_to("datafail") {
             return Err(Refused::with(403, "access forbidden").into());
@@ -71,7 +73,7 @@ impl Account {
     fn deliver(&mut self, body: &Value, number: u64) -> Result<(), Refused> {
         delivery::deliver(&self.mailbox, body, number, &self.world)
             .map_err(|error| Refused::of("content", error.report()))?;
-        self.webhooks.tell(body, number, seconds(self.world.now()));
+        self.webhooks.tell(body, number, self.clock.seconds());
         Ok(())
     }
 
@@ -87,7 +89,7 @@ impl Account {
             let batch = self.batches.get_mut(id);
             batch.ok_or_else(|| Refused::of("batch_id", "invalid batch id".to_owned()))?.leaves = Some(at);
         }
-        call.later(SystemTime::UNIX_EPOCH + Duration::from_secs(at), move |account, _| {
+        call.later(SystemTime::UNIX_EPOCH + Duration::from_secs(at), move |account| {
             let batch = mail.batch_id.and_then(|id| account.batches.get(&id));
             if !batch.is_some_and(|batch| batch.is_cancelled) {
                 // It was judged when it came.
@@ -109,7 +111,7 @@ impl Account {
         if body["status"] != "cancel" && body["status"] != "pause" {
             return Err(Refused::of("status", "cancel or pause".to_owned()).into());
         }
-        let now = seconds(call.now());
+        let now = self.clock.seconds();
         let waiting = |batch: &&Batch| batch.is_cancelled && batch.leaves.is_some_and(|at| at > now);
         let is_full = self.batches.values().filter(waiting).count() >= CANCELLED;
         let id = body["batch_id"].as_str().unwrap_or_default();
@@ -138,8 +140,4 @@ impl Account {
 
 fn read(question: &HttpQuestion) -> Result<Value, Refused> {
     serde_json::from_slice(&question.body).map_err(|_| Refused::with(400, "Bad Request"))
-}
-
-fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use external_contract::external_simulator;
 use external_core::email::{EmailAddress, EmailEvent, EmailEventKind as Kind, MessageId};
 use external_core::{BuildContext, ErrorKind};
 use external_http::webhook::{MemoryReplays, WebhookKey, answer_status};
@@ -18,16 +16,15 @@ use super::super::SendgridEvents;
 
 const NOW: u64 = 1_513_299_569;
 
-struct Signer(EcdsaKeyPair);
+struct Signer(external_simulator::Signer);
 
 impl Signer {
     fn new() -> Self {
-        Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap())
+        Self(external_simulator::Signer::ecdsa_p256().unwrap())
     }
 
     fn key(&self) -> WebhookKey {
-        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().unwrap();
-        WebhookKey::ecdsa_p256(&STANDARD.encode(der.as_ref())).unwrap()
+        WebhookKey::ecdsa_p256(&self.0.public_key().unwrap().unwrap()).unwrap()
     }
 
     fn events(&self) -> SendgridEvents {
@@ -36,9 +33,9 @@ impl Signer {
     }
 
     fn signed(&self, body: &str) -> Parts {
-        let signature = self.0.sign(&SystemRandom::new(), format!("{NOW}{body}").as_bytes()).unwrap();
+        let signature = self.0.sign(format!("{NOW}{body}").as_bytes()).unwrap();
         let request = http::Request::post("/events")
-            .header("x-twilio-email-event-webhook-signature", STANDARD.encode(signature.as_ref()))
+            .header("x-twilio-email-event-webhook-signature", STANDARD.encode(signature))
             .header("x-twilio-email-event-webhook-timestamp", NOW.to_string());
         request.body(()).unwrap().into_parts().0
     }
