@@ -17,7 +17,7 @@ use external_resilience::{
     BreakerPolicy, BudgetPolicy, BulkheadPolicy, CallGuard, Pipeline, Policy, RateLimitPolicy,
 };
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
@@ -63,7 +63,7 @@ async fn who_waits_too_long_or_gives_up_leaves_its_place() {
     let error = call_with(&pipeline, READ, &back_end, &hurried).await.unwrap_err();
     assert_eq!((error.kind(), error.effect()), (ErrorKind::Timeout, Effect::NotSent));
     // Dropped while it waits.
-    let dropped = tokio::time::timeout(ms(10), call(&pipeline, READ, &back_end)).await;
+    let dropped = timeout(ms(10), call(&pipeline, READ, &back_end)).await;
     assert!(dropped.is_err());
     assert_eq!(pipeline.pressure().bulkhead_waiting, 0);
     running.await.unwrap().unwrap();
@@ -342,6 +342,26 @@ async fn what_succeeds_pays_for_retries_and_refusals_cost_nothing() {
     }
     assert_eq!(outer.pressure().retries_left, Some(1), "ten successes are one retry");
     assert_eq!(inner.pressure().retries_left, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulkhead_costs_no_retry() {
+    let full = pipeline(Policy::default().with_bulkhead(BulkheadPolicy::new(1)));
+    let outer = pipeline(Policy::default().with_backoff(ms(1), ms(1)));
+    let back_end = BackEnd::new([(Duration::from_secs(5), Ok(()))]);
+    let holds = call(&full, READ, &back_end);
+    tokio::pin!(holds);
+    assert!(timeout(ms(1), holds.as_mut()).await.is_err());
+    for _ in 0..10 {
+        let error = call(&full, READ, &back_end).await.unwrap_err();
+        assert_eq!(refused_by(&error), "bulkhead");
+        let cx = CallContext::default();
+        let inner = outer.run(READ, &cx, |cx, _| Box::pin(call_with(&full, READ, &back_end, cx)));
+        inner.await.unwrap_err();
+    }
+    let left = [&full, &outer].map(|pipeline| pipeline.pressure().retries_left);
+    assert_eq!((left, back_end.calls()), ([Some(50); 2], 1));
+    holds.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

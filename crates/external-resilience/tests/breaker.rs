@@ -50,6 +50,22 @@ async fn an_inner_refusal_does_not_speak_against_the_service() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_was_waited_for_is_no_slow_call_of_the_service() {
+    let pipeline = pipeline(Policy::default().with_max_attempts(1));
+    for _ in 0..100 {
+        let cx = CallContext::default();
+        let refused = pipeline.run(READ, &cx, |_, _| {
+            Box::pin(async {
+                sleep(Duration::from_secs(8)).await;
+                Err::<(), _>(Error::unavailable("too many calls run").with_context("refused_by", "bulkhead"))
+            })
+        });
+        refused.await.unwrap_err();
+    }
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_beyond_the_probes_wait_for_their_verdict() {
     for (recovers, most) in [(true, ms(400)), (false, ms(400))] {
         let mut breaker = BreakerPolicy::default();

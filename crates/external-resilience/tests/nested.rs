@@ -4,6 +4,7 @@
 mod back_end;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use back_end::{
@@ -139,6 +140,48 @@ async fn a_failover_sends_nothing_twice_that_may_have_been_applied() {
     let [one, two] = [down(Effect::NotSent), down(Effect::MaybeApplied)];
     let error = failover([&one, &two]).call(&CallContext::default(), SEND).await.unwrap_err();
     assert_eq!((one.calls(), two.calls(), error.ended_by()), (1, 1, Some("not_safe")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_is_shut_off_ends_no_retries_of_the_others() {
+    let (shut, never) = (pipeline(Policy::default()), BackEnd::new([]));
+    shut.isolate();
+    let shut: Arc<dyn Service> = Arc::new(Client { pipeline: shut, service: never.clone() });
+    for at in [0, 1] {
+        let passes = BackEnd::new([down_now()]);
+        let mut members = vec![client(passes.clone())];
+        members.insert(at, shut.clone());
+        let policy = Policy::default().with_backoff(ms(1), ms(1)).for_composite();
+        let composite = Client { pipeline: pipeline(policy), service: Arc::new(Failover(members)) };
+        composite.call(&CallContext::default(), READ).await.unwrap();
+        assert_eq!((passes.calls(), never.calls()), (2, 0), "shut off: {at}");
+    }
+}
+
+/// A refusal says that nothing was sent by the layer that refused, and what came before it may have been.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_behind_something_that_was_sent_is_no_proof_that_nothing_was() {
+    for effect in [Effect::NotSent, Effect::MaybeApplied] {
+        let outer = pipeline(Policy::default().with_backoff(ms(1), ms(1)));
+        let attempts = AtomicU32::new(0);
+        let cx = CallContext::default();
+        let ended = outer.run(SEND, &cx, |cx, _| {
+            let is_first = attempts.fetch_add(1, Ordering::SeqCst) == 0;
+            Box::pin(async move {
+                if is_first {
+                    return Err(Error::unavailable("refused").with_effect(Effect::NotSent));
+                }
+                cx.mark_sent();
+                let open = Error::unavailable("the circuit is open").with_effect(effect);
+                Err::<(), _>(open.with_context("refused_by", "breaker"))
+            })
+        });
+        let error = ended.await.unwrap_err();
+        assert_eq!(
+            (error.effect(), error.attempts(), ended_by(&error)),
+            (Effect::MaybeApplied, 2, "not_safe")
+        );
+    }
 }
 
 /// A call through two pipelines.

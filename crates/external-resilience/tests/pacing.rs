@@ -118,6 +118,25 @@ fn assert_spread(starts: &[Duration], interval: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_the_gate_or_a_backoff_to_be_refused_by_the_breaker() {
+    let closed = pipeline(Policy::default());
+    let asks = BackEnd::new([(NOW, Err(throttled(seconds(20))))]);
+    let impatient = CallContext::new(&CallOptions::new().with_timeout(seconds(1)));
+    call_with(&closed, READ, &asks, &impatient).await.unwrap_err();
+    closed.isolate();
+    let start = Instant::now();
+    let error = call(&closed, READ, &BackEnd::new([])).await.unwrap_err();
+    assert_eq!((ended_by(&error), start.elapsed()), ("breaker", NOW));
+    // The failure that opens the circuit asks for a wait that ends before the circuit is tried again.
+    let opens = pipeline(Policy::default().with_breaker(opens_after_two()));
+    let back_end = BackEnd::new([(NOW, Err(Error::unavailable("down"))), (NOW, Err(down_for(seconds(4))))]);
+    let start = Instant::now();
+    let error = call(&opens, READ, &back_end).await.unwrap_err();
+    assert_eq!((ended_by(&error), back_end.calls()), ("breaker", 2));
+    assert!(start.elapsed() < ms(1_000), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_rate_limit_is_kept_behind_the_gate() {
     let (callers, hint) = (40, seconds(6));
     let pipeline = pipeline(Policy::default().with_max_attempts(1).with_rate_limit(ten_a_second()));

@@ -48,7 +48,7 @@ const PAIRS: &[(&str, &str, Meet)] = &[
     ("bulkhead", "rate limit", In("pairs/waits::who_waits_for_the_rate_limit_has_a_place_in_the_bulkhead_and_who_is_refused_there_takes_none_of_the_limit")),
     ("bulkhead", "gate", In("pacing::a_call_keeps_its_place_in_the_bulkhead_while_it_waits")),
     ("bulkhead", "retry", In("pacing::a_call_keeps_its_place_in_the_bulkhead_while_it_waits")),
-    ("bulkhead", "budget", In("admission::what_succeeds_pays_for_retries_and_refusals_cost_nothing")),
+    ("bulkhead", "budget", In("admission::a_full_bulkhead_costs_no_retry")),
     ("bulkhead", "breaker", In("breaker::an_inner_refusal_does_not_speak_against_the_service")),
     ("bulkhead", "hedge", In("hedging::a_hedged_call_has_one_place_in_the_bulkhead")),
     ("bulkhead", "attempt timeout", In("pairs/waits::a_wait_is_neither_part_of_the_attempts_timeout_nor_slow")),

@@ -190,6 +190,28 @@ async fn a_body_speaks_for_the_phase_in_which_it_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_whose_call_waited_for_a_probe_speaks_for_the_phase_of_its_attempt() {
+    let mut breaker = opens_after_two();
+    breaker.half_open_calls = 1;
+    let pipeline = pipeline(Policy::default().with_breaker(breaker));
+    let back_end = BackEnd::always(&Error::unavailable("down"));
+    call(&pipeline, READ, &back_end).await.unwrap_err();
+    sleep(breaker.open_for).await;
+    let probe = BackEnd::new([(ms(300), Ok(()))]);
+    let (probing, one, two) = tokio::join!(
+        call(&pipeline, READ, &probe),
+        answer(&pipeline, CallGuard::around, body(vec![(Duration::ZERO, broken())])),
+        answer(&pipeline, CallGuard::around, body(vec![(Duration::ZERO, broken())])),
+    );
+    probing.unwrap();
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+    for body in [one, two] {
+        body.collect(u64::MAX).await.unwrap_err();
+    }
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Open));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_breaks_off_pays_for_no_retry() {
     let mut budget = BudgetPolicy::default();
     (budget.burst, budget.share) = (1, 1.0);

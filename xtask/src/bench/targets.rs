@@ -22,6 +22,8 @@ enum Bound {
     Beside(&'static [&'static str], f64),
     /// At most this, in the unit of the case.
     AtMost(f64),
+    /// At least this, in the unit of the case.
+    AtLeast(f64),
 }
 
 /// Speed of an S3 client: not its processor time, not its memory, and not ours beside ours.
@@ -102,7 +104,53 @@ const TARGETS: &[Target] = &[
         covers: is_smtp,
         bound: Bound::Beside(&["raw socket"], 0.8),
     },
+    Target {
+        what: "the pipeline, in ns",
+        domain: "pipeline",
+        covers: is_added,
+        bound: Bound::AtMost(1_000.0),
+    },
+    Target {
+        what: "the pipeline, beside every peer",
+        domain: "pipeline",
+        covers: is_added,
+        bound: Bound::Beside(&["tower", "governor", "OpenDAL's layers"], 1.0),
+    },
+    Target {
+        what: "the pipeline, allocations with the bare call's one",
+        domain: "pipeline",
+        covers: |case| case.starts_with("allocations of a call"),
+        bound: Bound::AtMost(1.0),
+    },
+    Target {
+        what: "REST calls, beside reqwest",
+        domain: "http",
+        covers: |case| case.starts_with("GET, JSON") || case.starts_with("POST, JSON"),
+        bound: Bound::Beside(&["reqwest"], 0.95),
+    },
+    Target {
+        what: "GraphQL, beside reqwest and serde",
+        domain: "http",
+        covers: |case| case.starts_with("GraphQL query"),
+        bound: Bound::Beside(&["reqwest and serde"], 0.95),
+    },
+    Target {
+        what: "SOAP, beside zeep",
+        domain: "http",
+        covers: |case| case.starts_with("SOAP by its description"),
+        bound: Bound::Beside(&["zeep"], 20.0),
+    },
+    Target {
+        what: "server-sent events, tokens and pages, in MB/s",
+        domain: "http",
+        covers: |case| case.starts_with("server-sent events: tokens") || case.ends_with("events of 4 KiB"),
+        bound: Bound::AtLeast(500.0),
+    },
 ];
+
+fn is_added(case: &str) -> bool {
+    case.starts_with("added to a bare call")
+}
 
 /// A target, and the figures of a run that it is about.
 pub struct Verdict {
@@ -117,10 +165,16 @@ impl Verdict {
     /// Whether every figure is as it is to be.
     pub fn is_held(&self) -> bool {
         match self.bound {
-            Bound::Beside(_, least) => self.worst.0 >= least,
+            Bound::Beside(_, least) | Bound::AtLeast(least) => self.worst.0 >= least,
             Bound::AtMost(most) => self.worst.0 <= most,
         }
     }
+}
+
+/// What targets of these domains a run has no figures for.
+pub fn unmeasured(benches: &[Bench], domains: &[&str]) -> Vec<&'static str> {
+    let asked = TARGETS.iter().filter(|target| domains.contains(&target.domain));
+    asked.filter(|target| target.judge(benches).is_none()).map(|target| target.what).collect()
 }
 
 /// The targets that a run has figures for.
@@ -133,7 +187,7 @@ impl Target {
         let mut figures: Vec<(f64, String)> = Vec::new();
         for bench in benches.iter().filter(|b| b.domain == self.domain && (self.covers)(&b.name)) {
             match self.bound {
-                Bound::AtMost(_) => figures.push((bench.ours, bench.name.clone())),
+                Bound::AtMost(_) | Bound::AtLeast(_) => figures.push((bench.ours, bench.name.clone())),
                 Bound::Beside(names, _) => {
                     let peers = bench.peers.iter();
                     let peers = peers.filter(|peer| names.iter().any(|name| peer.name.starts_with(name)));
@@ -143,7 +197,7 @@ impl Target {
         }
         let by_figure = |a: &&(f64, String), b: &&(f64, String)| a.0.total_cmp(&b.0);
         let worst = match self.bound {
-            Bound::Beside(..) => figures.iter().min_by(by_figure),
+            Bound::Beside(..) | Bound::AtLeast(_) => figures.iter().min_by(by_figure),
             Bound::AtMost(_) => figures.iter().max_by(by_figure),
         };
         let worst = worst?.clone();
@@ -158,6 +212,7 @@ pub fn table(verdicts: &[Verdict]) -> Table {
         let bound = match verdict.bound {
             Bound::Beside(_, least) => format!("at least {least:.2}"),
             Bound::AtMost(most) => format!("at most {most:.0}"),
+            Bound::AtLeast(least) => format!("at least {least:.0}"),
         };
         let word = if verdict.is_held() { "held" } else { "MISSED" };
         let (worst, case) = &verdict.worst;
@@ -246,6 +301,13 @@ mod tests {
             "redis get, 100 B, {callers} callers",
             "memory hit, 100 B, client",
             "smtp {server}, {callers} callers",
+            "added to a bare call, {tasks}, {timer}",
+            "allocations of a call, 1 task",
+            "GET, JSON read into a type, {callers} callers",
+            "POST, JSON both ways, {callers} callers",
+            "GraphQL query, {callers} callers",
+            "SOAP by its description, {callers} callers",
+            "server-sent events: tokens of a model, 150 bytes each",
         ] {
             assert!(TARGETS.iter().any(|target| (target.covers)(case)), "{case}");
         }

@@ -41,6 +41,20 @@ pub struct Ci<'a> {
     pub report: PathBuf,
     /// cargo-deny, on its way.
     pub deny: &'a Installing,
+    /// What decides whatever tests draw.
+    pub seed: Option<u64>,
+}
+
+/// The variables that decide what tests draw: in the suites and fuzz targets, and in properties.
+const SEEDS: [&str; 2] = ["EXTERNAL_CONTRACT_SEED", "PROPTEST_RNG_SEED"];
+
+/// A seed out of what is checked: another tree draws other cases, the same tree the same ones, so that a verdict is
+/// about the tree. `None` outside a clone, where chance decides.
+pub fn seed(tool: &Tool) -> Option<u64> {
+    let mut command = tool.workspace().command("git");
+    command.args(["rev-parse", "HEAD^{tree}"]).stderr(Stdio::null());
+    let tree = command.output().ok()?.stdout;
+    u64::from_str_radix(std::str::from_utf8(tree.get(..16)?).ok()?, 16).ok()
 }
 
 /// Where a step's output goes.
@@ -88,6 +102,10 @@ impl Ci<'_> {
             command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         log.say(&format!("$ {name} {}\n", shown.join(" ")))?;
         command.env("CARGO_TERM_PROGRESS_WHEN", "never").env("CARGO_TERM_COLOR", "never");
+        if let Some(seed) = self.seed {
+            let unset = SEEDS.into_iter().filter(|name| std::env::var_os(name).is_none());
+            command.envs(unset.map(|name| (name, seed.to_string())));
+        }
         let (out, error) = (log.open()?, log.open()?);
         // A step may be this tool, which has processes of its own to end.
         let groups: Groups = self.tool.groups().with_grace(TOOL_GRACE);

@@ -46,9 +46,15 @@ impl Bench {
         let mut all = Report::default();
         // A figure that is missing is told at the end, where it is seen; it does not cost the other figures.
         let mut failures = Vec::new();
+        let domains: Vec<&str> = suites.iter().map(|suite| suite.domain).collect();
         for suite in suites {
             match self.measure(tool, suite) {
-                Ok(measured) => all.benches.extend(measured.benches),
+                Ok((measured, missing)) => {
+                    all.benches.extend(measured.benches);
+                    if self.hold_targets {
+                        failures.extend(missing);
+                    }
+                }
                 Err(failure) => failures.push(format!("{}: {failure}", suite.domain)),
             }
         }
@@ -67,10 +73,15 @@ impl Bench {
         if self.hold_targets && missed > 0 {
             failures.push(format!("{missed} of {} targets are missed", verdicts.len()));
         }
+        if self.hold_targets && self.only.is_none() && !self.quick {
+            let unmeasured = targets::unmeasured(&all.benches, &domains);
+            failures.extend(unmeasured.iter().map(|what| format!("a target without figures: {what}")));
+        }
         if failures.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(Failure::new(failures.join("\n"))) }
     }
 
-    fn measure(&self, tool: &Tool, suite: &Suite) -> Result<Report> {
+    /// The figures, and which are missing since a server is.
+    fn measure(&self, tool: &Tool, suite: &Suite) -> Result<(Report, Vec<String>)> {
         eprintln!("building bench-{} for release …", suite.domain);
         let program = suite.build(tool)?;
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
@@ -87,9 +98,11 @@ impl Bench {
         if !absent.is_empty() {
             return Err(Failure::new(format!("servers that cannot be had: {}", absent.join("; "))));
         }
-        for line in missed {
-            eprintln!("rows without figures, since a server cannot be had: {line}");
-        }
+        let missing: Vec<String> = missed
+            .iter()
+            .map(|line| format!("rows without figures, since a server cannot be had: {line}"))
+            .collect();
+        missing.iter().for_each(|line| eprintln!("{line}"));
         let mut command = Command::new(program);
         command.current_dir(tool.folder()).envs(fleet.variables());
         if self.quick {
@@ -98,7 +111,7 @@ impl Bench {
         if let Some(only) = &self.only {
             command.args(["--only", only]);
         }
-        suite.run(tool, &mut command)
+        Ok((suite.run(tool, &mut command)?, missing))
     }
 }
 

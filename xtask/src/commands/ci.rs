@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::ci::{Ci as Run, Installing, Log, STEPS, Step};
+use crate::ci::{Ci as Run, Installing, Log, STEPS, Step, seed};
 use crate::failure::{Context, Failure, Result};
 use crate::terminal;
 use crate::tool::Tool;
@@ -17,7 +17,7 @@ use crate::tool::Tool;
 #[derive(Debug, Args)]
 #[command(
     after_help = "A step that fails does not stop the others. Each step's output is in ci/ under the target \
-    directory's xtask folder;\nthe first failure's is shown at the end. About 20 minutes on two cores with nothing \
+    directory's xtask folder;\nthe ends of those that failed are shown. About 20 minutes on two cores with nothing \
     cached, a few when all is built."
 )]
 pub struct Ci {
@@ -54,7 +54,8 @@ impl Ci {
         fs::copy(std::env::current_exe()?, &program).context("cannot copy this program")?;
         let needs_deny = steps.iter().any(|step| step.name == "deny");
         let deny = if needs_deny { Installing::start(tool, &logs)? } else { Installing::none() };
-        let ci = Run { tool, program, report: logs.join("contract-report.json"), deny: &deny };
+        let report = logs.join("contract-report.json");
+        let ci = Run { tool, program, report, deny: &deny, seed: seed(tool) };
         // The contract step finds them there, or waits for the one that is being made.
         let needs_servers = steps.iter().any(|step| step.name == "contract");
         let programs = if needs_servers {
@@ -113,13 +114,14 @@ fn conclude(tool: &Tool, done: &[Done], took: Duration) -> ExitCode {
         table.add_row([step.name, word, &seconds, &terminal::short(&remark, 70)]);
     }
     let failed: Vec<&Done> = done.iter().filter(|done| done.outcome.is_err()).collect();
-    if let Some(Done { step, outcome: Err(failure), log, .. }) = failed.first() {
-        println!(
-            "\nfirst failure: {} ({})\n{}\n{failure}",
-            step.name,
-            tool.workspace().show(&log.path),
-            log.tail(80)
-        );
+    // What failed first is often why the others did.
+    let lines = std::iter::once(80).chain(std::iter::repeat(30));
+    for (Done { step, outcome, log, .. }, lines) in failed.iter().zip(lines) {
+        let path = tool.workspace().show(&log.path);
+        println!("\n{} failed ({path}):\n{}", step.name, log.tail(lines));
+        if let Err(failure) = outcome {
+            println!("{failure}");
+        }
     }
     println!("\n{table}");
     for remark in done.iter().filter_map(|done| done.outcome.as_ref().ok()?.as_ref()) {

@@ -1,7 +1,8 @@
 //! The scratch copy of the workspace, in which mistakes are made.
 //!
 //! It has the workspace's target directory: what does not belong to the workspace is compiled already, and a mistake costs
-//! the build of its crate and of one test program.
+//! the build of its crate and of one test program. Its own packages have other versions than the workspace's, since cargo
+//! tells packages of two workspaces apart by nothing else: a library with a mistake must not pass for the right one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -60,7 +61,8 @@ impl Copy {
             fs::remove_file(root.join(path)).context(format!("cannot remove {path}"))?;
         }
         for path in &wanted {
-            scratch::put(&root.join(path), &fs::read(workspace.root.join(path))?)?;
+            let content = fs::read(workspace.root.join(path))?;
+            scratch::put(&root.join(path), &told_apart(path, content))?;
         }
         let packages = workspace.packages.iter().map(|package| package.moved(workspace, &root)).collect();
         Ok(Self { root, packages, lock })
@@ -85,6 +87,35 @@ impl Copy {
         fs::write(&mistake.path, wrong).map_err(|error| error.to_string())?;
         Ok(mistake)
     }
+}
+
+/// Manifests and the lock file with a mark in the version of each package of the workspace.
+fn told_apart(path: &str, content: Vec<u8>) -> Vec<u8> {
+    let name = path.rsplit('/').next();
+    match (name, String::from_utf8(content)) {
+        (Some("Cargo.toml"), Ok(manifest)) => marked(&manifest).into_bytes(),
+        (Some("Cargo.lock"), Ok(lock)) => {
+            let packages = lock.split_inclusive("\n\n").map(|package| {
+                // What comes from elsewhere says from where.
+                if package.contains("\nsource = ") { package.to_owned() } else { marked(package) }
+            });
+            packages.collect::<String>().into_bytes()
+        }
+        (_, Ok(text)) => text.into_bytes(),
+        (_, Err(bytes)) => bytes.into_bytes(),
+    }
+}
+
+/// With build metadata (<https://semver.org>, 10) in the version of the package: requirements do not look at it.
+fn marked(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| {
+        let version = line.strip_prefix("version = \"").and_then(|rest| rest.split_once('"'));
+        match version {
+            Some((version, rest)) => format!("version = \"{version}+copy\"{rest}"),
+            None => line.to_owned(),
+        }
+    });
+    lines.collect()
 }
 
 /// Every file from the root.
@@ -145,6 +176,22 @@ mod tests {
         drop(copy);
         drop(Copy::of(&workspace).unwrap());
         assert_eq!(fs::read_to_string(&file).unwrap(), "one();\n");
+    }
+
+    #[test]
+    fn its_packages_have_versions_of_their_own() {
+        let told = |path: &str, text: &str| String::from_utf8(told_apart(path, text.into())).unwrap();
+        assert_eq!(
+            told(
+                "crates/a/Cargo.toml",
+                "[package]\nversion = \"0.1.0\"\n[dependencies]\nb = { version = \"1\" }\n"
+            ),
+            "[package]\nversion = \"0.1.0+copy\"\n[dependencies]\nb = { version = \"1\" }\n"
+        );
+        let lock = "version = 4\n\n[[package]]\nname = \"b\"\nversion = \"1.0.0\"\nsource = \"registry\"\n\n\
+                    [[package]]\nname = \"a\"\nversion = \"0.1.0\"\n";
+        assert_eq!(told("Cargo.lock", lock), lock.replace("0.1.0", "0.1.0+copy"));
+        assert_eq!(told("crates/a/src/lib.rs", "version = \"1\"\n"), "version = \"1\"\n");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The client: one exchange after another through the pipeline, each of them understood as GraphQL before it is judged: a 200
 //! whose body says `RATE_LIMITED` is waited for and repeated like a 429.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::persisted::{self, Persistence, Unknown};
 use super::reply::{ACCEPT, Answer, read};
 use super::subscription::Sockets;
 use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
-use crate::attempts::without_layers;
+use crate::attempts::{with_a_watched_body, without_layers};
 use crate::wire::{Wire, client};
 
 /// The domain's name in operations and records.
@@ -224,9 +225,13 @@ impl GraphqlClient {
     ) -> Result<Answer<T>> {
         let Shared { attempts, context, .. } = &*self.shared;
         let request = request.with_repeat(operation.repeat);
+        let attempts = match request.body.length() {
+            Some(_) => Cow::Borrowed(attempts),
+            None => Cow::Owned(with_a_watched_body(attempts, self.pipeline(), &operation)),
+        };
         let call = Call::new(operation).with_body(request.body.length());
         let run = self.pipeline().run(call, cx, |cx, _| {
-            let request = &request;
+            let (request, attempts) = (&request, &attempts);
             Box::pin(async move { read(attempts.execute(cx, request).await?, context.now()).await })
         });
         run.await

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use external_api::external_http::{ByteStream, HttpBody};
-use external_api::graphql::{GraphqlRequest, PersistedQueries, Upload};
+use external_api::external_http::external_resilience::OperationPolicy;
+use external_api::external_http::{ByteStream, Domain as _, HttpBody, MemoryAnswer, MemoryHttp};
+use external_api::graphql::{GraphqlClient, GraphqlRequest, PersistedQueries, Upload};
+use external_api::{ErrorKind, HttpClient};
 use external_simulator::{HttpAnswer, HttpQuestion};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::place::{answering, both, graphql};
 
@@ -47,6 +51,22 @@ async fn a_file_arrives_with_its_name_and_type() {
         assert!(places.is_sorted(), "{body}");
         assert!(!body.contains("persistedQuery"));
         assert_eq!(place.asked().len(), 1);
+    }
+}
+
+/// A file whose length nobody knows has the time of a very large one, as long as something of it moves.
+#[tokio::test(start_paused = true)]
+async fn a_file_of_unknown_length_that_comes_to_a_halt_is_left() {
+    let policy = HttpClient::policy().with_max_attempts(1);
+    let slow = OperationPolicy::new().with_attempt_timeout(Duration::from_secs(25));
+    for (policy, seconds) in [(policy.clone(), 10), (policy.with_operation("mutation", slow), 25)] {
+        let late = |_: &_| MemoryAnswer::new(200).with_delay(Duration::from_secs(3600));
+        let http = HttpClient::over(MemoryHttp::new().with_fallback(late));
+        let api = GraphqlClient::over(http, "/graphql").unwrap().with_policy(policy);
+        let content = HttpBody::from_factory(None, || ByteStream::from_bytes("three words here".into()));
+        let start = Instant::now();
+        let error = api.mutate::<Value>(&request(content)).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (ErrorKind::Timeout, seconds), "{error}");
     }
 }
 

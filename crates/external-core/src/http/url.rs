@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use ::http::Uri;
@@ -56,8 +57,13 @@ impl HttpUrl {
                 if authority.as_str().contains('@') {
                     return refuse("credentials in a URL are shown to everybody: set a header");
                 }
-                if authority.host().is_empty() {
-                    return refuse("a URL without a host");
+                match authority.host() {
+                    "" => return refuse("a URL without a host"),
+                    host if !is_host(host) => return refuse("a host that is neither a name nor an address"),
+                    host if !is_port(authority.as_str().strip_prefix(host)) => {
+                        return refuse("a port that is none");
+                    }
+                    _ => {}
                 }
                 Ok(Self(uri))
             }
@@ -184,6 +190,25 @@ impl HttpUrl {
     }
 }
 
+/// Whether it is a name as DNS and service discovery have them, or an address. RFC 3986 allows more, even `=` and `&`: hosts
+/// are shown, so what slipped out of a query must not pass for one.
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')),
+    }
+}
+
+/// What stands behind a host: nothing, or a colon and a port, which may be left out (RFC 3986, 3.2.3).
+fn is_port(behind: Option<&str>) -> bool {
+    match behind.and_then(|behind| behind.strip_prefix(':')) {
+        Some(port) => {
+            port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+        }
+        None => behind == Some(""),
+    }
+}
+
 /// `.` and `..`, however they are written.
 fn is_dots(segment: &str) -> bool {
     segment.starts_with(['.', '%'])
@@ -303,6 +328,13 @@ mod tests {
             "/a/../b",
             "/a/%2E%2e/b",
             "/.",
+            "http://a.examplekey=pw/",
+            "http://a&pw",
+            "http://a:80pw/",
+            "http://a:65536/pw",
+            "http://a:+80/pw",
+            "http://[pw]/",
+            "http://[::1/",
         ] {
             let refused = HttpUrl::parse(text).is_err_and(|error| !error.to_string().contains("pw"));
             assert!(refused, "{text}");

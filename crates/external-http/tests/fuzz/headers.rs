@@ -105,6 +105,8 @@ fn where_to_go_instead() {
         .with_example("https://a.example@evil.example/")
         .with_example("https://evil.example\\@a.example/")
         .with_example("https:a.example/x")
+        .with_example("https://other.examplkey=s3cret/a?b#c")
+        .with_example("https://o:ther.examplkey=s3cret/a?b#c")
         .with_cases(10_000)
         .run(|input| {
             let Ok(location) = http::HeaderValue::from_bytes(input) else { return };

@@ -252,7 +252,7 @@ impl<L: Lock> Breaker<L> {
         }
     }
 
-    /// An attempt that succeeded at `head`, of a call that began at `began`, failed `now` all the same: in its body. It
+    /// An attempt that began at `began` and succeeded at `head` failed `now` all the same: in its body. It
     /// counts as a failure in the place of a success, if it belongs to what is looked at.
     pub(crate) fn take_back(&self, began: Instant, head: Instant, now: Instant) {
         let mut inner = self.inner.lock();
@@ -273,7 +273,8 @@ impl<L: Lock> Breaker<L> {
 
     /// Takes note of an attempt's end.
     fn settle(&self, permit: &Permit<'_, L>, verdict: Verdict, now: Instant) {
-        let slow = now >= permit.slow_from;
+        // Who was refused further in has waited for us, not for the service.
+        let slow = verdict != Verdict::Refused && now >= permit.slow_from;
         if verdict != Verdict::Failure && !slow && self.closed.load(Ordering::Acquire) == permit.generation {
             if verdict == Verdict::Success {
                 self.window.success(now);

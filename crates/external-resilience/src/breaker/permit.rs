@@ -64,13 +64,15 @@ pub(crate) enum Verdict {
     Failure,
     /// It was cut short, or the error says nothing about the service.
     Nothing,
+    /// Another pipeline further in refused it: however long that took, the service had no part in it.
+    Refused,
 }
 
 impl Verdict {
     /// Only these kinds speak against a service; all others are its answers, or a refusal of our own.
     pub(crate) fn of(error: &Error) -> Self {
         match error.kind() {
-            _ if Refusal::is(error) => Self::Nothing,
+            _ if Refusal::is(error) => Self::Refused,
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Corrupt | ErrorKind::Unexpected => {
                 Self::Failure
             }

@@ -32,7 +32,10 @@ pub(super) struct Turn<'a> {
 /// How an attempt ended, and when. What was answered lies in the call's slot: it may be large, and no layer looks at it.
 pub(super) struct Attempted {
     pub(super) result: Result<()>,
+    pub(super) began: Instant,
     pub(super) ended: Instant,
+    /// Whether anything that can take effect was sent, by this attempt or by one beside it.
+    pub(super) sent: bool,
 }
 
 impl Pipeline {
@@ -91,6 +94,7 @@ impl Pipeline {
                 // unless earlier attempts had used up most of that.
                 Err(error)
                     if error.kind() == ErrorKind::Timeout
+                        && !Refusal::is(error)
                         && !cx.is_managed()
                         && end.is_some_and(|end| ended >= end)
                         && (cx.deadline().is_some()
@@ -112,7 +116,7 @@ impl Pipeline {
         } else {
             guard.succeed(took);
         }
-        Attempted { result, ended }
+        Attempted { result, began: started, ended, sent: attempt_cx.was_sent() }
     }
 
     /// How long an attempt of this call may take by the policy, its body included.

@@ -49,6 +49,7 @@ impl Pipeline {
             Some(error) => error.effect() == Effect::MaybeApplied,
             None => loser.is_some_and(|loser| loser.sent),
         };
+        attempted.sent |= loser.is_some_and(|loser| loser.sent);
         if may_be_applied {
             attempted.result = attempted.result.map_err(|error| error.with_effect(Effect::MaybeApplied));
         }

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use external_core::{Error, Result, Retry};
+use external_core::{Result, Retry};
 use tokio::time::Instant;
 
 use super::attempt::Turn;
@@ -65,6 +65,10 @@ impl Pipeline {
         let mut start = self.after_gate(now, earliest, end)?;
         let mut place = None;
         loop {
+            // Who is refused anyway neither waits nor makes others wait.
+            if let Some(breaker) = &self.inner.breaker {
+                breaker.check(start, now)?;
+            }
             if let (None, Some(limit)) = (&place, &self.inner.rate_limit) {
                 place = self.place(limit, now, start, end)?;
                 start = place.as_ref().map_or(start, Place::start);
@@ -120,10 +124,6 @@ impl Pipeline {
         earliest: Instant,
         end: Option<Instant>,
     ) -> Result<Option<Place<'a>>> {
-        // Who is refused anyway neither waits nor makes others wait.
-        if let Some(breaker) = &self.inner.breaker {
-            breaker.check(earliest, now)?;
-        }
         let latest = || end.unwrap_or_else(|| later(now, LONGEST)).min(later(earliest, limit.max_wait));
         let place = if earliest > now {
             limit.check(earliest, latest).map(|()| None)
@@ -149,13 +149,13 @@ impl Pipeline {
     /// service asked for. `None` if trying again is of no use.
     pub(super) fn wait(
         &self,
-        error: &Error,
+        advice: Retry,
         number: u32,
         now: Instant,
         end: Option<Instant>,
     ) -> Option<Instant> {
         let backoff = later(now, self.backoff(number));
-        match error.retry() {
+        match advice {
             Retry::Never => None,
             Retry::Backoff => Some(backoff),
             Retry::After(hint) => Some(backoff.max(self.spread(later(now, hint), end))),
@@ -173,7 +173,7 @@ impl Pipeline {
 
 #[cfg(test)]
 mod tests {
-    use external_core::{Capabilities, ProviderInfo};
+    use external_core::{Capabilities, Error, ProviderInfo};
     use futures_util::FutureExt as _;
     use proptest::prelude::*;
 

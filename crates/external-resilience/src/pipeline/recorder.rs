@@ -31,8 +31,8 @@ pub(super) struct Recorder<I: Deref<Target = Inner>> {
     /// Two attempts may run at a time, so that both may count.
     attempts: AtomicU32,
     started: Instant,
-    /// When the attempt that succeeded did, if the call is over with it.
-    ended: Option<Instant>,
+    /// When the attempt that succeeded began, and when it did, if the call is over with it.
+    succeeded: Option<(Instant, Instant)>,
     managed: bool,
     cleanup: bool,
     /// Where the call is counted as running.
@@ -69,7 +69,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             operation,
             attempts: AtomicU32::new(0),
             started: Instant::now(),
-            ended: None,
+            succeeded: None,
             managed: cx.is_managed(),
             cleanup: cx.is_cleanup(),
             entered: None,
@@ -102,7 +102,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
     /// An attempt is over: the call too, if it succeeded.
     pub(super) fn attempted(&mut self, attempted: Attempted) -> Result<()> {
         if attempted.result.is_ok() {
-            self.ended = Some(attempted.ended);
+            self.succeeded = Some((attempted.began, attempted.ended));
         }
         attempted.result
     }
@@ -141,7 +141,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
             operation: self.operation,
             attempts: AtomicU32::new(self.attempts()),
             started: self.started,
-            ended: self.ended,
+            succeeded: self.succeeded,
             managed: self.managed,
             cleanup: self.cleanup,
             entered: self.entered.take(),
@@ -164,7 +164,7 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
 
     /// The call is over with this error, which is told who failed, and after how many attempts.
     pub(super) fn fail(&mut self, mut error: Error) -> Error {
-        self.ended = None;
+        self.succeeded = None;
         error.locate(self.inner.provider, self.operation);
         let mut error = error.with_attempts(self.attempts(), self.started.elapsed());
         // With several instances of one provider, people have to be told which one failed.
@@ -177,11 +177,11 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
 
     /// What counted as a success when its head came was none: breaker and budget take it back.
     fn was_no_success(&self, verdict: Verdict) {
-        let (Some(head), Verdict::Failure) = (self.ended, verdict) else {
+        let (Some((began, head)), Verdict::Failure) = (self.succeeded, verdict) else {
             return;
         };
         if let Some(breaker) = &self.inner.breaker {
-            breaker.take_back(self.started, head, Instant::now());
+            breaker.take_back(began, head, Instant::now());
         }
         if let Some(budget) = &self.inner.budget {
             budget.take_back();
@@ -193,7 +193,8 @@ impl<I: Deref<Target = Inner>> Recorder<I> {
         if self.inner.observers.is_empty() && self.span.is_disabled() {
             return;
         }
-        let duration = self.ended.unwrap_or_else(Instant::now).saturating_duration_since(self.started);
+        let ended = self.succeeded.map_or_else(Instant::now, |(_, ended)| ended);
+        let duration = ended.saturating_duration_since(self.started);
         if !self.span.is_disabled() {
             self.span.record("external.attempts", self.attempts());
             self.span.record("external.outcome", outcome.as_str());
@@ -234,7 +235,7 @@ impl<I: Deref<Target = Inner>> Drop for Recorder<I> {
             self.inner.running.leave(shard);
         }
         if !self.finished {
-            self.ended = None;
+            self.succeeded = None;
             self.emit(Outcome::Dropped, None);
         }
     }
@@ -322,7 +323,7 @@ impl CallGuard {
 
     /// The body ended well.
     pub fn succeed(mut self) {
-        self.recorder.ended = None;
+        self.recorder.succeeded = None;
         self.recorder.emit(Outcome::Ok, None);
     }
 

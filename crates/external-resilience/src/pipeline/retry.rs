@@ -1,6 +1,6 @@
 //! The loop: attempts, and the waits between them, within the total deadline.
 
-use external_core::{Effect, Error, Repeat, Result};
+use external_core::{Effect, Error, Repeat, Result, Retry};
 use tokio::time::Instant;
 
 use super::recorder::Recorder;
@@ -85,6 +85,7 @@ impl Pipeline {
                 Some(delay) => Box::pin(self.hedged(recorder, exchange, turn, answer, delay)).await,
             };
             now = attempted.ended;
+            let was_sent = attempted.sent;
             let mut error = match recorder.attempted(attempted) {
                 Ok(()) => {
                     if let Some(budget) = &self.inner.budget {
@@ -94,9 +95,17 @@ impl Pipeline {
                 }
                 Err(error) => error,
             };
-            // So does one further in: neither is the service's word, and its hint no reason to wait.
-            if let Some(by) = Refusal::of(&error).filter(|by| by.is_final()) {
-                return Err(earlier.unwrap_or(error).with_ended_by(by.as_str()));
+            let refused_by = Refusal::of(&error);
+            match refused_by {
+                // So does one further in: neither is the service's word, and its hint no reason to wait.
+                Some(by) if by.is_final() && !was_sent => {
+                    return Err(earlier.unwrap_or(error).with_ended_by(by.as_str()));
+                }
+                // What was sent before it, to another member or on the way here, it knows nothing of.
+                Some(_) if was_sent && error.effect() == Effect::NotSent => {
+                    error = error.with_effect(Effect::MaybeApplied);
+                }
+                _ => {}
             }
             // What an earlier attempt may have done is not undone by a later one that failed.
             if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
@@ -109,7 +118,9 @@ impl Pipeline {
             if !error.may_repeat(&call.operation) {
                 return Err(error.with_ended_by(NOT_SAFE));
             }
-            let Some(next) = self.wait(&error, recorder.attempts(), now, end) else {
+            // The hint of one that refused is not the word of those that were asked before it.
+            let advice = if refused_by.is_some() && was_sent { Retry::Backoff } else { error.retry() };
+            let Some(next) = self.wait(advice, recorder.attempts(), now, end) else {
                 return Err(error.with_ended_by(NOT_RETRYABLE));
             };
             if recorder.attempts() >= max_attempts {
@@ -119,7 +130,8 @@ impl Pipeline {
                 return Err(error.with_ended_by(DEADLINE));
             }
             // What another pipeline refused cost the service nothing.
-            if let Some(budget) = self.inner.budget.as_ref().filter(|_| !Refusal::is(&error)) {
+            let cost_nothing = refused_by.is_some() && !was_sent;
+            if let Some(budget) = self.inner.budget.as_ref().filter(|_| !cost_nothing) {
                 payment = budget.pay_for(&error);
                 if payment.is_none() {
                     return Err(error.with_ended_by(BUDGET));

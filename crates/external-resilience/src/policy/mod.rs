@@ -248,7 +248,7 @@ impl Policy {
     }
 
     /// Sets what differs for one operation. What was said of it before, by the domain's default, stays where `policy` leaves
-    /// it open. Which names there are is the domain's to say: one that it does not have matches no call, and is noticed when
+    /// it open; an attempt timeout only as far as a deadline that `policy` states lets it. Which names there are is the domain's to say: one that it does not have matches no call, and is noticed when
     /// a client takes the policy, or by [`checked`](Self::checked).
     #[must_use]
     pub fn with_operation(mut self, name: impl Into<String>, policy: OperationPolicy) -> Self {
@@ -327,9 +327,12 @@ impl OperationPolicy {
 
     /// What this says, and where it says nothing, what `below` does.
     fn over(self, below: Self) -> Self {
+        let longest = self.total_deadline.unwrap_or(Duration::MAX);
         Self {
             total_deadline: self.total_deadline.or(below.total_deadline),
-            attempt_timeout: self.attempt_timeout.or(below.attempt_timeout),
+            attempt_timeout: self
+                .attempt_timeout
+                .or_else(|| below.attempt_timeout.map(|timeout| timeout.min(longest))),
             max_attempts: self.max_attempts.or(below.max_attempts),
             hedge_after: self.hedge_after.or(below.hedge_after),
         }

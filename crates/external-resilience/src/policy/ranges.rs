@@ -269,6 +269,11 @@ mod tests {
         assert_eq!(key(timeout(30).with_total_deadline(SECOND)).as_deref(), Some("attempt_timeout"));
         let get = OperationPolicy::new().with_total_deadline(SECOND);
         assert_eq!(key(timeout(30).with_operation("get", get)), None, "so does that of an operation");
+        // Also where what it differs from has a timeout of its own.
+        let slow = OperationPolicy::new().with_attempt_timeout(SECOND * 5);
+        let both = timeout(30).with_operation("get", slow).with_operation("get", get);
+        assert_eq!(both.limits(Some(both.operations[0].1)).attempt_timeout, Some(SECOND));
+        assert_eq!(key(both), None);
         let get = key(timeout(30).with_operation("get", get.with_attempt_timeout(SECOND * 2)));
         assert_eq!(get.as_deref(), Some("operations.get.attempt_timeout"));
     }

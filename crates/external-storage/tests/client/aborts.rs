@@ -29,6 +29,11 @@ fn body_of(case: &Case<S>, parts: usize) -> Bytes {
     pattern(if parts_are_large(case) { part_length(case) + 1 } else { parts * part_length(case) })
 }
 
+/// Whether the store itself says which uploads are pending.
+fn tells(storage: &StorageClient) -> bool {
+    storage.supports("list-uploads") == Capability::Native
+}
+
 /// Polls a future so often and drops it. `Some` if it was done before.
 async fn polled<T>(mut future: BoxFuture<'_, T>, polls: usize) -> Option<T> {
     let mut left = polls;
@@ -188,14 +193,17 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 ensure_eq("the token told", &receipt.token, &storage.head(case.name("k")).await?.token)?;
                 ensure_eq("the completions", &faulty.calls("complete_multipart"), &2)?;
                 // With a precondition it is not repeated: the second answer would lie. That the upload is gone tells.
-                let tells = storage.supports("list-uploads") == Capability::Native;
-                let later = |operation: &str, _| match operation {
-                    "complete_multipart" => Fault::GoesOn(Duration::from_millis(300)),
+                let tells = tells(&storage);
+                let later = |status| move |operation: &str, _| match operation {
+                    "complete_multipart" => Fault::GoesOn(Duration::from_millis(300), status),
                     _ => Fault::None,
                 };
                 for faulty in [
                     Faulty::new(case.bare()?).with_plan(lost).shared(),
-                    Faulty::new(case.bare()?).with_plan(later).shared(),
+                    Faulty::new(case.bare()?).with_plan(later(None)).shared(),
+                    // S3 says 200 before it begins to work, a gateway 504 when it has waited enough.
+                    Faulty::new(case.bare()?).with_plan(later(Some(200))).shared(),
+                    Faulty::new(case.bare()?).with_plan(later(Some(504))).shared(),
                 ] {
                     let storage = client(&faulty)?;
                     let request = UploadRequest::new(key(case, "once")?).with_precondition(Precondition::Absent);
@@ -220,6 +228,38 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 // A provider may take the second one for the first.
                 if let Err(error) = upload {
                     ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
+                }
+            }
+        )
+        .of_client(),
+        clause!(
+            "storage.upload.17",
+            "A completion that the store refused is no success because the key holds the same bytes; the upload is gone.",
+            |case: S| {
+                let body = body_of(case, 3);
+                let inner = case.bare()?;
+                let watcher = StorageClient::from(inner.clone());
+                let plain = UploadRequest::new(key(case, "k")?).with_content_type("text/plain");
+                let old = client(&Faulty::new(inner.clone()).shared())?.upload_with(&body[..], plain.clone()).await?;
+                let fails = |operation: &str, _| match operation {
+                    "complete_multipart" => Fault::Fails,
+                    _ => Fault::None,
+                };
+                for request in [plain.clone(), plain.with_content_type("text/csv")] {
+                    let storage = client(&Faulty::new(inner.clone()).with_plan(fails).shared())?;
+                    let is_other = request.attributes.headers.content_type.as_deref() == Some("text/csv");
+                    match storage.upload_with(&body[..], request).await {
+                        // Where nobody can tell whether the upload is gone, the same object is as good.
+                        Ok(_) if !is_other && !tells(&watcher) => {}
+                        upload => {
+                            let error = ensure_error("a failed completion", upload, ErrorKind::Unavailable)?;
+                            ensure_eq("its effect", &error.effect(), &Effect::MaybeApplied)?;
+                        }
+                    }
+                    let closed = storage.close(SOON).await;
+                    ensure(closed.is_clean(), "a clean close", format!("{closed:?}"))?;
+                    nothing_pending(case, &watcher).await?;
+                    ensure_eq("the object's token", &watcher.head(case.name("k")).await?.token, &old.token)?;
                 }
             }
         )

@@ -36,8 +36,10 @@ pub(super) enum Fault {
     Refused,
     /// It works, and its answer is lost.
     AnswerLost,
-    /// The connection breaks, and the store goes on: it is done so much later.
-    GoesOn(Duration),
+    /// The connection breaks, behind this status if it had come, and the store goes on: it is done so much later.
+    GoesOn(Duration, Option<u16>),
+    /// The store says that it failed, and has done nothing.
+    Fails,
     /// The body breaks off behind so many bytes.
     Breaks(usize),
     /// The body ends behind so many bytes, as if it were whole.
@@ -234,6 +236,11 @@ impl Faulty {
                 call.await?;
                 Err(Error::unavailable("the answer was lost").with_effect(Effect::MaybeApplied))
             }
+            Fault::Fails => {
+                cx.mark_sent();
+                let failed = Error::unavailable("the store failed").with_effect(Effect::MaybeApplied);
+                Err(failed.with_http_status(500).with_vendor_code("InternalError"))
+            }
             Fault::Slow(time) => {
                 tokio::time::sleep(time).await;
                 call.await
@@ -397,7 +404,7 @@ impl MultipartStorage for Faulty {
         request: &CompleteMultipartRequest,
     ) -> Result<PutReceipt> {
         let fault = self.count("complete_multipart");
-        if let Fault::GoesOn(time) = fault {
+        if let Fault::GoesOn(time, status) = fault {
             cx.mark_sent();
             let (inner, request) = (self.inner.clone(), request.clone());
             tokio::spawn(async move {
@@ -405,7 +412,11 @@ impl MultipartStorage for Faulty {
                 let multipart = inner.multipart().ok_or_else(|| Error::unsupported("multipart"))?;
                 multipart.complete_multipart(&CallContext::default(), &request).await
             });
-            return Err(Error::unavailable("the connection broke").with_effect(Effect::MaybeApplied));
+            let broke = Error::unavailable("the connection broke").with_effect(Effect::MaybeApplied);
+            return Err(match status {
+                Some(status) => broke.with_http_status(status),
+                None => broke,
+            });
         }
         self.fail(fault, cx, self.multipart_of()?.complete_multipart(cx, request)).await
     }

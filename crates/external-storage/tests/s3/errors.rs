@@ -48,8 +48,8 @@ async fn the_table_of_codes() {
         (404, "NoSuchKey", NotFound, NotApplied, false),
         (404, "NoSuchUpload", NotFound, NotApplied, false),
         (408, "", Timeout, NotApplied, true),
-        (409, "ConditionalRequestConflict", Unavailable, NotApplied, true),
-        (409, "OperationAborted", Unavailable, NotApplied, true),
+        (409, "ConditionalRequestConflict", Conflict, NotApplied, true),
+        (409, "OperationAborted", Conflict, NotApplied, true),
         (412, "PreconditionFailed", Conflict, NotApplied, false),
         (413, "", PayloadTooLarge, NotApplied, false),
         (416, "InvalidRange", InvalidArgument, NotApplied, false),
@@ -175,7 +175,7 @@ async fn a_conflict_of_a_completion_is_not_repeated() {
         .complete_multipart(&CallContext::default(), &complete)
         .await;
     let error = completed.unwrap_err();
-    assert_eq!((error.kind(), error.effect(), error.retry()), (Unavailable, NotApplied, Retry::Never));
+    assert_eq!((error.kind(), error.effect(), error.retry()), (Conflict, NotApplied, Retry::Never));
 }
 
 /// S3 begins the answer to a long completion, copy or deletion with 200 before it knows how it ends.
@@ -265,7 +265,7 @@ async fn what_a_refused_precondition_means() {
     let swap = || Precondition::Matches(VersionToken::new("\"old\""));
     for (status, code, precondition, kind) in [
         (412, "PreconditionFailed", Precondition::Absent, ErrorKind::AlreadyExists),
-        (409, "ConditionalRequestConflict", Precondition::Absent, Unavailable),
+        (409, "ConditionalRequestConflict", Precondition::Absent, Conflict),
         (412, "PreconditionFailed", swap(), Conflict),
         (404, "NoSuchKey", swap(), Conflict),
     ] {

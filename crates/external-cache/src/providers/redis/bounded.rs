@@ -1,5 +1,6 @@
 //! A connection on which no answer may be larger than configured: a server that never ends one does not fill our memory.
-//! And one that ends in the middle of an answer says so.
+//! And one that ends in the middle of an answer says so. Nor may there be more answers than questions: whoever went on behind
+//! one would take what belongs to another call for its own.
 //!
 //! The library keeps an answer until it is whole, however large, and looks for the end of a line from near its beginning
 //! whenever a piece has come. So the pieces are measured before the library sees them: lengths are believed when they are
@@ -11,9 +12,11 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use ::redis::RedisError;
+use external_core::Sharded;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a value costs in memory beside its bytes: a list of ten million numbers is small only on the wire.
@@ -25,17 +28,47 @@ const HEAD: usize = 32;
 /// The longest line at all: a status, a number, the text of an error. Values have announced lengths instead.
 pub(super) const LINE: usize = 1 << 20;
 
-/// The connection, which fails once an answer is larger than that.
+/// The connection, which fails once an answer is larger than that, or is one to nothing.
 #[derive(Debug)]
 pub(super) struct Bounded<S> {
     inner: S,
     most: u64,
     answer: Answer,
+    asked: Arc<Asked>,
 }
 
 impl<S> Bounded<S> {
     pub(super) fn new(inner: S, most: u64) -> Self {
-        Self { inner, most, answer: Answer::default() }
+        Self { inner, most, answer: Answer::default(), asked: Arc::default() }
+    }
+
+    /// Where questions are counted.
+    pub(super) fn asked(&self) -> Arc<Asked> {
+        self.asked.clone()
+    }
+}
+
+/// How many questions there were, counted where they are asked, by thread. Before the count begins anything may come.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    is_counted: AtomicBool,
+    questions: Sharded<AtomicU64>,
+}
+
+impl Asked {
+    /// From here on there is no answer without a question. All that was asked until now has its answer.
+    pub(super) fn begin(&self) {
+        self.is_counted.store(true, Ordering::Release);
+    }
+
+    /// So many more are about to leave: the count is never behind what has.
+    #[inline]
+    pub(super) fn ask(&self, questions: u64) {
+        self.questions.here().fetch_add(questions, Ordering::Relaxed);
+    }
+
+    fn all(&self) -> u64 {
+        self.questions.iter().map(|shard| shard.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -45,7 +78,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { inner, most, answer } = &mut *self;
+        let Self { inner, most, answer, asked } = &mut *self;
         let before = buffer.filled().len();
         ready!(Pin::new(inner).poll_read(cx, buffer))?;
         let fresh = buffer.filled().get(before..).unwrap_or_default();
@@ -53,7 +86,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
             // The library would say that it cannot be understood, which is no fault of the server's words.
             return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        let grown = answer.grow(fresh, *most);
+        let mut grown = answer.grow(fresh, *most);
+        if !asked.is_counted.load(Ordering::Acquire) {
+            answer.ended = 0;
+        } else if answer.begun() > asked.all() {
+            grown = Err(Refusal::NotAsked);
+        }
         Poll::Ready(grown.map_err(|refusal| io::Error::new(io::ErrorKind::InvalidData, refusal)))
     }
 }
@@ -91,6 +129,8 @@ pub(super) enum Refusal {
     TooLarge(u64),
     /// A line of an answer is longer than any.
     EndlessLine,
+    /// Nobody has asked for this answer.
+    NotAsked,
 }
 
 impl Refusal {
@@ -111,15 +151,18 @@ impl fmt::Display for Refusal {
         match self {
             Self::TooLarge(most) => write!(f, "an answer is larger than {most} bytes"),
             Self::EndlessLine => write!(f, "a line of an answer is longer than {LINE} bytes"),
+            Self::NotAsked => f.write_str("there are more answers than questions"),
         }
     }
 }
 
 impl StdError for Refusal {}
 
-/// The answer under way, as far as it has come. Between answers all is zero.
+/// The answer under way, as far as it has come. Between answers all is zero, but for how many there were.
 #[derive(Debug, Default)]
 struct Answer {
+    /// How many came before it.
+    ended: u64,
     /// What it costs, what was announced included.
     cost: u64,
     /// The values still to come behind the one under way.
@@ -156,10 +199,16 @@ impl Answer {
             }
             if self.is_whole() {
                 self.cost = 0;
+                self.ended += 1;
             }
             bytes = bytes.get(taken..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// How many have begun, those that have ended included.
+    fn begun(&self) -> u64 {
+        self.ended + u64::from(!self.is_whole())
     }
 
     /// Whether what comes next is another answer.
@@ -221,6 +270,8 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     /// Answers of every kind, and what each costs.
@@ -261,6 +312,47 @@ mod tests {
         let all: String = ANSWERS.iter().map(|(text, _)| *text).collect();
         let largest = ANSWERS.iter().map(|(_, cost)| *cost).max().unwrap();
         assert!(fits(all.as_bytes(), largest, 5));
+    }
+
+    /// What a connection says on which these pieces come, each after so many more questions.
+    async fn heard(pieces: &[(u64, &str)]) -> io::Result<()> {
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let mut bounded = Bounded::new(ours, 1000);
+        let asked = bounded.asked();
+        let mut buffer = [0; 100];
+        for (at, (questions, piece)) in pieces.iter().enumerate() {
+            asked.ask(*questions);
+            theirs.write_all(piece.as_bytes()).await?;
+            bounded.read_exact(&mut buffer[..piece.len()]).await?;
+            // The login.
+            if at == 0 {
+                asked.begin();
+            }
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn there_are_no_more_answers_than_questions() {
+        let login = (0, "+OK\r\n");
+        for pieces in [
+            &[login, (1, ":1\r\n"), (2, ":1\r\n$2\r\nab"), (0, "\r\n"), (1, "*2\r\n:1\r\n:2\r\n")][..],
+            // Asked, and given up before it left.
+            &[login, (2, ":1\r\n"), (1, ":1\r\n")],
+        ] {
+            heard(pieces).await.unwrap();
+        }
+        for pieces in [
+            &[login, (1, ":1\r\n:2\r\n")][..],
+            &[login, (1, ":1\r\n"), (0, ":2\r\n")],
+            // Half of one: what the next call gets would be put to it.
+            &[login, (1, "*1\r\n:1\r\n$5\r\na")],
+            &[login, (0, "-")],
+        ] {
+            let refused = heard(pieces).await.unwrap_err();
+            let refusal = refused.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>());
+            assert_eq!(refusal, Some(&Refusal::NotAsked), "{pieces:?}");
+        }
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Endpoint {
     /// Dials, logs in, selects the database.
     async fn connect(&self) -> Result<Box<Handle>> {
         let socket = self.dial().await?;
+        let asked = socket.asked();
         // The login is ours, so that its errors go through the same table as all others.
         let info =
             RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
@@ -81,7 +82,7 @@ impl Endpoint {
             MultiplexedConnection::new_with_config(&info, Coalesced::new(socket), without_timeouts())
                 .await
                 .map_err(error::on_the_way)?;
-        let handle = Handle::new(Link::drive(driver), commands.clone());
+        let handle = Handle::new(Link::drive(driver, asked.clone()), commands.clone());
         let mut setup = ::redis::pipe();
         if let Some(password) = &self.password {
             let password = password.expose()?;
@@ -103,6 +104,7 @@ impl Endpoint {
                 }
             }
         }
+        asked.begin();
         Ok(handle)
     }
 
@@ -148,7 +150,7 @@ impl Connector {
     pub(super) async fn ask(&self, cx: &CallContext, command: Cmd) -> Result<Value> {
         let mut handle = self.handle(cx).await?;
         let (link, sender) = handle.parts();
-        let question = Question::ask(self, link, cx);
+        let question = Question::ask(self, link, cx, 1);
         let answer = question.answered(sender.ask(command).await)?;
         let answer = self.check(link, answer);
         self.idle.put_back(handle);
@@ -159,7 +161,7 @@ impl Connector {
     pub(super) async fn ask_all(&self, cx: &CallContext, commands: &Pipeline) -> Result<Vec<Result<Value>>> {
         let mut handle = self.handle(cx).await?;
         let (link, sender) = handle.parts();
-        let question = Question::ask(self, link, cx);
+        let question = Question::ask(self, link, cx, commands.len());
         let answers = question.answered(sender.ask_all(commands).await)?;
         if answers.len() != commands.len() {
             return Err(error::malformed());
@@ -255,9 +257,10 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// The command leaves now.
-    fn ask(connector: &'a Connector, link: &'a Arc<Link>, cx: &CallContext) -> Self {
+    /// So many commands leave now.
+    fn ask(connector: &'a Connector, link: &'a Arc<Link>, cx: &CallContext, commands: usize) -> Self {
         cx.mark_sent();
+        link.asked.ask(commands as u64);
         Self { connector, link, asked: cx.started(), is_answered: false }
     }
 

@@ -112,7 +112,7 @@ pub(super) fn on_the_way(error: RedisError) -> Error {
         .with_effect(Effect::MaybeApplied)
         .with_context("setting", "max_answer_bytes")
         .with_source(error),
-        (_, Some(Refusal::EndlessLine)) => malformed().with_source(error),
+        (_, Some(Refusal::EndlessLine | Refusal::NotAsked)) => malformed().with_source(error),
         (RedisKind::Io, None) => {
             Error::unavailable("the connection ended before the answer").with_source(error)
         }

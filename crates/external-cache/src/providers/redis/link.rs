@@ -12,6 +12,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::ReusableBoxFuture;
 
+use super::bounded::Asked;
+
 /// A connection has stalled that answers nothing for so long although it owes an answer.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -29,11 +31,13 @@ pub(super) struct Link {
     answered: AtomicU64,
     /// When its answer came, in milliseconds after `opened`.
     heard: AtomicU64,
+    /// How many answers there may be.
+    pub(super) asked: Arc<Asked>,
 }
 
 impl Link {
     /// The connection that this future drives.
-    pub(super) fn drive(driver: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+    pub(super) fn drive(driver: impl Future<Output = ()> + Send + 'static, asked: Arc<Asked>) -> Arc<Self> {
         let retired = Arc::new(AtomicBool::new(false));
         let ended = Retire(retired.clone());
         let driver = tokio::spawn(async move {
@@ -42,7 +46,7 @@ impl Link {
         });
         let opened = Instant::now();
         let (answered, heard) = Default::default();
-        Arc::new(Self { driver: driver.abort_handle(), opened, retired, answered, heard })
+        Arc::new(Self { driver: driver.abort_handle(), opened, retired, answered, heard, asked })
     }
 
     pub(super) fn is_usable(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use external_core::BuildContext;
 use external_core::config::duration;
 use external_storage::{ObjectKey, PresignRequest};
 
@@ -43,6 +44,14 @@ impl Presign {
         let mut request = request.with_expires_in(self.expires);
         request.content_type.clone_from(&self.content_type);
         let link = place.client.presign(&request).await?;
+        // Temporary credentials end it sooner.
+        let left = link.expires_at.duration_since(BuildContext::default().now()).unwrap_or_default();
+        if left + Duration::from_secs(60) < self.expires {
+            progress.warn(&format!(
+                "the credentials end before the link would: it works for {} s",
+                left.as_secs()
+            ));
+        }
         for (name, value) in &link.headers {
             progress.note(&format!("send this header with it: {name}: {value}"));
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use external_core::storage::{
-    Checksum, HeadRequest, ListUploadsRequest, MultipartUpload, Precondition, PutReceipt,
+    Checksum, HeadRequest, ListUploadsRequest, MultipartUpload, ObjectAttributes, ObjectInfo, Precondition,
+    PutReceipt,
 };
 use external_core::{CallContext, Capability, Effect, Error, ErrorKind, Result};
 use tokio::time::Instant;
@@ -18,6 +19,13 @@ const LOOK_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 const LOOK_PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// A completion that was made, though its answer said otherwise.
+pub(super) struct Found {
+    pub(super) receipt: PutReceipt,
+    /// Whether the upload is certainly gone: where nobody can tell, an object that is the same may be an older one.
+    pub(super) upload_is_gone: bool,
+}
+
 /// What was to become an object.
 pub(super) struct Sent<'a> {
     pub(super) request: &'a UploadRequest,
@@ -27,34 +35,33 @@ pub(super) struct Sent<'a> {
 }
 
 impl StorageClient {
-    /// The receipt of a completion that failed with `error`, if it was made all the same.
+    /// The completion that failed with `error`, if it was made all the same.
     ///
     /// # Errors
     ///
     /// `error`, once the completion is certainly not under way any more, or for too long.
-    pub(super) async fn find_out(
-        &self,
-        cx: &CallContext,
-        sent: Sent<'_>,
-        error: Error,
-    ) -> Result<PutReceipt> {
+    pub(super) async fn find_out(&self, cx: &CallContext, sent: Sent<'_>, error: Error) -> Result<Found> {
         if error.effect() != Effect::MaybeApplied {
             return Err(error);
         }
-        // An answer, whatever it says, ends what was under way.
-        let answered = error.http_status().is_some() || error.kind() == ErrorKind::NotFound;
+        // The store's own word ends what was under way. A status alone does not: S3 begins a 200 before it begins to
+        // work, and a gateway tells of its own patience.
+        let answered = error.vendor_code().is_some() || error.kind() == ErrorKind::NotFound;
         let until = Instant::now() + LOOK_WITHIN;
         let mut pause = LOOK_PAUSE;
         loop {
             // In this order: what is completed between the two looks is seen by the second one.
             let pending = self.is_pending(cx, sent.upload).await;
             let made = self.as_sent(cx, &sent).await;
-            let certain = sent.request.precondition == Precondition::None || pending == Some(false);
             match (made, pending) {
-                (Some(receipt), _) if certain => return Ok(receipt),
-                // Somebody else's of the same bytes, perhaps; or replaced since.
-                (Some(_), None) | (_, Some(false)) => return Err(error),
-                _ => {}
+                (Some(receipt), Some(false)) => return Ok(Found { receipt, upload_is_gone: true }),
+                // Of the same bytes and attributes: whoever made it, it is what was asked for.
+                (Some(receipt), None) if sent.request.precondition == Precondition::None => {
+                    return Ok(Found { receipt, upload_is_gone: false });
+                }
+                // Somebody else's, perhaps; or replaced since.
+                (Some(_), None) | (None, Some(false)) => return Err(error),
+                (_, Some(true)) | (None, None) => {}
             }
             let late = Instant::now() + pause > until || cx.remaining().is_some_and(|left| left <= pause);
             if answered || late || self.unless_closing(wait(pause)).await.is_err() {
@@ -84,18 +91,31 @@ impl StorageClient {
         }
     }
 
-    /// The receipt of the object at the key, if it is what was sent by size and checksum. Without a checksum it may be
-    /// anybody's.
+    /// The receipt of the object at the key, if it is what was sent by size, checksum and attributes. Without a checksum
+    /// it may be anybody's.
     async fn as_sent(&self, cx: &CallContext, sent: &Sent<'_>) -> Option<PutReceipt> {
         sent.checksum?;
         let info = self.head_call(cx, &HeadRequest::new(sent.request.key.clone())).await.ok()?;
-        if (info.size, info.checksum) != (sent.size, sent.checksum) {
+        let is_same = (info.size, info.checksum) == (sent.size, sent.checksum);
+        if !is_same || !bears(&info, &sent.request.attributes) {
             return None;
         }
         let mut receipt = PutReceipt::new(info.token);
         receipt.version = info.version;
         Some(receipt)
     }
+}
+
+/// Whether an object has what was to be stored with it. Tags are not among what a `head` tells.
+fn bears(object: &ObjectInfo, wanted: &ObjectAttributes) -> bool {
+    let (has, headers) = (&object.headers, &wanted.headers);
+    let agree = |has: &Option<String>, wanted: &Option<String>| wanted.is_none() || has == wanted;
+    agree(&has.content_type, &headers.content_type)
+        && agree(&has.cache_control, &headers.cache_control)
+        && agree(&has.content_disposition, &headers.content_disposition)
+        && agree(&has.content_encoding, &headers.content_encoding)
+        && agree(&has.content_language, &headers.content_language)
+        && object.metadata == wanted.metadata
 }
 
 async fn wait(pause: Duration) -> Result<()> {

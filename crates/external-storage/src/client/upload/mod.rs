@@ -139,6 +139,8 @@ impl StorageClient {
     /// - With a checksum, a completion whose answer is lost is found out about before anything is aborted: the upload
     ///   succeeds, and made one object; with a precondition only where the provider itself lists uploads. One that is
     ///   still under way is waited for, up to two minutes. Else an error tells `MaybeApplied`. (storage.upload.11)
+    /// - A completion that the store refused is no success because the key holds the same bytes; the upload is gone.
+    ///   (storage.upload.17)
     /// - An upload whose source stalls ends at the request's timeout, and is aborted. (storage.upload.12)
     /// - What the provider cannot do is refused before the source is read. (storage.upload.13)
     /// - A close ends uploads that wait for their source, with `Closed`; when it is over, nothing of any upload is left.

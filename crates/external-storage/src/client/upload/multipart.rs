@@ -13,7 +13,7 @@ use futures_util::future::{Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
 
 use super::budget::Held;
-use super::doubt::Sent;
+use super::doubt::{Found, Sent};
 use super::parts::PartSizes;
 use super::pending::Pending;
 use super::source::Source;
@@ -47,8 +47,10 @@ impl StorageClient {
         begin.checksum = self.parts_checksum(request);
         let pending = self.begin_call(cx, &begin).await?;
         match self.send_all(cx, request, source, sizes, first, &pending).await {
-            Ok(receipt) => {
-                pending.completed();
+            Ok((receipt, upload_is_gone)) => {
+                if upload_is_gone {
+                    pending.completed();
+                }
                 Ok(receipt)
             }
             Err(error) => {
@@ -58,6 +60,7 @@ impl StorageClient {
         }
     }
 
+    /// The receipt, and whether the upload is certainly gone.
     async fn send_all(
         &self,
         cx: &CallContext,
@@ -66,7 +69,7 @@ impl StorageClient {
         mut sizes: PartSizes,
         first: First,
         pending: &Pending,
-    ) -> Result<UploadReceipt> {
+    ) -> Result<(UploadReceipt, bool)> {
         let upload = pending.upload()?;
         let First { body, held, sum, mut sums } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
@@ -109,14 +112,14 @@ impl StorageClient {
             .with_precondition(request.precondition.clone())
             .with_call_options(request.call.clone());
         complete.checksum = sent;
-        let receipt = match self.complete_call(cx, &complete).await {
-            Ok(receipt) => receipt,
+        let Found { receipt, upload_is_gone } = match self.complete_call(cx, &complete).await {
+            Ok(receipt) => Found { receipt, upload_is_gone: true },
             Err(error) => {
                 let sent = Sent { request, upload, size: total, checksum: sent };
                 self.find_out(cx, sent, error).await?
             }
         };
-        Ok(self.uploaded(request, &receipt, total, parts, checksum))
+        Ok((self.uploaded(request, &receipt, total, parts, checksum), upload_is_gone))
     }
 
     /// `work`, or `Closed` as soon as the client is being closed: nobody knows how long a source takes.

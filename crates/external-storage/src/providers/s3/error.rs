@@ -151,11 +151,13 @@ fn by_code(code: &str, answer: &Answer) -> Option<Error> {
         "NoSuchUpload" => refused(Error::not_found("no such upload")),
         "NoSuchBucket" => refused(Error::configuration("the bucket does not exist")),
         "PreconditionFailed" => refused(Error::conflict("the precondition does not hold")),
+        // Nothing is decided yet, so it is no failed precondition: asking again is right. The store is well, so it says
+        // nothing to a breaker either.
         "ConditionalRequestConflict" => {
-            // Nothing is decided yet, so it is no failed precondition: asking again is right.
-            refused(Error::unavailable("another write of the key was under way"))
+            refused(Error::conflict("another write of the key was under way")).with_retry(Retry::Backoff)
         }
-        "OperationAborted" => refused(Error::unavailable("another operation on the resource was under way")),
+        "OperationAborted" => refused(Error::conflict("another operation on the resource was under way"))
+            .with_retry(Retry::Backoff),
         "MethodNotAllowed" if answer.delete_marker => refused(Error::not_found("the version is a deletion")),
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "InvalidPayer" | "NotSignedUp" => {
             refused(Error::permission_denied("not allowed with these credentials"))

@@ -1,4 +1,4 @@
-//! `s3`: Amazon S3, and stores that speak its protocol (MinIO, Ceph, R2, …).
+//! `s3`: Amazon S3, and stores that speak its protocol (MinIO, Ceph, …).
 //!
 //! - One contract call is one request; the SDK's own retries, timeouts and checksums are off. Connections are ours, so
 //!   a failure to connect is `NotSent`, and the sent mark is set when the request has its connection.
@@ -13,6 +13,9 @@
 //!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells.
 //! - Stores differ: say which yours is in `store`, or name what it lacks in `without`, and it is refused before
 //!   anything is sent.
+//! - Some take parts of one size alone, Cloudflare R2 among them
+//!   (<https://developers.cloudflare.com/r2/objects/multipart-objects>): there `upload_budget_bytes` is to be twice
+//!   `part_bytes`, so that no part of a very large upload grows.
 //!
 //! Not spoken: multi-region access points (they are signed with SigV4a).
 
