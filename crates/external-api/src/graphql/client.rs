@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use external_core::http::{HttpBody, HttpRequest, HttpTransport, HttpUrl, Statuses};
 use external_core::{BuildContext, CallContext, Effect, Error, ErrorKind, Operation, Repeat, Result};
-use external_http::HttpClient;
-use external_resilience::Call;
+use external_http::{HttpClient, Policy};
+use external_resilience::{Call, Pipeline};
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use super::persisted::{self, Persistence, Unknown};
 use super::reply::{ACCEPT, Answer, read};
 use super::subscription::Sockets;
 use super::{GraphqlReply, GraphqlRequest, PersistedQueries, upload};
-use crate::attempts::{with_a_watched_body, without_layers};
+use crate::attempts::without_layers;
 use crate::wire::{Wire, client};
 
 /// The domain's name in operations and records.
@@ -242,6 +242,14 @@ impl GraphqlClient {
 /// <https://www.apollographql.com/docs/apollo-server/security/cors#preventing-cross-site-request-forgery-csrf>
 fn guarded(request: HttpRequest) -> Result<HttpRequest> {
     request.with_header("apollo-require-preflight", "true")
+}
+
+/// The client of attempts for a body of unknown length, which the layers around leave the time of a very large one: it ends the attempt
+/// where nothing of the body moves any more, after as long as those layers would leave it for what has been sent.
+fn with_a_watched_body(bare: &HttpClient, layers: &Pipeline, operation: &Operation) -> HttpClient {
+    let mut policy = Policy::off().with_attempt_timeout(layers.attempt_timeout(operation.name, 0));
+    policy.floor_rate = layers.policy().floor_rate;
+    bare.clone().with_pipeline(Pipeline::new(layers.instance(), bare.info(), policy))
 }
 
 fn settled<T>(answer: Answer<T>) -> Result<GraphqlReply<T>> {
