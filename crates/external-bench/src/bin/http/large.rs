@@ -10,6 +10,7 @@ use external_bench::{Contestant, Options, Process, Rounds};
 use external_core::ByteStream;
 use external_http::{HttpBody, HttpRequest};
 use futures_util::{Stream, StreamExt};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::rest::{ours, raw};
 use crate::server::{PIECE, Server};
@@ -19,8 +20,11 @@ pub(crate) const FLAG: &str = "--child";
 
 const NAMES: [&str; 2] = ["ours", "reqwest"];
 
-/// The client for interfaces: it downloads into a file, so it has no peer here.
+/// The client for interfaces: it downloads into a file that is on the disk when it says so, which costs most of its time.
 const REST: &str = "RestClient";
+
+/// The same by hand.
+const FILE: &str = "reqwest, into a file that is synced";
 
 pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -> Result<(), String> {
     let (size, told) = if options.quick { (64_usize << 20, "64 MiB") } else { (1 << 30, "1 GiB") };
@@ -41,6 +45,9 @@ pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -
         };
         let mut contestants: Vec<_> = NAMES.into_iter().map(contestant).collect();
         contestants.push(contestant(REST).apart());
+        if direction == "down" {
+            contestants.push(contestant(FILE).apart());
+        }
         rounds.long_cases("http", &cases, contestants);
     }
     failed.take().map_or(Ok(()), Err)
@@ -117,6 +124,14 @@ async fn transfer(who: &str, direction: &str, size: usize, url: &str) -> Result<
             removed.map_err(|error| error.to_string())?;
             usize::try_from(done.bytes).unwrap_or_default()
         }
+        (FILE, "down") => {
+            let target = std::env::temp_dir().join(format!("external-bench-{}", std::process::id()));
+            let written = into_file(&raw, url, &target).await;
+            let removed = std::fs::remove_file(&target);
+            let written = written?;
+            removed.map_err(|error| error.to_string())?;
+            written
+        }
         (REST, "up") => {
             let body = HttpBody::from_factory(None, move || ByteStream::new(zeros(size).map(Ok)));
             let request = RestRequest::put(url.to_owned()).with_body("application/octet-stream", body);
@@ -135,6 +150,21 @@ async fn transfer(who: &str, direction: &str, size: usize, url: &str) -> Result<
         (after.cpu_seconds - before.cpu_seconds) * f64::from(1 << 30) / size as f64,
         after.peak_bytes.saturating_sub(before.resident_bytes) as f64 / f64::from(1 << 20),
     ])
+}
+
+async fn into_file(http: &reqwest::Client, url: &str, target: &std::path::Path) -> Result<usize, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let file = tokio::fs::File::create(target).await.map_err(told)?;
+    let mut file = tokio::io::BufWriter::with_capacity(256 << 10, file);
+    let mut answer = http.get(url).send().await.map_err(|error| error.to_string())?;
+    let mut written = 0;
+    while let Some(chunk) = answer.chunk().await.map_err(|error| error.to_string())? {
+        file.write_all(&chunk).await.map_err(told)?;
+        written += chunk.len();
+    }
+    file.flush().await.map_err(told)?;
+    file.get_ref().sync_all().await.map_err(told)?;
+    Ok(written)
 }
 
 /// A body of so many bytes, of a length that is not told.
