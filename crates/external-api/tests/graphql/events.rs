@@ -76,6 +76,22 @@ async fn events_come_in_order_and_then_the_end() {
 }
 
 #[tokio::test]
+async fn a_server_is_through_with_and_without_data_behind_the_word() {
+    for complete in [COMPLETE, "event: complete\n\n", "event:complete\r\n\r\n"] {
+        for place in answering(events(&[&event(1), complete].concat())).await {
+            // Where the word is passed over the connection counts as lost.
+            let place = place.with(|api| api.with_max_reconnects(0));
+            let (words, error) = told(&place, &request()).await;
+            assert_eq!(
+                (words.as_str(), error.is_none(), place.asked().len()),
+                ("1", true, 1),
+                "{complete:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_made_anew_and_that_is_told() {
     let answered = AtomicUsize::new(0);
     let places = both(move |_| match answered.fetch_add(1, Ordering::Relaxed) % 3 {

@@ -30,6 +30,7 @@ pub struct SseParser {
     lines: Lines,
     is_first_line: bool,
     max_event: usize,
+    takes_bare: bool,
     draft: Draft,
     /// The id of the last event that was whole, for who connects again.
     last_event_id: Text,
@@ -64,6 +65,7 @@ impl SseParser {
             lines: Lines::new(Ends::Any, 4 << 20),
             is_first_line: true,
             max_event: 16 << 20,
+            takes_bare: false,
             draft: Draft::default(),
             last_event_id: Text::default(),
             is_id_shared: false,
@@ -83,6 +85,14 @@ impl SseParser {
     #[must_use]
     pub fn with_max_event(mut self, bytes: usize) -> Self {
         self.max_event = bytes;
+        self
+    }
+
+    /// Hands out events that have a name and no data, too: to the standard they are none, and some protocols mean them all
+    /// the same. Their data is empty.
+    #[must_use]
+    pub fn with_bare_events(mut self) -> Self {
+        self.takes_bare = true;
         self
     }
 
@@ -122,7 +132,7 @@ impl SseParser {
                     self.last_event_id = id;
                     self.is_id_shared = true;
                 }
-                match self.draft.finish(&self.last_event_id) {
+                match self.draft.finish(&self.last_event_id, self.takes_bare) {
                     Some(event) => return Ok(Some(event)),
                     None => continue,
                 }
@@ -171,10 +181,11 @@ impl fmt::Debug for SseParser {
 }
 
 impl Draft {
-    /// The event, if there is data: without, nothing happened.
-    fn finish(&mut self, id: &Text) -> Option<SseEvent> {
+    /// The event, if there is data: without, nothing happened, unless a name alone is taken for something.
+    fn finish(&mut self, id: &Text, takes_bare: bool) -> Option<SseEvent> {
         let event = take(&mut self.event);
         let data = match take(&mut self.data) {
+            Data::None if takes_bare && !event.is_empty() => Bytes::new(),
             Data::None => return None,
             Data::One(line) => line,
             Data::Several(lines) => lines.freeze(),
@@ -292,6 +303,15 @@ mod tests {
         let events = read(&mut SseParser::new(), "event: a\n\ndata: 1\n\nevent: b\ndata: 2\n\ndata: 3\n\n");
         let types: Vec<_> = events.iter().map(|(event, ..)| event.as_str()).collect();
         assert_eq!(types, ["message", "b", "message"]);
+    }
+
+    #[test]
+    fn a_name_alone_is_an_event_where_it_is_asked_for() {
+        let text = "event: a\n\nevent\n\nid: 1\n\n: none\n\n\nevent: b\r\ndata\r\n\r\ndata: c\n\nevent:d\n\nevent: half";
+        let events = read(&mut SseParser::new().with_bare_events(), text);
+        let told: Vec<_> =
+            events.iter().map(|(event, data, id)| (event.as_str(), data.as_str(), id.as_str())).collect();
+        assert_eq!(told, [("a", "", ""), ("b", "", "1"), ("message", "c", "1"), ("d", "", "1")]);
     }
 
     #[test]

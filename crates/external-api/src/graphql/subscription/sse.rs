@@ -30,7 +30,8 @@ impl Events {
             return Err(refused(shared, answer, limit).await);
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let parser = SseParser::new().with_max_line(limit).with_max_event(limit);
+        // Its `complete` has data by its own protocol alone: many a server says no more than the name.
+        let parser = SseParser::new().with_bare_events().with_max_line(limit).with_max_event(limit);
         Ok(Self(SseStream::new(answer.body).with_parser(parser)))
     }
 
