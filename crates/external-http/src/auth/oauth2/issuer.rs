@@ -7,7 +7,8 @@ use external_core::http::{HttpRequest, HttpTransport, HttpUrl, Statuses};
 use external_core::{CallContext, Effect, Error, Repeat, Result, Secret};
 use http::header::AUTHORIZATION;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -47,8 +48,17 @@ struct TokenResponse {
     access_token: Secret,
     #[serde(default)]
     token_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+}
+
+/// A number, or its digits in quotes, as Azure AD writes them in its first version. Anything else is as if nothing was told.
+fn seconds<'de, D: Deserializer<'de>>(told: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(told)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        _ => None,
+    })
 }
 
 impl Issuer {

@@ -86,6 +86,27 @@ async fn a_caller_who_goes_takes_the_question_from_nobody() {
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_life_may_stand_in_quotes_and_what_is_none_is_as_untold() {
+    for (told, life) in [
+        ("3599", 3599),
+        ("\"3599\"", 3599),
+        ("null", 300),
+        ("\"\"", 300),
+        ("\"+5\"", 300),
+        ("\"an hour\"", 300),
+        ("-1", 300),
+        ("3599.5", 300),
+        ("{}", 300),
+    ] {
+        let (auth, _) = asking(move |_| {
+            MemoryAnswer::json(200, format!("{{\"access_token\": \"t\", \"expires_in\": {told}}}"))
+        });
+        let token = auth.issuer.token().await.unwrap();
+        assert_eq!(token.ends - token.fetched, Duration::from_secs(life), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn id_and_secret_are_encoded_as_in_a_form() {
     let issuer = Arc::new(MemoryHttp::new().with_fallback(|_| token(1)));
