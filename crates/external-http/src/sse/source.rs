@@ -24,7 +24,8 @@ const SHORTEST: Duration = Duration::from_millis(100);
 ///   asked for (`retry`, `Retry-After`), and twice as long after each failure, a minute at most. Up to half of it is added
 ///   by chance, so that not everybody comes back at once.
 /// - A failure is a connection that could not be made, or that ended before it brought an event or had lasted as long as
-///   the wait before it. After ten of them in a row the source ends with the last error.
+///   the wait before it. After ten of them in a row the next one ends the source with its error, which is `Unavailable` for
+///   connections that end as they should, but at once.
 /// - The answer 204 ends it: the server wants no more connections. So does whatever would not be mended by time: an answer
 ///   that is no `text/event-stream`, missing credentials, an event beyond the limits of the parser.
 /// - A request that it would be harmful to repeat (a `POST`, unless it is said to be
@@ -132,7 +133,8 @@ impl SseSource {
     ///
     /// # Errors
     ///
-    /// What ended it for good: as [`HttpClient::send`], [`SseStream::of`] and [`SseParser::next_event`].
+    /// What ended it for good: as [`HttpClient::send`], [`SseStream::of`] and [`SseParser::next_event`]; `Unavailable` where
+    /// one connection after the other ends before it brings anything.
     pub async fn next(&mut self) -> Result<Option<SseUpdate>> {
         loop {
             match &mut self.state {
@@ -219,7 +221,12 @@ impl SseSource {
         };
         if !may_repeat || self.failures > self.max_failures {
             self.state = State::Ended;
-            return error.map_or(Ok(None), Err);
+            return match error {
+                Some(error) => Err(error),
+                // That nothing comes any more is not what the server says by 204: who listens should hear of it.
+                None if may_repeat => Err(Error::unavailable("the server ends each connection at once")),
+                None => Ok(None),
+            };
         }
         self.waited = self.wait(error.as_ref().map(Error::retry));
         self.state = State::Waiting(Instant::now() + self.waited);

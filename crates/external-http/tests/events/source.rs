@@ -124,6 +124,17 @@ async fn each_failure_doubles_the_wait_and_ten_in_a_row_end_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connections_that_all_end_at_once_are_a_failure_and_not_the_end_of_events() {
+    let http = Script::client((0..20).map(|_| events(": none\n")));
+    let (all, waits) = told(source(&http)).await;
+    assert_eq!((all.last().unwrap().as_str(), waits.len()), ("the end: unavailable", 10));
+    // One that brings something begins anew, and 204 is an end as it should be.
+    let acts = [events("data: a\n\n"), events(": none\n"), Act::Answer(204, "", Vec::new())];
+    let (all, _) = told(source(&Script::client(acts)).with_max_failures(2)).await;
+    assert_eq!(all, ["connected", "a", "ended", "connected", "ended", "the end"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_lasted_was_none_that_failed() {
     let lasting = |_| Act::Answer(200, "text/event-stream", vec![(20, Ok(":\n"))]);
     let http = Script::client((0..15).map(lasting).chain([Act::Answer(204, "", Vec::new())]));
