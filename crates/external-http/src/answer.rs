@@ -74,7 +74,10 @@ pub async fn answered(
         }
     };
     let limit = request.delivery.limit();
-    if request.method != Method::HEAD && told_length(&headers).is_some_and(|length| length > limit) {
+    // Some tell the length of a body that does not come (RFC 9110, 8.6).
+    let has_body = request.method != Method::HEAD
+        && !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_body && told_length(&headers).is_some_and(|length| length > limit) {
         return Err(told(too_large(limit)));
     }
     let body = readable(request, &mut headers, body);
@@ -236,6 +239,19 @@ mod tests {
             assert_eq!(began.elapsed(), Duration::from_secs(waited));
             assert_eq!((error.kind(), error.http_status()), (ErrorKind::PermissionDenied, Some(403)));
             assert_eq!(error.find_source::<HttpRefusal>().unwrap().body, "you may");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_length_of_a_body_that_does_not_come_is_not_too_large() {
+        let request = HttpRequest::get("/").unwrap().with_body_limit(3);
+        for (status, is_answer) in [(200, false), (204, true), (304, true)] {
+            let headers = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("1000"))]);
+            let status = StatusCode::from_u16(status).unwrap();
+            let none = ByteStream::from_bytes(Bytes::new());
+            let cx = attempt(10);
+            let answer = answered(&cx, &request, status, headers, none, SystemTime::UNIX_EPOCH).await;
+            assert_eq!(answer.is_ok(), is_answer, "{status}");
         }
     }
 

@@ -17,6 +17,7 @@ const HARMLESS: &[&str] = &[
     "if-none-match",
     "if-range",
     "if-unmodified-since",
+    "last-event-id",
     "range",
     "user-agent",
 ];
@@ -139,6 +140,14 @@ mod tests {
                 "{there}"
             );
         }
+    }
+
+    #[test]
+    fn events_go_on_elsewhere_where_they_ended() {
+        let get = get().with_header("last-event-id", "7").unwrap();
+        let next = followed(&get, 307, "https://other.example/y").unwrap().unwrap();
+        let kept = next.headers.get("last-event-id").map(HeaderValue::as_bytes);
+        assert_eq!((kept, next.headers.len()), (Some(&b"7"[..]), 2));
     }
 
     #[test]
