@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 
-use external_api::external_http::{HttpClient, MemoryAnswer, MemoryHttp, Method};
+use external_api::external_http::external_core::{
+    CallContext, Capabilities, Provider, ProviderInfo, async_trait,
+};
+use external_api::external_http::{
+    BearerAuth, HttpClient, HttpRequest, HttpResponse, HttpTransport, MemoryAnswer, MemoryHttp, Method,
+};
 use external_api::soap::{SoapClient, SoapService, SoapVersion, Wsdl, WsdlLoader};
-use external_api::{Effect, ErrorKind};
+use external_api::{Effect, ErrorKind, Result, Secret};
 use external_simulator::{HttpAnswer, HttpQuestion};
 
 use super::service::both;
@@ -124,6 +129,64 @@ async fn other_origins_are_for_who_allows_them_and_private_ones_for_nobody() {
     let error = loader.load(&http, "http://public.example/wsdl").await.unwrap_err();
     assert_eq!((error.kind(), asked(&http)), (ErrorKind::PermissionDenied, 1));
     assert!(WsdlLoader::new().with_origin("/schemas").is_err());
+}
+
+/// The double as a transport without a base.
+#[derive(Debug)]
+struct Baseless {
+    info: ProviderInfo,
+    double: MemoryHttp,
+}
+
+#[async_trait]
+impl Provider for Baseless {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn probe(&self, _: &CallContext) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl HttpTransport for Baseless {
+    async fn execute(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
+        self.double.execute(cx, request).await
+    }
+}
+
+#[tokio::test]
+async fn credentials_go_to_the_origin_of_the_description_alone() {
+    let document = "<definitions xmlns='http://schemas.xmlsoap.org/wsdl/'>
+        <import namespace='urn:x' location='https://schemas.example/x.xsd'/>
+        <import namespace='urn:y' location='/y.xsd'/></definitions>";
+    let double = MemoryHttp::new()
+        .with_route(Method::GET, "/wsdl", move |_| MemoryAnswer::new(200).with_body(document))
+        .with_fallback(|_| {
+            MemoryAnswer::new(200).with_body("<schema xmlns='http://www.w3.org/2001/XMLSchema'/>")
+        });
+    let info = ProviderInfo::new("baseless", "http", "", Capabilities::new());
+    let http = HttpClient::over(Baseless { info, double }).with_auth(BearerAuth::new(Secret::new("t0ken")));
+    let loader = WsdlLoader::new().with_origin("https://schemas.example").unwrap();
+    loader.load(&http, "https://public.example/wsdl").await.unwrap();
+    let mut asked: Vec<String> = http
+        .provider::<Baseless>()
+        .unwrap()
+        .double
+        .received()
+        .iter()
+        .map(|request| format!("{} {:?}", request.url.expose(), request.header("authorization")))
+        .collect();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "https://public.example/wsdl Some(\"Bearer t0ken\")",
+            "https://public.example/y.xsd Some(\"Bearer t0ken\")",
+            "https://schemas.example/x.xsd None",
+        ]
+    );
 }
 
 #[tokio::test]

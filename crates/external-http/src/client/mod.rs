@@ -150,6 +150,12 @@ impl HttpClient {
         self.changed(|shared| shared.auth = Some(Arc::new(auth)))
     }
 
+    /// The same client, whose requests bear no credentials: for places that somebody else names.
+    #[must_use]
+    pub fn without_auth(self) -> Self {
+        self.changed(|shared| shared.auth = None)
+    }
+
     /// Sends a request. Redirects are followed as the settings say.
     ///
     /// # Errors

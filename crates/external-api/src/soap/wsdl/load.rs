@@ -12,7 +12,8 @@ use crate::soap::xml::XmlLimits;
 ///
 /// Imports are followed within the origin of the description. Other origins must be allowed; addresses of this machine and
 /// of private networks are never followed to, nor is anything but HTTP. Hosts are judged by what stands in the URL: what a
-/// public name resolves to is the network's business.
+/// public name resolves to is the network's business. The client's credentials go to no other origin, whether it is allowed
+/// or not.
 ///
 /// ```no_run
 /// use external_api::external_http::{BuildContext, HttpClient, ReqwestConfig};
@@ -87,6 +88,8 @@ impl WsdlLoader {
         let mut left = self.bytes;
         let mut documents = Documents::default();
         documents.is_new(&home.expose(), None);
+        // Without a base a client takes whatever place it is asked for to be the one that its credentials are for.
+        let stranger = http.clone().without_auth();
         let first = self.fetched(http, &home, &mut documents, None, &mut left).await?;
         let mut waiting: Vec<(HttpUrl, Import)> = with_base(&home, first);
         let mut count = 1;
@@ -99,6 +102,7 @@ impl WsdlLoader {
             if count > self.documents {
                 return Err(too_much("more documents than a description may have"));
             }
+            let http = if url.has_origin_of(&home) { http } else { &stranger };
             let more = self.fetched(http, &url, &mut documents, Some(&import), &mut left).await?;
             waiting.extend(with_base(&url, more));
         }
