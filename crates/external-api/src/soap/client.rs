@@ -127,9 +127,13 @@ impl SoapClient {
     /// # Errors
     ///
     /// By the table at [`SoapFault`](super::SoapFault) for a fault; `InvalidArgument` for a message that XML cannot say, before
-    /// anything is sent; `Corrupt` for an answer that is no envelope, HTML for one; `Unsupported` for one with a header block that must
-    /// be understood and is not; else as [`HttpTransport::execute`].
+    /// anything is sent, and `Configuration` for a password that everyone on the way could read; `Corrupt` for an answer that is
+    /// no envelope, HTML for one; `Unsupported` for one with a header block that must be understood and is not; else as
+    /// [`HttpTransport::execute`].
     pub async fn send(&self, request: &SoapRequest) -> Result<SoapAnswer> {
+        if let Some(security) = &self.shared.security {
+            security.check_place(&self.place())?;
+        }
         let question = self.question(request)?;
         // Written before anybody waits for a turn, to see that it can be.
         let envelope = self.envelope(request)?;
@@ -142,6 +146,13 @@ impl SoapClient {
             self.shared.security.iter().for_each(WsSecurity::forget);
         }
         answer
+    }
+
+    /// Where messages go: below the transport's base, where the endpoint has no host of its own.
+    fn place(&self) -> HttpUrl {
+        let endpoint = &self.shared.endpoint;
+        let base = HttpUrl::parse(self.http().info().location());
+        base.map_or_else(|_| endpoint.clone(), |base| endpoint.below(&base))
     }
 
     /// All of the HTTP request that is the same for each attempt.

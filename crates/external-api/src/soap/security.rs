@@ -6,6 +6,8 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use external_core::{BuildContext, Error, Result, Secret};
+use external_http::HttpUrl;
+use external_http::auth::check_protected;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -42,6 +44,7 @@ const SKEW: Duration = Duration::from_secs(300);
 pub struct WsSecurity {
     login: Option<Login>,
     lifetime: Option<Duration>,
+    insecure_http: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -64,7 +67,8 @@ impl WsSecurity {
         Self::default()
     }
 
-    /// Sends the password as it is: whoever reads the message has it, so only TLS keeps it.
+    /// Sends the password as it is: whoever reads the message has it, so it goes over TLS or to this machine, as
+    /// [`check_protected`] says.
     #[must_use]
     pub fn with_password_text(self, username: impl Into<String>, password: Secret) -> Self {
         self.with_login(username.into(), password, Form::Text)
@@ -77,6 +81,13 @@ impl WsSecurity {
         self.with_login(username.into(), password, Form::Digest)
     }
 
+    /// Whether a password in text may go over `http://` to other machines, where everyone on the way can read it. Default: no.
+    #[must_use]
+    pub fn with_insecure_http(mut self, allowed: bool) -> Self {
+        self.insecure_http = allowed;
+        self
+    }
+
     fn with_login(mut self, username: String, password: Secret, form: Form) -> Self {
         self.login = Some(Login { username, password, form });
         self
@@ -87,6 +98,14 @@ impl WsSecurity {
     pub fn with_timestamp(mut self, lifetime: Duration) -> Self {
         self.lifetime = Some(lifetime);
         self
+    }
+
+    /// Refuses a place to which everyone on the way could read the password.
+    pub(super) fn check_place(&self, url: &HttpUrl) -> Result<()> {
+        match &self.login {
+            Some(Login { form: Form::Text, .. }) => check_protected(url, self.insecure_http),
+            _ => Ok(()),
+        }
     }
 
     /// The header block of one attempt.

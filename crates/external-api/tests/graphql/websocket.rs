@@ -453,6 +453,28 @@ async fn what_makes_no_sense_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn what_a_connection_begins_with_goes_to_no_other_machine_without_tls_unless_it_may() {
+    let over = |url: &str, config: WebSocketConfig| {
+        let api = GraphqlClient::over(HttpClient::over(MemoryHttp::new()), url).unwrap();
+        api.with_websocket(config)
+    };
+    let init = || WebSocketConfig::new().with_init(|| json!({"token": "t0ken"}));
+    for config in [init(), init().with_url("http://api.example/events")] {
+        let error = over("http://api.example/graphql", config).unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Configuration, Effect::NotSent));
+    }
+    for (url, config) in [
+        ("http://api.example/", init().with_insecure_http(true)),
+        ("http://api.example/", init().with_url("https://api.example/events")),
+        ("http://api.example/", WebSocketConfig::new()),
+        ("https://api.example/", init()),
+        ("http://localhost:4000/", init()),
+    ] {
+        assert!(over(url, config).is_ok(), "{url}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_secret_is_shown() {
     let (url, _told) = serve(|_, mut peer: Peer| async move {
         peer.begin().await;

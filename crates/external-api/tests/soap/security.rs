@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use external_api::external_http::Repeat;
-use external_api::soap::{Element, SoapVersion, WsSecurity};
-use external_api::{ErrorKind, Secret};
+use external_api::external_http::{BuildContext, HttpClient, MemoryAnswer, MemoryConfig, MemoryHttp, Repeat};
+use external_api::soap::{Element, SoapClient, SoapVersion, WsSecurity};
+use external_api::{Effect, ErrorKind, Secret};
 use external_simulator::HttpAnswer;
 
 use super::service::{add, answer, both, envelope, xml};
@@ -63,6 +63,38 @@ async fn a_password_in_text_arrives_as_it_is() {
         assert_eq!(password.text(), "p<&>w");
         assert_eq!(password.attribute("Type"), Some(format!("{PROFILE}#PasswordText").as_str()));
         assert!(header.child("Timestamp").is_none() && token.child("Nonce").is_none());
+    }
+}
+
+/// A client of a service that answers everything.
+fn client(base: &str, endpoint: &str) -> SoapClient {
+    let double = MemoryConfig::new().with_base_url(base).build(&BuildContext::default()).unwrap();
+    let double = double.with_fallback(|_| {
+        let body = envelope(SoapVersion::V1_1, "", "<r/>");
+        MemoryAnswer::new(200).with_header("content-type", "text/xml").with_body(body)
+    });
+    SoapClient::over(HttpClient::over(double), endpoint).unwrap()
+}
+
+#[tokio::test]
+async fn a_password_in_text_goes_to_no_other_machine_without_tls_unless_it_may() {
+    let text = || WsSecurity::new().with_password_text("app", Secret::new("s3cret"));
+    for (base, endpoint) in
+        [("https://soap.example", "http://soap.example/math"), ("http://soap.example", "/math")]
+    {
+        let client = client(base, endpoint);
+        let error = client.clone().with_security(text()).send(&add()).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Configuration, Effect::NotSent), "{endpoint}");
+        assert!(client.http().provider::<MemoryHttp>().unwrap().received().is_empty());
+        let digest = WsSecurity::new().with_password_digest("app", Secret::new("s3cret"));
+        for security in [digest, text().with_insecure_http(true)] {
+            client.clone().with_security(security).send(&add()).await.unwrap();
+        }
+    }
+    for (base, endpoint) in
+        [("http://soap.example", "https://soap.example/math"), ("http://127.0.0.1", "/math")]
+    {
+        client(base, endpoint).with_security(text()).send(&add()).await.unwrap();
     }
 }
 

@@ -50,6 +50,9 @@ pub struct WebSocketConfig {
     pub ack_timeout: Duration,
     /// After how long a silence the server is asked for a sign of life. It has as long again to give one. Default 20 seconds.
     pub ping_interval: Duration,
+    /// Whether what the connection begins with may go over `http` to other machines, where everyone on the way can read it.
+    /// Default: no. Credentials of the handshake say so themselves.
+    pub insecure_http: bool,
     auth: Option<Arc<dyn HttpAuth>>,
     init: Option<Arc<InitPayload>>,
 }
@@ -63,6 +66,7 @@ impl WebSocketConfig {
             tls: None,
             ack_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(20),
+            insecure_http: false,
             auth: None,
             init: None,
         }
@@ -103,10 +107,18 @@ impl WebSocketConfig {
         self
     }
 
-    /// What the connection begins with: where many servers look for credentials. It is asked for each connection anew.
+    /// What the connection begins with: where many servers look for credentials. It is asked for each connection anew, and
+    /// goes over TLS or to this machine, as [`check_protected`](auth::check_protected) says.
     #[must_use]
     pub fn with_init(mut self, payload: impl Fn() -> Value + Send + Sync + 'static) -> Self {
         self.init = Some(Arc::new(payload));
+        self
+    }
+
+    /// Whether what the connection begins with may go over `http` to other machines.
+    #[must_use]
+    pub fn with_insecure_http(mut self, allowed: bool) -> Self {
+        self.insecure_http = allowed;
         self
     }
 
@@ -131,6 +143,9 @@ impl WebSocketConfig {
             return Err(
                 Error::configuration("a WebSocket needs a URL with a host").with_context("field", "url")
             );
+        }
+        if self.init.is_some() {
+            auth::check_protected(&url, self.insecure_http)?;
         }
         let tls = Arc::new(Tls::new(self.tls.clone().unwrap_or_else(|| context.tls().clone())));
         Ok(Sockets { config: self, url, tls, context: context.clone() })
