@@ -3,6 +3,8 @@
 
 #[path = "soap/calls.rs"]
 mod calls;
+#[path = "soap/derived.rs"]
+mod derived;
 #[path = "soap/descriptions.rs"]
 mod descriptions;
 #[path = "soap/exchanges.rs"]

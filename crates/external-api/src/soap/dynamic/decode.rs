@@ -11,7 +11,7 @@ use super::place::Place;
 use super::scalar;
 use super::shape::{ANY, ITEMS, Item, Known, Shape, TEXT, TYPE};
 use crate::soap::wsdl::{Body, ComplexType, Resolved, TypeRef, Types, XSI};
-use crate::soap::xml::{Element, Node};
+use crate::soap::xml::{Element, Name, Node};
 
 /// What the body of an answer says.
 pub(super) fn body(types: &Types, body: &Body, elements: &[Element], place: &Place<'_>) -> Result<Value> {
@@ -72,19 +72,28 @@ impl<'t> Decoder<'t> {
     fn told(&self, element: &Element, declared: &'t ComplexType, place: &Place<'_>) -> Result<Value> {
         let told = element.attribute_in(XSI, "type").and_then(|name| element.resolve(name));
         let derived = match told {
-            Some(name) => self.types.derived(declared, name.local_name())?,
-            None => None,
+            Some(name) => self.types.derived(declared, &name)?,
+            None => Vec::new(),
         };
         let mut object = Map::new();
-        let complex = match derived {
-            Some(derived) if !std::ptr::eq(derived, declared) => {
-                let name = derived.name.as_ref().map(|name| Value::from(name.local_name()));
-                object.extend(name.map(|name| (TYPE.to_owned(), name)));
+        let complex = match *derived {
+            [derived] if !std::ptr::eq(derived, declared) => {
+                let name = self.name_of(derived, declared)?;
+                object.extend(name.map(|name| (TYPE.to_owned(), Value::from(name))));
                 derived
             }
+            // None, or a wrong namespace that leaves several to choose from.
             _ => declared,
         };
         self.complex(element, complex, object, place)
+    }
+
+    /// What tells a type from others that are derived from the declared one: its local name, or all of its name.
+    fn name_of(&self, derived: &ComplexType, declared: &ComplexType) -> Result<Option<String>> {
+        let Some(name) = &derived.name else { return Ok(None) };
+        let alike = self.types.derived(declared, &Name::local(name.local_name()))?;
+        let is_enough = matches!(*alike, [one] if std::ptr::eq(one, derived));
+        Ok(Some(if is_enough { name.local_name().to_owned() } else { name.to_string() }))
     }
 
     fn complex(

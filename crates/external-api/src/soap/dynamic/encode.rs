@@ -99,10 +99,7 @@ fn complex(
         }
         None => (declared, empty),
         Some(name) => {
-            let name = name.as_str().unwrap_or_default();
-            let derived = types
-                .derived(declared, name)?
-                .ok_or_else(|| place.wrong(format!("{TYPE} names no type that may stand here")))?;
+            let derived = derived(types, declared, name.as_str().unwrap_or_default(), place)?;
             (derived, with_type(empty, derived))
         }
     };
@@ -127,6 +124,29 @@ fn complex(
     let Writer { used, known, .. } = writer;
     refuse_others(object, |key| used.contains(key), &known, place)?;
     Ok(element)
+}
+
+/// The type that a value says it is of: by its local name, or by all of it (`{urn:a}Dog`) where several have that one.
+fn derived<'t>(
+    types: &'t Types,
+    declared: &ComplexType,
+    told: &str,
+    place: &Place<'_>,
+) -> Result<&'t ComplexType> {
+    let whole = told.strip_prefix('{').and_then(|told| told.split_once('}'));
+    let name = whole.map_or_else(|| Name::local(told), |(namespace, local)| Name::new(namespace, local));
+    let known = types.derived(declared, &name)?;
+    match *known {
+        [one] if whole.is_none() || one.name.as_ref() == Some(&name) => Ok(one),
+        [_, _, ..] if whole.is_none() => {
+            let mut names: Vec<String> =
+                known.iter().filter_map(|one| one.name.as_ref()).map(ToString::to_string).collect();
+            names.sort();
+            let names = names.join(", ");
+            Err(place.wrong(format!("{TYPE} names several types that may stand here: {names}")))
+        }
+        _ => Err(place.wrong(format!("{TYPE} names no type that may stand here"))),
+    }
 }
 
 /// Names the type that is there instead of the declared one.

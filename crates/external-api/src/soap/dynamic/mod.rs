@@ -35,7 +35,7 @@ use super::wsdl::{Operation, Wsdl, WsdlPort};
 /// | an attribute | `"@name"` |
 /// | the text of an element that has attributes, or text between elements | `"$text"` |
 /// | `xsi:nil` | `null` |
-/// | `xsi:type` | `"@xsi:type"`, the local name of a type that is derived from the declared one |
+/// | `xsi:type` | `"@xsi:type"`, the local name of a type that is derived from the declared one; `"{namespace}name"` where several have it |
 /// | a group that may stand several times | `"$items"`, an array of objects |
 /// | whatever a schema lets stand there (`any`) | `"$any"`, an array of XML texts |
 /// | integers, `float`, `double`, `boolean` | numbers, booleans; what no number holds (`INF`, 30 digits): text |

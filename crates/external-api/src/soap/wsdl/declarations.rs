@@ -252,16 +252,20 @@ impl Types {
         self.groups.get(name).ok_or_else(|| missing("group", name))
     }
 
-    /// The type of this local name that may stand where `base` is declared.
-    pub(crate) fn derived(&self, base: &ComplexType, local: &str) -> Result<Option<&ComplexType>> {
-        for known in self.types.values() {
-            let Type::Complex(complex) = &**known else { continue };
-            let is_named = complex.name.as_ref().is_some_and(|name| name.local_name() == local);
+    /// The types that a name means where `base` is declared: the one of the whole name, else all of its local name.
+    pub(crate) fn derived(&self, base: &ComplexType, name: &Name) -> Result<Vec<&ComplexType>> {
+        let mut alike = Vec::new();
+        for (known, of) in &self.types {
+            let Type::Complex(complex) = &**of else { continue };
+            let is_named = known.local_name() == name.local_name();
             if is_named && self.line(complex)?.iter().any(|one| std::ptr::eq(*one, base)) {
-                return Ok(Some(complex));
+                if known == name {
+                    return Ok(vec![complex]);
+                }
+                alike.push(complex);
             }
         }
-        Ok(None)
+        Ok(alike)
     }
 }
 
