@@ -321,6 +321,25 @@ fn types_that_hold_themselves_or_grow_without_end_are_refused() {
 }
 
 #[test]
+fn types_that_are_redefined_are_refused_by_that_name() {
+    let redefined = |inside: &str| {
+        let whole = String::from_utf8(file("calculator.wsdl").unwrap()).unwrap();
+        let first = "<s:element name=\"Reset\">";
+        let changed = format!("<s:redefine schemaLocation='p.xsd'>{inside}</s:redefine>{first}");
+        let person = "<schema xmlns='http://www.w3.org/2001/XMLSchema'><complexType name='P'/></schema>";
+        Wsdl::parse_with(whole.replace(first, &changed), |_| Some(person.as_bytes().to_vec()))
+    };
+    let more = "<s:complexType name='P'><s:complexContent><s:extension base='tns:P'/></s:complexContent></s:complexType>";
+    let error = redefined(more).unwrap_err();
+    let told = (error.kind(), error.effect(), error.context_value("capability"));
+    assert_eq!(told, (ErrorKind::Unsupported, Effect::NotSent, Some("xs:redefine")));
+    // One that changes nothing includes.
+    for inside in ["", "<s:annotation/>"] {
+        assert!(redefined(inside).is_ok(), "{inside}");
+    }
+}
+
+#[test]
 fn elements_may_hold_themselves_and_values_end() {
     let types = "<s:complexType name='R'><s:sequence><s:element name='r' type='tns:R' minOccurs='0'/></s:sequence></s:complexType>";
     let service = |types: &str, of: &str| {

@@ -80,7 +80,7 @@ impl WsdlLoader {
     /// # Errors
     ///
     /// As [`HttpClient::get`]; `PermissionDenied`, before anything is sent, for an import from where none may come from;
-    /// `PayloadTooLarge` beyond a limit; `Corrupt` for what is no description.
+    /// `PayloadTooLarge` beyond a limit; `Corrupt` for what is no description, and `Unsupported` as [`Wsdl::parse`].
     pub async fn load(&self, http: &HttpClient, url: &str) -> Result<Wsdl> {
         let base = HttpUrl::parse(http.info().location()).ok();
         let url = HttpUrl::parse(url)?;

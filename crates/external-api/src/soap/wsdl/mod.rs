@@ -36,7 +36,8 @@ const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
 ///
 /// What is understood: SOAP 1.1 and 1.2 bindings, `document`/`literal` and `rpc`/`literal`; complex types with sequences,
 /// choices, `all`, groups, attributes, extension and restriction; simple types with enumerations, lengths, bounds, lists and
-/// unions. Not: encoded messages (`use="encoded"`), patterns of texts, substitution groups.
+/// unions. Not: encoded messages (`use="encoded"`), patterns of texts, substitution groups, types that
+/// are redefined (`xs:redefine`).
 #[derive(Clone)]
 pub struct Wsdl {
     model: Arc<Model>,
@@ -63,7 +64,8 @@ impl Wsdl {
     ///
     /// # Errors
     ///
-    /// `Corrupt` for what is no WSDL, naming what is wrong; `InvalidArgument` if it imports another document.
+    /// `Corrupt` for what is no WSDL, naming what is wrong; `Unsupported` for `xs:redefine`; `InvalidArgument` if it imports
+    /// another document.
     pub fn parse(document: impl AsRef<[u8]>) -> Result<Self> {
         Self::parse_with(document, |_| None)
     }

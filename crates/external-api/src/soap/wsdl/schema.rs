@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use external_core::Result;
+use external_core::{Error, Result};
 
 use super::declarations::{
     Attribute, AttributeUse, ComplexType, Content, Declaration, Facets, Particle, SimpleType, Type, TypeRef,
@@ -31,10 +31,13 @@ impl Reader<'_> {
     fn read(&self, types: &mut Types) -> Result<()> {
         for child in schema_children(&self.document.root) {
             self.declare(child, types)?;
-            if matches!(child.local_name(), "redefine" | "override") {
-                for inner in schema_children(child) {
-                    self.declare(inner, types)?;
+            match child.local_name() {
+                // What it declares stands on what had its name before: here a name means one thing.
+                "redefine" if schema_children(child).any(|inner| inner.local_name() != "annotation") => {
+                    return Err(Error::unsupported("xs:redefine"));
                 }
+                "override" => schema_children(child).try_for_each(|inner| self.declare(inner, types))?,
+                _ => {}
             }
         }
         Ok(())
