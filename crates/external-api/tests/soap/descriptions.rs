@@ -260,7 +260,7 @@ fn a_description_that_contradicts_itself_is_told_where() {
 }
 
 /// The calculator with these types, one of which is that of an argument.
-fn with_types(types: &str, of: &str) -> external_api::Result<Wsdl> {
+fn with_types(types: &str, of: &str) -> Result<Wsdl> {
     let whole = String::from_utf8(file("calculator.wsdl").unwrap()).unwrap();
     let changed = whole
         .replace("<s:element name=\"Reset\">", &format!("{types}<s:element name=\"Reset\">"))
