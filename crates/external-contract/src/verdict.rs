@@ -193,7 +193,8 @@ pub async fn abandon<T>(future: impl Future<Output = T>, polls: usize) -> Option
     tokio::time::timeout(Duration::from_secs(2), polling).await.unwrap_or_default()
 }
 
-/// Every error that a clause meets is told here, or handed out by [`ensure_error`]: so it is searched for secrets.
+/// Every error that a clause meets is told here, or handed out by [`ensure_error`]: so it is searched for secrets. A clause that
+/// looks at an error in another way shows it to [`watch::saw_error`] itself.
 fn described(error: &Error) -> String {
     watch::saw_error(error);
     format!("{:?}, {:?}: {}", error.kind(), error.effect(), error.report())

@@ -57,7 +57,7 @@ impl Row {
             provider: "-".to_owned(),
             lane: "-".to_owned(),
             target: target.to_owned(),
-            clause: "suite".to_owned(),
+            clause: BINARY.to_owned(),
             subject: "provider".to_owned(),
             level: "must".to_owned(),
             status: Status::Failed,
@@ -66,7 +66,15 @@ impl Row {
             sentence: "The suite's program runs to its end and reports every clause.".to_owned(),
         }
     }
+
+    /// Whether it is about the binary as a whole.
+    pub fn is_of_binary(&self) -> bool {
+        self.clause == BINARY
+    }
 }
+
+/// What stands in the place of a clause where a binary ended badly.
+const BINARY: &str = "suite";
 
 /// The whole report, as `--report` writes it.
 #[derive(Debug, Serialize, Deserialize)]

@@ -43,6 +43,8 @@ struct Seen {
     failing: BTreeMap<String, String>,
     not_run: BTreeMap<String, String>,
     hung: bool,
+    /// How the program ended, if that was neither of the ways in which it tells of its tests.
+    broke: Option<String>,
 }
 
 impl<'a> Trials<'a> {
@@ -117,13 +119,15 @@ impl<'a> Trials<'a> {
             Err(why) => return Ok((Fate::Uncompilable { why }, took)),
         };
         let limit = PATIENCE.max(sound.took * 5);
-        let wanted = mutation.noticed_by.wanted();
-        for filter in [Some(wanted), None] {
-            let seen = self.run(&program, &place, filter, limit)?;
-            let by: Vec<String> =
-                seen.failing.into_keys().filter(|name| !sound.others.contains_key(name)).collect();
-            if !by.is_empty() || seen.hung {
-                return Ok((Fate::Killed { by, as_expected: filter.is_some(), hung: seen.hung }, took));
+        for filter in [Some(mutation.noticed_by.wanted()), None] {
+            let run = || self.run(&program, &place, filter, limit);
+            let mut seen = run()?;
+            if seen.says_nothing() {
+                // It may have been the machine.
+                seen = run()?;
+            }
+            if let Some(fate) = noticed(mutation, seen, sound, filter.is_some()) {
+                return Ok((fate, took));
             }
         }
         Ok((Fate::Survived, took))
@@ -161,10 +165,9 @@ impl<'a> Trials<'a> {
     fn run(&self, program: &Built, place: &Place, filter: Option<&str>, limit: Duration) -> Result<Seen> {
         let Some(provider) = &place.provider else {
             let ran = libtest::run(self.tool, program, filter.unwrap_or_default(), limit)?;
-            let mut failing: BTreeMap<_, _> =
-                ran.failed.into_iter().map(|name| (name, String::new())).collect();
-            failing.extend(ran.broke.map(|how| ("the whole program".to_owned(), how)));
-            return Ok(Seen { passing: ran.passed, failing, not_run: BTreeMap::new(), hung: ran.hung });
+            let failing = ran.failed.into_iter().map(|name| (name, String::new())).collect();
+            let (passing, not_run) = (ran.passed, BTreeMap::new());
+            return Ok(Seen { passing, failing, not_run, hung: ran.hung, broke: ran.broke });
         };
         let mut steering = self.steering.clone();
         steering.push(("EXTERNAL_CONTRACT_PROVIDER", provider.clone()));
@@ -177,9 +180,10 @@ impl<'a> Trials<'a> {
 /// A clause is run on several targets and for two subjects: it fails if it fails once, and passes if it passes once.
 fn seen(rows: &[Row]) -> Seen {
     let hung = rows.iter().any(suite::was_stopped);
+    let broke = rows.iter().find(|row| row.is_of_binary()).map(|row| row.detail.clone());
     let of = |status: Status| {
         rows.iter()
-            .filter(move |row| row.status == status)
+            .filter(move |row| row.status == status && !row.is_of_binary())
             .map(|row| (row.clause.clone(), row.detail.clone()))
     };
     let failing: BTreeMap<_, _> = of(Status::Failed).collect();
@@ -189,7 +193,28 @@ fn seen(rows: &[Row]) -> Seen {
         .filter(|clause| !failing.contains_key(clause))
         .collect();
     let not_run = of(Status::NotRun).filter(|(clause, _)| !passing.contains(clause)).collect();
-    Seen { passing, failing, not_run, hung }
+    Seen { passing, failing, not_run, hung, broke }
+}
+
+impl Seen {
+    /// Whether the program ended before it told of any test: nobody has noticed anything by that.
+    fn says_nothing(&self) -> bool {
+        self.broke.is_some() && self.failing.is_empty() && !self.hung
+    }
+}
+
+/// What became of a mistake by what was seen of it; `None` if nobody noticed it. Where the tests are `filtered`, there are only
+/// those that should.
+fn noticed(mutation: &Mutation, seen: Seen, sound: &Sound, filtered: bool) -> Option<Fate> {
+    let by: Vec<String> = seen.failing.into_keys().filter(|name| !sound.others.contains_key(name)).collect();
+    if by.is_empty() && !seen.hung {
+        let why = seen.broke?;
+        let why = why.lines().next().unwrap_or_default();
+        return Some(Fate::NotRun { why: format!("twice no test was told of: {why}") });
+    }
+    // What hangs has no name there.
+    let as_expected = by.iter().any(|name| mutation.noticed_by.means(name)) || (by.is_empty() && filtered);
+    Some(Fate::Killed { by, as_expected, hung: seen.hung })
 }
 
 /// Why nobody could notice the mistake even if it were there.
@@ -248,11 +273,51 @@ mod tests {
         assert!(one.passing.contains("cache.get.1") && one.not_run.is_empty());
     }
 
-    #[test]
-    fn a_mistake_that_nobody_can_notice_is_no_survivor() {
+    fn row_of(clause: &str, status: Status) -> Row {
+        let mut row = Row::of_binary("cache", "contract", "it ended with signal 9".into());
+        (row.clause, row.status) = (clause.into(), status);
+        row
+    }
+
+    fn mutation() -> Mutation {
         let text = "id = 'a'\nfile = 'crates/a/src/lib.rs'\nwhy = 'w'\nbefore = 'b'\nafter = ''\n\
             noticed_by = { test = 'contract', provider = 'redis', clause = 'cache.get.1' }";
-        let mutation: Mutation = toml::from_str(text).unwrap();
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn who_should_have_noticed_a_mistake_is_found_among_those_who_did() {
+        let sound = Sound { passing: BTreeSet::new(), others: BTreeMap::new(), took: Duration::ZERO };
+        let fate = |clauses: &[&str], filtered| {
+            let rows: Vec<Row> = clauses.iter().map(|clause| row_of(clause, Status::Failed)).collect();
+            noticed(&mutation(), seen(&rows), &sound, filtered)
+        };
+        let is_expected = |clauses: &[&str], filtered| match fate(clauses, filtered) {
+            Some(Fate::Killed { as_expected, hung: false, .. }) => Some(as_expected),
+            _ => None,
+        };
+        assert_eq!(is_expected(&["cache.get.1"], true), Some(true));
+        assert_eq!(is_expected(&["cache.get.1", "common.7.1"], false), Some(true));
+        // What was shown while the wanted clause was run is another clause's.
+        assert_eq!(is_expected(&["common.7.1"], true), Some(false));
+        assert!(fate(&[], true).is_none());
+    }
+
+    #[test]
+    fn a_program_that_ends_without_a_word_has_noticed_nothing() {
+        let sound = Sound { passing: BTreeSet::new(), others: BTreeMap::new(), took: Duration::ZERO };
+        let silent = || seen(&[Row::of_binary("cache", "contract", "it ended with signal 9".into())]);
+        assert!(silent().says_nothing());
+        let fate = noticed(&mutation(), silent(), &sound, true);
+        assert!(matches!(fate, Some(Fate::NotRun { why }) if why.contains("signal 9")));
+        let rows =
+            [Row::of_binary("cache", "contract", "it ended".into()), row_of("cache.get.1", Status::Failed)];
+        assert!(!seen(&rows).says_nothing());
+    }
+
+    #[test]
+    fn a_mistake_that_nobody_can_notice_is_no_survivor() {
+        let mutation = mutation();
         let mut sound = Sound { passing: BTreeSet::new(), others: BTreeMap::new(), took: Duration::ZERO };
         assert!(matches!(unfit(&mutation, &sound), Some(Fate::Stale { .. })));
         sound.others.insert("cache.get.1".into(), "no server".into());

@@ -12,7 +12,7 @@ use external_core::build::TlsSettings;
 use external_core::{BuildContext, CallContext, CallOptions, Capability, Error, Provider, ProviderKind};
 use tempfile::TempDir;
 
-use crate::chance::{seed, unique};
+use crate::chance::{hashed, seed, unique};
 use crate::harness::{Http, Place, Source, secrets, section};
 use crate::watch::{self, Watch};
 use crate::{Control, Finding, Harness, ProviderCall, Resilience, Subject, Suite, Traffic, Verdict};
@@ -35,6 +35,7 @@ pub struct Case<S: ?Sized + 'static> {
     patience: Mutex<Duration>,
     was_random: AtomicBool,
     numbers: AtomicU64,
+    proxies: AtomicU64,
 }
 
 impl<S: ?Sized + Provider + 'static> Case<S> {
@@ -62,6 +63,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
             patience: Mutex::new(PATIENCE),
             was_random: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
+            proxies: AtomicU64::new(0),
         })
     }
 
@@ -139,6 +141,12 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
     pub(crate) fn draws(&self) -> u64 {
         self.was_random.store(true, Ordering::Relaxed);
         seed()
+    }
+
+    /// The seed of what the next proxy of this case draws: each draws otherwise, or what is tried in rounds is tried once. The same
+    /// seed of the run leads to the same ones.
+    pub(crate) fn next_draws(&self) -> u64 {
+        hashed(&(self.draws(), self.proxies.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The seed of this run, if anything in this case was drawn from it.

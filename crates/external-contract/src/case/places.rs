@@ -46,7 +46,7 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         };
         let table = self.configuration()?;
         let (upstream, _) = target.through(&table, 0).map_err(Finding::not_run)?;
-        let proxy = Proxy::start_seeded(upstream, self.draws())
+        let proxy = Proxy::start_seeded(upstream, self.next_draws())
             .await
             .map_err(|error| Finding::not_run(format!("no port for the counting proxy: {error}")))?;
         let (_, table) = target.through(&table, proxy.address().port()).map_err(Finding::not_run)?;

@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 
 use super::marker;
 use crate::{
-    Case, Clause, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, within,
+    Case, Clause, Finding, Proxied, Verdict, clause, ensure, ensure_eq, ensure_error, eventually, watch,
+    within,
 };
 
 pub(super) const LONG: Duration = Duration::from_secs(10);
@@ -196,7 +197,7 @@ async fn break_call<S: ?Sized + Provider + 'static>(
     let struck = proxy.faults();
     proxy.inject(Rule::on_marker(&marker, fault));
     let what = format!("a {} that meets {fault:?}", call.name);
-    let result = within(&what, LONG, (call.run)(case, service, &marker)).await?;
+    let result = within(&what, LONG, (call.run)(case, service, &marker)).await?.inspect_err(watch::saw_error);
     ensure_eq(&format!("the number of faults on {what}"), &(proxy.faults() - struck), &1)?;
     ensure_eq(&format!("the number of requests that {what} makes"), &proxy.count(&marker), &1)?;
     if let Err(error) = &result {
@@ -261,7 +262,8 @@ async fn is_told_truly_at<S: ?Sized + Provider + 'static>(
     proxy.inject(if turn == 0 { Rule::on_connect(fault) } else { Rule::on_turn(turn, fault) });
     let marker = marker(case, &format!("turn-{}-{turn}", call.name));
     let what = format!("a {} that meets {fault:?} at turn {turn}", call.name);
-    let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
+    let result =
+        within(&what, LONG, (call.run)(case, &service, &marker)).await?.inspect_err(watch::saw_error);
     if let Err(error) = &result {
         is_true(&what, error, proxy.passed(&marker))?;
         ensure(

@@ -53,6 +53,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     ensure_eq("the provider's id", info.id(), case.provider_id())?;
                 }
                 let location = info.location();
+                case.watch().saw_instance("its location", &location);
                 ensure(!location.is_empty(), "a location", "an empty one")?;
                 let credentials = location
                     .split_once("://")

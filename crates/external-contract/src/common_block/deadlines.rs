@@ -12,7 +12,7 @@ use super::breakage::{LONG, is_refusal};
 use super::marker;
 use crate::{
     Case, Clause, Finding, ProviderCall, Proxied, Resilience, Verdict, clause, ensure, ensure_eq,
-    ensure_error, eventually, within,
+    ensure_error, eventually, watch, within,
 };
 
 /// How long calls have here.
@@ -197,7 +197,7 @@ async fn in_time(
     call: impl Future<Output = external_core::Result<()>>,
 ) -> Result<(external_core::Result<()>, Duration), Finding> {
     let began = Instant::now();
-    let result = within(what, LONG, call).await?;
+    let result = within(what, LONG, call).await?.inspect_err(watch::saw_error);
     let took = began.elapsed();
     ensure(
         took <= DEADLINE + TOLERANCE,

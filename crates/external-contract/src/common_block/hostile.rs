@@ -5,7 +5,7 @@ use external_simulator::{Damage, Fault, Garbage, Length, Rule};
 
 use super::breakage::{LONG, UNREADABLE, break_each_call, says};
 use super::{any_call, marker};
-use crate::{Case, Clause, Finding, Proxied, Verdict, clause, ensure, eventually, within};
+use crate::{Case, Clause, Finding, Proxied, Verdict, clause, ensure, eventually, watch, within};
 
 /// How much of an answer without an end is offered, and how much of it may be taken: what the provider reads, and the 36 MiB
 /// that Linux keeps in its buffers for one connection if nobody reads.
@@ -59,6 +59,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     proxy.inject(Rule::on_marker(&marker, flood));
                     let what = format!("a {} whose answer has no end", call.name);
                     let result = within(&what, LONG, (call.run)(case, &service, &marker)).await?;
+                    let result = result.inspect_err(watch::saw_error);
                     let taken = proxy.answered_bytes();
                     ensure(taken <= TAKEN, format!("{what} takes {TAKEN} bytes at most"), format!("{taken}: {result:?}"))?;
                     if let Err(error) = result {
@@ -79,6 +80,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     let bad = marker(case, &format!("{garbage:?}"));
                     proxy.inject(Rule::on_marker(&bad, Fault::Garbage(garbage)));
                     let answered = within("a call that meets nonsense", LONG, (call.run)(case, &service, &bad)).await?;
+                    let answered = answered.inspect_err(watch::saw_error);
                     ensure(answered.is_err(), "a call that meets nonsense fails", "it succeeded")?;
                 }
                 works(case, call, &service).await?;

@@ -11,7 +11,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::marker;
 use crate::clause::Need;
-use crate::{Case, Clause, Finding, ProviderCall, clause, ensure, ensure_eq, within};
+use crate::{Case, Clause, Finding, ProviderCall, clause, ensure, ensure_eq, watch, within};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -218,6 +218,7 @@ impl<'a, S: ?Sized + Provider + 'static> Elsewhere<'a, S> {
         let before = self.requests().await;
         let marker = marker(self.case, call.name);
         let result = within(what, LONG, (call.run)(self.case, &self.service, &marker)).await?;
+        let result = result.inspect_err(watch::saw_error);
         ensure_eq(&format!("the number of requests of {what}"), &(self.requests().await - before), &1)
             .map_err(|finding| finding.with_said(result.as_ref().err()))?;
         Ok(result)

@@ -5,7 +5,7 @@ use external_core::{Effect, ErrorKind, Provider};
 use super::breakage::LONG;
 use super::marker;
 use crate::watch::{CallSpan, Fields, Telemetry, attended};
-use crate::{Case, Clause, Finding, Verdict, abandon, clause, ensure, ensure_eq, eventually, within};
+use crate::{Case, Clause, Finding, Verdict, abandon, clause, ensure, ensure_eq, eventually, watch, within};
 
 /// The span's fields, as OpenTelemetry names what it has a name for.
 const FIELDS: &[&str] = &[
@@ -83,7 +83,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
                     for call in case.calls() {
                         case.watch().record();
                         let result = (call.run)(case, &service, &marker(case, call.name)).await;
-                        let Err(error) = result else { continue };
+                        let Err(error) = result.inspect_err(watch::saw_error) else { continue };
                         let telemetry = case.watch().recorded();
                         let told = only(call.name, &telemetry)?;
                         let is_one_of_many = error.elapsed().is_none();

@@ -27,7 +27,7 @@ pub(crate) fn install() -> Result<(), &'static str> {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| match current() {
             Some(watch) => panicked(&watch, panic),
-            None => previous(panic),
+            None => panicked_elsewhere(panic, &*previous),
         }));
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Listener))
             .map_err(|_| "the program has a subscriber of its own (tracing)")?;
@@ -39,10 +39,33 @@ pub(crate) fn install() -> Result<(), &'static str> {
 
 /// A panic of a case is told on standard error as any other, but without secrets.
 fn panicked(watch: &Watch, panic: &PanicHookInfo<'_>) {
-    let message = panic.payload_as_str().unwrap_or("without a message");
-    watch.search(Channel::Written, None, "the message of a panic", |out| out.write_str(message));
+    tell(panic, &searched(&[watch], message_of(panic)));
+}
+
+/// A panic on a thread of nobody's, which any case may have led to: its message is told as ever, unless it shows a secret of one.
+fn panicked_elsewhere(panic: &PanicHookInfo<'_>, previous: &dyn Fn(&PanicHookInfo<'_>)) {
+    let cases: Vec<_> = live().iter().filter_map(Weak::upgrade).collect();
+    let cases: Vec<&Watch> = cases.iter().map(|watch| &**watch).collect();
+    let message = message_of(panic);
+    let masked = searched(&cases, message);
+    if masked == message { previous(panic) } else { tell(panic, &masked) }
+}
+
+fn message_of<'a>(panic: &'a PanicHookInfo<'_>) -> &'a str {
+    panic.payload_as_str().unwrap_or("without a message")
+}
+
+/// The message of a panic without the secrets of these cases, each of which hears of its own.
+fn searched(cases: &[&Watch], message: &str) -> String {
+    cases.iter().fold(message.to_owned(), |masked, watch| {
+        watch.search(Channel::Written, None, "the message of a panic", |out| out.write_str(message));
+        watch.masked(&masked)
+    })
+}
+
+fn tell(panic: &PanicHookInfo<'_>, message: &str) {
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
-    let _ = writeln!(std::io::stderr(), "panicked{place}:\n{}", watch.masked(message));
+    let _ = writeln!(std::io::stderr(), "panicked{place}:\n{message}");
 }
 
 /// Whether anybody here wants to hear.

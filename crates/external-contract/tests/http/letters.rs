@@ -27,6 +27,7 @@ pub(crate) enum Flaw {
     BelievesAnyPage,
     BlamesTheCallerForPages,
     FollowsRedirects,
+    QuotesTheLetter,
 }
 
 /// The contract.
@@ -39,7 +40,9 @@ pub(crate) fn calls() -> Vec<ProviderCall<dyn Letters>> {
     vec![ProviderCall {
         name: "post",
         traffic: Traffic::Marked,
-        run: |case, service, marker| Box::pin(async move { service.post(&case.cx(), marker).await }),
+        run: |case, service, marker| {
+            Box::pin(async move { service.post(&case.cx(), &format!("{marker} {}", case.canary())).await })
+        },
     }]
 }
 
@@ -95,7 +98,10 @@ impl Letters for Office {
         if answer.starts_with("HTTP/1.1 3") && self.config.flaw == Flaw::FollowsRedirects {
             answer = self.exchange("/elsewhere", letter).await?;
         }
-        self.judged(&answer)
+        self.judged(&answer).map_err(|error| match self.config.flaw {
+            Flaw::QuotesTheLetter => error.with_context("letter", letter),
+            _ => error,
+        })
     }
 }
 

@@ -10,6 +10,10 @@ use letters::{Flaw, Letters};
 const CLAUSES: [&str; 4] = ["common.1.16", "common.1.17", "common.1.18", "common.3.5"];
 
 fn told(flaw: Flaw) -> Tally {
+    told_by(flaw, &CLAUSES)
+}
+
+fn told_by(flaw: Flaw, clauses: &[&str]) -> Tally {
     let suite =
         Suite::<dyn Letters>::of_contract("letters", &[], |_, _| Capability::Unsupported, letters::calls());
     let text = format!(
@@ -17,13 +21,23 @@ fn told(flaw: Flaw) -> Tally {
          config = {{ address = \"127.0.0.1:1\", flaw = \"{flaw:?}\" }}\n\
          [[target.http.before]]\npath = \"/stamp\"\ncontent_type = \"application/json\"\nbody = '{{\"stamp\":7}}'\n"
     );
-    verify(suite.only(&CLAUSES), Harness::from_toml(&letters::ENTRY, &text))
+    verify(suite.only(clauses), Harness::from_toml(&letters::ENTRY, &text))
 }
 
 #[test]
 fn who_knows_what_statuses_mean_passes() {
     let tally = told(Flaw::None);
     assert_eq!(tally.to_string(), "4 passed, 0 failed, 0 unsupported, 0 not run", "{:#?}", tally.failed);
+}
+
+/// Whichever of these clauses meets the error, it is searched.
+#[test]
+fn a_refusal_that_repeats_what_was_sent_is_caught() {
+    for clause in CLAUSES {
+        let tally = told_by(Flaw::QuotesTheLetter, &[clause]);
+        assert!(tally.has_failed("common.7.2"), "{clause}: {tally} {:?}", tally.not_run);
+        assert!(!tally.has_failed(clause), "{clause}: {:#?}", tally.failed);
+    }
 }
 
 #[test]

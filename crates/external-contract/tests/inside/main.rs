@@ -57,6 +57,13 @@ fn a_secret_in_debug_is_caught() {
 }
 
 #[test]
+fn a_secret_in_what_an_instance_says_of_its_place_is_caught() {
+    let tally = told(Flaw::PasswordInLocation, &[], &["common.4.4"]);
+    let failed: Vec<_> = tally.failed.iter().filter(|(id, _)| id == "common.7.3").collect();
+    assert!(failed.iter().any(|(_, detail)| detail.contains("its location")), "{:?}", tally.failed);
+}
+
+#[test]
 fn a_secret_in_events_spans_and_logs_is_caught() {
     is_caught(
         Flaw::LoginInEvent,
@@ -82,6 +89,7 @@ fn a_secret_in_a_metric_is_caught() {
 fn a_secret_in_a_panic_is_caught_and_not_reported() {
     is_caught(Flaw::ContentInPanic, "common.7.1", "the message of a panic");
     is_caught(Flaw::PasswordInPanic, "common.7.1", "the message of a panic");
+    is_caught(Flaw::ContentInPanicOfThread, "common.7.1", "the message of a panic");
 }
 
 #[test]

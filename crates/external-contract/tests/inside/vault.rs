@@ -29,7 +29,9 @@ pub(crate) enum Flaw {
     ContentInLateField,
     ContentInMetric,
     ContentInPanic,
+    ContentInPanicOfThread,
     PasswordInPanic,
+    PasswordInLocation,
     UrlInError,
     ContentInErrorContext,
     ContentInErrorSource,
@@ -100,7 +102,11 @@ fn build(section: &Section, _: &BuildContext) -> Result<Arc<dyn Vault>> {
         Flaw::ClaimsShelf => Capabilities::new().native("shelf"),
         _ => Capabilities::new().unsupported("shelf"),
     };
-    let info = ProviderInfo::new("vault", "vault", "vault://localhost", capabilities);
+    let location = match config.flaw {
+        Flaw::PasswordInLocation => format!("vault://localhost?key={}", config.password.expose()?.as_str()),
+        _ => "vault://localhost".to_owned(),
+    };
+    let info = ProviderInfo::new("vault", "vault", location, capabilities);
     Ok(Arc::new(Keeper { info, config, is_used: false.into() }))
 }
 
@@ -178,6 +184,11 @@ impl Vault for Keeper {
             }
             Flaw::ContentInMetric => metrics::counter!("kept", "content" => content.to_owned()).increment(1),
             Flaw::ContentInPanic => panic!("cannot keep {content}"),
+            Flaw::ContentInPanicOfThread => {
+                let content = content.to_owned();
+                let kept = std::thread::spawn(move || assert!(content.is_empty(), "cannot keep {content}"));
+                kept.join().unwrap_err();
+            }
             Flaw::PasswordInPanic => panic!("cannot keep with {password}"),
             Flaw::UrlInError => return Err(Error::unavailable(format!("{} does not answer", self.url()))),
             Flaw::ContentInErrorContext => {

@@ -56,6 +56,7 @@ pub(crate) enum Flaw {
     BlamesTheConfiguration,
     HidesDenial,
     ServesOneAtATime,
+    QuotesTheLine,
 }
 
 /// The password that the server takes.
@@ -73,8 +74,9 @@ pub(crate) fn calls() -> Vec<ProviderCall<dyn Echo>> {
         traffic: Traffic::Marked,
         run: |case, service, marker| {
             Box::pin(async move {
-                let heard = service.say(&case.cx(), marker, false).await?;
-                if heard == marker { Ok(()) } else { Err(Error::corrupt("another caller's answer")) }
+                let line = format!("{marker} {}", case.canary());
+                let heard = service.say(&case.cx(), &line, false).await?;
+                if heard == line { Ok(()) } else { Err(Error::corrupt("another caller's answer")) }
             })
         },
     }]
@@ -342,6 +344,7 @@ impl Echo for Client {
                 Err(Error::configuration("what is this?"))
             }
             (Err(error), Flaw::DeniesSending) => Err(error.with_effect(Effect::NotSent)),
+            (Err(error), Flaw::QuotesTheLine) => Err(error.with_context("line", text)),
             (heard, _) => heard,
         }
     }

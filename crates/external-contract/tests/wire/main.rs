@@ -4,6 +4,8 @@ mod backend;
 mod dial;
 mod echo;
 
+use std::sync::Mutex;
+
 use external_contract::{Harness, Resilience, Suite, Tally, check, clause, refuses, verify};
 use external_core::{Capability, ErrorKind};
 
@@ -141,6 +143,55 @@ fn every_flaw_is_caught() {
             println!("{flaw:?} is caught by {clause}");
         }
     }
+}
+
+/// Whatever breaks under a call, and whichever clause looks at its error.
+#[test]
+fn an_error_that_repeats_what_was_sent_is_caught() {
+    for clause in [
+        "common.1.6",
+        "common.1.7",
+        "common.1.8",
+        "common.1.9",
+        "common.1.10",
+        "common.2.1",
+        "common.2.2",
+        "common.3.3",
+        "common.6.4",
+        "common.11.1",
+        "common.11.3",
+        "common.11.4",
+    ] {
+        let tally = tested(Flaw::QuotesTheLine, &[clause]);
+        assert!(tally.has_failed("common.7.2"), "{clause}: {tally} {:?}", tally.not_run);
+    }
+}
+
+/// Rounds that all draw the same are one round.
+#[test]
+fn the_proxies_of_a_case_draw_by_seeds_of_their_own_and_those_of_the_next_case_by_the_same() {
+    static DRAWN: Mutex<Vec<[u64; 2]>> = Mutex::new(Vec::new());
+    let draws = clause!("echo.draws.1", "What a proxy draws is decided by a seed.", |case: S| {
+        let (one, other) = (case.proxied().await?, case.proxied().await?);
+        DRAWN.lock().unwrap().push([one.proxy.seed(), other.proxy.seed()]);
+    });
+    let text = format!(
+        "[[target]]\nname = \"plain\"\nlane = \"embedded\"\nproxy = \"address\"\n\
+         config = {{ address = \"{}\", flaw = \"None\" }}\n",
+        echo::server(),
+    );
+    for _ in 0..2 {
+        let tally = verify(suite().only(&[]).with(draws.clone()), Harness::from_toml(&echo::ENTRY, &text));
+        assert!(
+            tally.failed.is_empty() && tally.not_run.is_empty(),
+            "{:?} {:?}",
+            tally.failed,
+            tally.not_run
+        );
+    }
+    let drawn = DRAWN.lock().unwrap();
+    assert!(drawn.len() > 1 && drawn.iter().all(|[one, other]| one != other), "{drawn:?}");
+    assert!(drawn.iter().all(|seeds| *seeds == drawn[0]), "{drawn:?}");
 }
 
 #[test]

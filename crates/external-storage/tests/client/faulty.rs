@@ -17,6 +17,7 @@ use external_storage::{
     StorageService, TagStorage, UploadPage, Verifier, checksum,
 };
 use futures_util::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
 use super::S;
 
@@ -26,6 +27,8 @@ pub(super) enum Fault {
     None,
     /// It takes so long and then works.
     Slow(Duration),
+    /// It waits until it is let go, and then works.
+    Held,
     /// It fails before anything happens.
     Before,
     /// It fails before anything happens, and asks to be left alone for so long.
@@ -73,6 +76,7 @@ pub(super) struct Faulty {
     parts: Load,
     bytes: Load,
     gets: Load,
+    gate: Semaphore,
 }
 
 /// How much of something is going on, and the most there was.
@@ -133,6 +137,7 @@ impl Faulty {
             parts: Load::default(),
             bytes: Load::default(),
             gets: Load::default(),
+            gate: Semaphore::new(0),
         };
         // So that first parts are as small as the store takes them, and not such that thousands of them hold its
         // largest object.
@@ -194,6 +199,11 @@ impl Faulty {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).get(operation).copied().unwrap_or(0)
     }
 
+    /// Lets go what is held, from now on.
+    pub(super) fn let_go(&self) {
+        self.gate.add_permits(1);
+    }
+
     /// The most parts that were under way at a time, and the most bytes of them.
     pub(super) fn most_parts(&self) -> (usize, usize) {
         (self.parts.most.load(Ordering::SeqCst), self.bytes.most.load(Ordering::SeqCst))
@@ -243,6 +253,10 @@ impl Faulty {
             }
             Fault::Slow(time) => {
                 tokio::time::sleep(time).await;
+                call.await
+            }
+            Fault::Held => {
+                drop(self.gate.acquire().await);
                 call.await
             }
             _ => call.await,

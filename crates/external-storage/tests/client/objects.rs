@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_contract::storage::open_link;
-use external_contract::{Case, Clause, check, clause, ensure, ensure_eq, ensure_error};
+use external_contract::{Case, Clause, Finding, check, clause, ensure, ensure_eq, ensure_error, eventually};
 use external_core::{Capability, ErrorKind};
 use external_storage::{
     Checksum, CopyRequest, ListItem, ListRequest, ObjectAttributes, Precondition, PutRequest, StorageClient,
@@ -14,6 +14,8 @@ use futures_util::TryStreamExt;
 
 use super::faulty::{Fault, Faulty};
 use super::{S, client, key};
+
+const SOON: Duration = Duration::from_secs(10);
 
 pub(super) fn clauses() -> Vec<Clause<S>> {
     let mut clauses = defaults();
@@ -286,14 +288,19 @@ fn copies() -> Vec<Clause<S>> {
             "storage.rename.3",
             "A source written to in between is kept, and the rename is `Conflict`.",
             |case: S| {
-                let slow = |operation: &str, _| {
-                    if operation == "delete" { Fault::Slow(Duration::from_millis(200)) } else { Fault::None }
-                };
-                let storage = client(&Faulty::new(case.bare()?).with_plan(slow).shared())?;
+                let held = |operation: &str, _| if operation == "delete" { Fault::Held } else { Fault::None };
+                let faulty = Faulty::new(case.bare()?).with_plan(held).shared();
+                let storage = client(&faulty)?;
                 storage.put(case.name("old"), "x").await?;
                 let write = async {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    storage.put(case.name("old"), "newer").await
+                    // The copy is made, and the source is about to go.
+                    eventually(SOON, || async {
+                        ensure(faulty.calls("delete") > 0, "a delete under way", "none")
+                    })
+                    .await?;
+                    let written = storage.put(case.name("old"), "newer").await;
+                    faulty.let_go();
+                    written.map_err(Finding::from)
                 };
                 let (renamed, written) =
                     futures_util::future::join(storage.rename(case.name("old"), case.name("new")), write)
