@@ -234,6 +234,68 @@ async fn a_part_that_does_not_fit_is_not_taken() {
     }
 }
 
+/// A server that sends 30 000 bytes of a range at a time, and does not tell how many there are in all.
+fn serve_pieces(question: &HttpQuestion) -> HttpAnswer {
+    let header = |name: &str| question.headers.get(name).map(|value| value.to_str().unwrap());
+    let Some(range) = header("range") else { return serve(question, 1).without_length() };
+    let start: usize = range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap();
+    if start >= LENGTH {
+        return serve(question, 1);
+    }
+    let end = LENGTH.min(start + 30_000);
+    HttpAnswer::new(206)
+        .with_header("etag", "\"v1\"")
+        .with_header("content-range", &format!("bytes {start}-{}/*", end - 1))
+        .with_body(content(1)[start..end].to_vec())
+}
+
+#[tokio::test]
+async fn a_part_is_the_whole_only_where_the_end_is_known() {
+    for (length, requests) in [(None, 5), (Some(LENGTH as u64), 4)] {
+        for origin in both(|question, _| serve_pieces(question)).await {
+            let folder = Folder::new();
+            origin.line.cut(&[20_000]);
+            let mut to = Download::to(folder.target());
+            if let Some(length) = length {
+                to = to.with_length(length);
+            }
+            let done = origin.rest.download(&RestRequest::get("/file"), to).await.unwrap();
+            assert_eq!((done.bytes, done.requests), (LENGTH as u64, requests));
+            assert!(folder.is_of(1));
+            assert_eq!(folder.names(), ["file.bin"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_part_has_as_many_bytes_as_it_says() {
+    let says = |told: usize| {
+        move |question: &HttpQuestion, number: usize| match number {
+            2 => HttpAnswer::new(206)
+                .with_header("etag", "\"v1\"")
+                .with_header("content-range", &format!("bytes 20000-{told}/*"))
+                .with_body(content(1)[20_000..50_000].to_vec()),
+            _ => serve(question, 1).without_length(),
+        }
+    };
+    // Shorter than it says: the rest is asked for.
+    for origin in both(says(69_999)).await {
+        let folder = Folder::new();
+        origin.line.cut(&[20_000]);
+        let done = download(&origin, &folder.target()).await.unwrap();
+        assert_eq!(done.requests, 3);
+        assert!(folder.is_of(1));
+    }
+    // Longer: nobody knows which bytes they are.
+    for origin in both(says(39_999)).await {
+        let folder = Folder::new();
+        origin.line.cut(&[20_000]);
+        let error = download(&origin, &folder.target()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(folder.names(), [""; 0]);
+    }
+}
+
 #[tokio::test]
 async fn one_download_writes_a_file() {
     for origin in both(|question, _| serve(question, 1)).await {

@@ -141,8 +141,8 @@ async fn circles_and_endless_lists_end() {
     for (path, paging, kind, asked) in [
         ("/self", Paging::by_link(), ErrorKind::Corrupt, 2),
         ("/three", Paging::by_link(), ErrorKind::Corrupt, 4),
-        ("/same", Paging::by_page("page"), ErrorKind::Corrupt, 2),
-        ("/same", Paging::by_offset("offset", "limit", 2), ErrorKind::Corrupt, 2),
+        ("/same", Paging::by_page("page"), ErrorKind::Corrupt, 4),
+        ("/same", Paging::by_offset("offset", "limit", 2), ErrorKind::Corrupt, 4),
         ("/cursor", Paging::by_cursor("cursor", "/next").with_items("/items"), ErrorKind::Corrupt, 2),
         ("/empty", Paging::by_link().with_max_pages(9), ErrorKind::Unexpected, 9),
     ] {
@@ -150,6 +150,19 @@ async fn circles_and_endless_lists_end() {
             let error = all(&origin, path, paging.clone()).await.unwrap_err();
             assert_eq!((error.kind(), origin.asked().len()), (kind, asked), "{path}: {}", error.report());
         }
+    }
+}
+
+#[tokio::test]
+async fn plain_values_may_be_alike() {
+    let zeros = |question: &HttpQuestion, _| match query(question, "page").unwrap_or_default().as_str() {
+        "1" | "2" | "3" => json(200, "[0, 0]"),
+        "4" => json(200, "[1, 0]"),
+        _ => json(200, "[0]"),
+    };
+    for origin in both(zeros).await {
+        let seen = all(&origin, "/", Paging::by_page("page").with_size("per_page", 2)).await.unwrap();
+        assert_eq!(seen, [0, 0, 0, 0, 0, 0, 1, 0, 0]);
     }
 }
 

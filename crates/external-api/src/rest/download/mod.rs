@@ -8,13 +8,15 @@ use std::path::PathBuf;
 
 use external_core::{ByteStream, Error, ErrorKind, Result, Retry};
 use external_http::{HttpRequest, HttpResponse};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, IF_RANGE, RANGE};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE,
+};
 use http::{Method, StatusCode};
 use part::PartFile;
 use range::ContentRange;
 
 use super::client::named;
-use super::{RestClient, RestRequest, Validators};
+use super::{RestClient, RestError, RestRequest, Validators};
 
 /// So many requests are made for one download at most.
 const MAX_REQUESTS: u32 = 100;
@@ -107,8 +109,16 @@ impl RestClient {
         if request.method != Method::GET || request.headers.contains_key(RANGE) {
             return Err(Error::invalid_argument("a download is a GET of a whole"));
         }
-        let mut running =
-            Running { client: self, request, download, part: None, requests: 0, found: 0, encoding: None };
+        let mut running = Running {
+            client: self,
+            request,
+            download,
+            part: None,
+            requests: 0,
+            found: 0,
+            end: None,
+            encoding: None,
+        };
         running.run().await.map_err(|error| named(error, name))
     }
 }
@@ -120,6 +130,8 @@ struct Running<'a> {
     part: Option<PartFile>,
     requests: u32,
     found: u64,
+    /// Where the bytes that are being sent end, if they are a part of the file.
+    end: Option<u64>,
     encoding: Option<String>,
 }
 
@@ -144,8 +156,9 @@ impl Running<'_> {
             self.requests += 1;
             let step = match self.client.exchange(&self.range_request()?).await {
                 Ok(answer) => self.judge(answer).await?,
-                // The range is beyond the end: it is not the version that was begun.
-                Err(error) if error.http_status() == Some(416) && self.length() > 0 => self.discard(),
+                Err(error) if error.http_status() == Some(416) && self.length() > 0 => {
+                    self.beyond_the_end(&error)
+                }
                 Err(error) => return Err(error),
             };
             match step {
@@ -154,7 +167,8 @@ impl Running<'_> {
                 Step::Body(body) => {
                     let before = self.length();
                     match self.copy(body).await {
-                        Ok(()) => return self.finish().await,
+                        Ok(()) if self.has_all() => return self.finish().await,
+                        Ok(()) => {}
                         Err(error) => self.goes_on_after(error, before)?,
                     }
                 }
@@ -196,6 +210,27 @@ impl Running<'_> {
         }
     }
 
+    /// The range is beyond the end: all is there if that is the end, and else it is not the version that was begun.
+    fn beyond_the_end(&mut self, error: &Error) -> Step {
+        let said = RestError::of(error).map(RestError::headers);
+        let told = said.and_then(|headers| headers.get(CONTENT_RANGE)?.to_str().ok());
+        let total = told.and_then(ContentRange::beyond);
+        let is_same = |part: &PartFile| {
+            said.is_some_and(|headers| is_version(&Validators::of(headers), part))
+                && total == Some(part.length())
+        };
+        match self.part.as_ref().is_some_and(is_same) {
+            true => Step::Complete,
+            false => self.discard(),
+        }
+    }
+
+    /// Whether nothing is missing. A part that ends where nobody knows the end of the file may have more behind it.
+    fn has_all(&self) -> bool {
+        let known = self.download.length.or_else(|| self.part.as_ref().and_then(PartFile::total));
+        self.end.is_none() || known.is_some_and(|total| total <= self.length())
+    }
+
     /// The whole of a version, which may be another one than before.
     async fn begin(&mut self, answer: HttpResponse) -> Result<Step> {
         let total = told_length(&answer);
@@ -212,6 +247,7 @@ impl Running<'_> {
         };
         let mut part = PartFile::open(&self.download.target, &self.request.url, validators, total).await?;
         self.found = part.length();
+        self.end = None;
         self.encoding = encoding(&answer);
         let (is_more, is_all) =
             (total.is_some_and(|total| part.length() > total), Some(part.length()) == total);
@@ -234,11 +270,7 @@ impl Running<'_> {
         let Some(part) = self.part.as_mut().filter(|part| part.length() > 0) else {
             return Err(Error::corrupt("a part of a file, where the whole was asked for"));
         };
-        let is_same = match &Validators::of(&answer.headers).etag {
-            Some(tag) => Some(tag) == part.validators().strong(),
-            // It need not be told again (RFC 9110, 15.3.7).
-            None => true,
-        };
+        let is_same = is_version(&Validators::of(&answer.headers), part);
         let fits = range.is_some_and(|range| {
             range.first == part.length()
                 && (range.total.is_none() || part.total().is_none() || range.total == part.total())
@@ -247,6 +279,7 @@ impl Running<'_> {
             return Ok(self.discard());
         }
         part.expect(range.and_then(|range| range.total));
+        self.end = range.map(|range| range.last.saturating_add(1));
         Ok(Step::Body(answer.body))
     }
 
@@ -267,12 +300,18 @@ impl Running<'_> {
         };
         part.flush().await?;
         outcome?;
-        match part.total() {
-            Some(total) if part.length() < total => {
-                Err(Error::unavailable("a download that ended too early"))
-            }
-            _ => Ok(()),
+        let length = part.length();
+        let ends_early = |end: Option<u64>| end.is_some_and(|end| length < end);
+        if ends_early(part.total()) || ends_early(self.end) {
+            return Err(Error::unavailable("a download that ended too early"));
         }
+        if self.end.is_some_and(|end| length > end) {
+            self.discard();
+            return Err(
+                Error::corrupt("a part of a file that is longer than it says").with_retry(Retry::Never)
+            );
+        }
+        Ok(())
     }
 
     /// Holds what is there against what was expected, and puts it in its place.
@@ -326,6 +365,15 @@ impl Running<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether an answer is of the version that is collected.
+fn is_version(told: &Validators, part: &PartFile) -> bool {
+    match &told.etag {
+        Some(tag) => Some(tag) == part.validators().strong(),
+        // It need not be told again (RFC 9110, 15.3.7).
+        None => true,
     }
 }
 

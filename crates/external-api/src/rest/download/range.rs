@@ -5,6 +5,8 @@
 pub(super) struct ContentRange {
     /// The first one.
     pub(super) first: u64,
+    /// The last one.
+    pub(super) last: u64,
     /// How many there are in all, if that is known.
     pub(super) total: Option<u64>,
 }
@@ -18,7 +20,14 @@ impl ContentRange {
         let (first, last) = (number(first)?, number(last)?);
         let total = if total == "*" { None } else { Some(number(total)?) };
         let fits = first <= last && total.is_none_or(|total| last < total);
-        (unit.eq_ignore_ascii_case("bytes") && fits).then_some(Self { first, total })
+        (unit.eq_ignore_ascii_case("bytes") && fits).then_some(Self { first, last, total })
+    }
+
+    /// How many bytes there are in all, where the range that was asked for is beyond them: `bytes */10`.
+    pub(super) fn beyond(text: &str) -> Option<u64> {
+        let (unit, total) = text.trim().split_once(' ')?;
+        let total = total.trim_start().strip_prefix("*/")?;
+        if unit.eq_ignore_ascii_case("bytes") { number(total) } else { None }
     }
 }
 
@@ -33,9 +42,9 @@ mod tests {
 
     #[test]
     fn ranges_of_bytes_are_read() {
-        let range = |first, total| Some(ContentRange { first, total });
-        assert_eq!(ContentRange::parse("bytes 5-9/10"), range(5, Some(10)));
-        assert_eq!(ContentRange::parse("Bytes 0-0/*"), range(0, None));
+        let range = |first, last, total| Some(ContentRange { first, last, total });
+        assert_eq!(ContentRange::parse("bytes 5-9/10"), range(5, 9, Some(10)));
+        assert_eq!(ContentRange::parse("Bytes 0-0/*"), range(0, 0, None));
         for text in [
             "",
             "bytes",
@@ -49,6 +58,14 @@ mod tests {
             "bytes=5-9/10",
         ] {
             assert_eq!(ContentRange::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_range_beyond_the_end_tells_the_end() {
+        assert_eq!(ContentRange::beyond("bytes */10"), Some(10));
+        for text in ["", "bytes */", "bytes */*", "bytes 5-9/10", "items */10", "bytes */-1"] {
+            assert_eq!(ContentRange::beyond(text), None, "{text}");
         }
     }
 }

@@ -25,6 +25,9 @@ pub use paging::Paging;
 use super::client::named;
 use super::{RestClient, RestRequest};
 
+/// So many equal pages in a row may be: items that are plain values can be alike.
+const EQUAL_PAGES: u32 = 3;
+
 /// The pages of a list, read one by one: nothing is asked before it is wanted.
 ///
 /// ```
@@ -51,7 +54,7 @@ use super::{RestClient, RestRequest};
 /// ```
 ///
 /// A list ends where the API says so. What would never end is an error: `Corrupt` for a page that was read before, and
-/// for a number that is answered with the page before it; `Unexpected` beyond [`Paging::with_max_pages`]. So is what
+/// for numbers that are answered with the same page again and again; `Unexpected` beyond [`Paging::with_max_pages`]. So is what
 /// leads to another origin than the list's own: what the request bears is not for others.
 pub struct Pages<T> {
     client: RestClient,
@@ -63,6 +66,8 @@ pub struct Pages<T> {
     /// Hashes of the places that were read, and of the last page: what is kept does not grow with what is read.
     seen: HashSet<u64>,
     last: Option<u64>,
+    /// How many pages in a row were equal, up to the last one.
+    equal: u32,
     items: PhantomData<fn() -> T>,
 }
 
@@ -81,7 +86,8 @@ pub struct Page<T> {
 impl<T> Pages<T> {
     pub(super) fn new(client: RestClient, request: RestRequest, paging: Paging) -> Self {
         let next = Some(Checkpoint::of(paging.first()));
-        Self { client, request, paging, next, read: 0, seen: HashSet::new(), last: None, items: PhantomData }
+        let seen = HashSet::new();
+        Self { client, request, paging, next, read: 0, seen, last: None, equal: 0, items: PhantomData }
     }
 
     /// Goes on where a list like this one was left.
@@ -140,8 +146,9 @@ impl<T: DeserializeOwned + Send + 'static> Pages<T> {
         let answer = self.client.whole(request).await?;
         let body_hash = hash_of(&answer.body);
         let mut page = self.paging.read::<T>(&answer, &here.position).map_err(|error| answer.told(error))?;
-        if self.paging.goes_by_number() && !page.items.is_empty() && self.last == Some(body_hash) {
-            return Err(circular("another number was answered with the same page"));
+        let equal = if self.last == Some(body_hash) { self.equal + 1 } else { 1 };
+        if self.paging.goes_by_number() && !page.items.is_empty() && equal > EQUAL_PAGES {
+            return Err(circular("other numbers were answered with the same page"));
         }
         // What is there to come leads on, or it would never end.
         if let Some(next) = &page.next {
@@ -151,7 +158,7 @@ impl<T: DeserializeOwned + Send + 'static> Pages<T> {
             }
         }
         page.items.drain(..here.skip.min(page.items.len()));
-        self.last = Some(body_hash);
+        (self.last, self.equal) = (Some(body_hash), equal);
         self.read += 1;
         self.next.clone_from(&page.next);
         Ok(Some(page))

@@ -1,6 +1,6 @@
 //! What SendGrid knows of a customer, and what its endpoints do with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -63,11 +63,33 @@ impl Account {
             return Ok(answer(200));
         }
         let is_lost = mail.is_to("dropafterdata");
-        match mail.send_at {
-            Some(at) if at > now => self.later(call, at, mail, body, number)?,
-            _ => self.deliver(&body, number)?,
-        }
+        self.leave(call, &mail, &body, number)?;
         Ok(if is_lost { HttpAnswer::new(503) } else { answer(202) })
+    }
+
+    /// Each personalization's mail leaves when it is to: those of one second together.
+    fn leave(
+        &mut self,
+        call: &Call<'_, Self>,
+        mail: &Judged,
+        body: &Value,
+        number: u64,
+    ) -> Result<(), Refused> {
+        let now = self.clock.seconds();
+        let leaves: Vec<_> = mail.send_at.iter().map(|at| at.filter(|at| *at > now)).collect();
+        let times: BTreeSet<_> = leaves.iter().copied().collect();
+        if let (Some(id), Some(last)) = (&mail.batch_id, times.last().copied().flatten()) {
+            let batch = self.batches.get_mut(id);
+            batch.ok_or_else(|| Refused::of("batch_id", "invalid batch id".to_owned()))?.leaves = Some(last);
+        }
+        for time in times {
+            let body = only(body, |at| leaves.get(at) == Some(&time));
+            match time {
+                None => self.deliver(&body, number)?,
+                Some(at) => Self::later(call, at, mail.batch_id.clone(), body, number),
+            }
+        }
+        Ok(())
     }
 
     fn deliver(&mut self, body: &Value, number: u64) -> Result<(), Refused> {
@@ -77,26 +99,14 @@ impl Account {
         Ok(())
     }
 
-    fn later(
-        &mut self,
-        call: &Call<'_, Self>,
-        at: u64,
-        mail: Judged,
-        body: Value,
-        number: u64,
-    ) -> Result<(), Refused> {
-        if let Some(id) = &mail.batch_id {
-            let batch = self.batches.get_mut(id);
-            batch.ok_or_else(|| Refused::of("batch_id", "invalid batch id".to_owned()))?.leaves = Some(at);
-        }
+    fn later(call: &Call<'_, Self>, at: u64, batch_id: Option<String>, body: Value, number: u64) {
         call.later(SystemTime::UNIX_EPOCH + Duration::from_secs(at), move |account| {
-            let batch = mail.batch_id.and_then(|id| account.batches.get(&id));
+            let batch = batch_id.and_then(|id| account.batches.get(&id));
             if !batch.is_some_and(|batch| batch.is_cancelled) {
                 // It was judged when it came.
                 drop(account.deliver(&body, number));
             }
         });
-        Ok(())
     }
 
     pub(super) fn create_batch(&mut self, _: &Call<'_, Self>) -> Answer {
@@ -136,6 +146,16 @@ impl Account {
     pub(super) fn public_key(&mut self, call: &Call<'_, Self>) -> Answer {
         Ok(HttpAnswer::json(200, &self.webhooks.public_key(call.parameter("id"))?))
     }
+}
+
+/// The body with those personalizations alone. The others are left blank, so that each keeps its number.
+fn only(body: &Value, is_wanted: impl Fn(usize) -> bool) -> Value {
+    let mut body = body.clone();
+    let all = body["personalizations"].as_array_mut().into_iter().flatten().enumerate();
+    for (_, one) in all.filter(|(at, _)| !is_wanted(*at)) {
+        *one = Value::Null;
+    }
+    body
 }
 
 fn read(question: &HttpQuestion) -> Result<Value, Refused> {

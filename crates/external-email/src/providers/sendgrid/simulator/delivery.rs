@@ -12,13 +12,16 @@ use external_core::email::{
 use external_core::{BuildContext, Error, Result};
 use serde_json::Value;
 
-use super::judgement::{list, text};
+use super::judgement::{is_dynamic, list, text};
 use crate::mime::headers::encoded_text;
 use crate::mime::render;
 
-/// Writes the mails of a request that was judged.
+/// Writes the mails of a request that was judged; a personalization without recipients is not for now.
 pub(super) fn deliver(folder: &Path, body: &Value, number: u64, world: &BuildContext) -> Result<()> {
     for (at, one) in list(&body["personalizations"]).iter().enumerate() {
+        if list(&one["to"]).is_empty() {
+            continue;
+        }
         let bytes = mail(body, one, world)?;
         let name = format!("{number:08}-{at:04}");
         // Whoever looks into the folder sees a mail as a whole or not at all.
@@ -47,13 +50,20 @@ fn mail(body: &Value, one: &Value, world: &BuildContext) -> Result<Vec<u8>> {
     }
     for content in list(&body["content"]) {
         let words = filled(text(&content["value"]), one);
-        match text(&content["type"]) {
-            "text/html" => message.html = Some(words),
-            _ => message.text = Some(words),
+        match text(&content["type"]).split(';').next().map(str::trim_end) {
+            Some("text/plain") => message.text = Some(words),
+            Some("text/html") => message.html = Some(words),
+            // An invitation or AMP stands beside the words, not in their place.
+            _ => {}
         }
     }
-    if body["template_id"].is_string() {
-        message.text = Some(one["dynamic_template_data"].to_string());
+    if let Some(template) = body["template_id"].as_str() {
+        // A legacy template takes the content into itself, and is filled by substitutions.
+        match is_dynamic(template) {
+            true => message.text = Some(one["dynamic_template_data"].to_string()),
+            false if message.text.is_none() => message.text = Some(one["substitutions"].to_string()),
+            false => {}
+        }
     }
     for file in list(&body["attachments"]) {
         message = with_file(message, file)?;

@@ -30,7 +30,8 @@ impl Refused {
 /// What matters of a mail before it is delivered.
 pub(super) struct Judged {
     pub(super) is_sandbox: bool,
-    pub(super) send_at: Option<u64>,
+    /// When each personalization's mail is to leave, where it is told.
+    pub(super) send_at: Vec<Option<u64>>,
     pub(super) batch_id: Option<String>,
     recipients: Vec<String>,
 }
@@ -67,7 +68,7 @@ pub(super) fn judge(body: &Value, bytes: usize, now: u64) -> Result<Judged, Refu
         return refuse("reply_to", "`reply_to` is mutually exclusive with `reply_to_list`.");
     }
     let is_template = body["template_id"].is_string();
-    if is_template && !text(&body["template_id"]).starts_with("d-") {
+    if is_template && !is_template_id(text(&body["template_id"])) {
         let message =
             format!("The template_id must be a valid GUID, you provided '{}'.", text(&body["template_id"]));
         return Err(Refused::of("template_id", message));
@@ -87,10 +88,24 @@ pub(super) fn judge(body: &Value, bytes: usize, now: u64) -> Result<Judged, Refu
     when(&body["send_at"], now)?;
     Ok(Judged {
         is_sandbox: body["mail_settings"]["sandbox_mode"]["enable"] == true,
-        send_at: body["send_at"].as_u64(),
+        send_at: list(&body["personalizations"])
+            .iter()
+            .map(|one| one["send_at"].as_u64().or_else(|| body["send_at"].as_u64()))
+            .collect(),
         batch_id: body["batch_id"].as_str().map(str::to_owned),
         recipients,
     })
+}
+
+/// Dynamic templates have a prefix; the id of a legacy one is a bare GUID.
+fn is_template_id(id: &str) -> bool {
+    let groups = id.split('-').map(|group| (group.len(), group.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    is_dynamic(id) || groups.eq([8, 4, 4, 4, 12].map(|length| (length, true)))
+}
+
+/// Whether a template's id is that of a dynamic one, which is filled with data.
+pub(super) fn is_dynamic(template_id: &str) -> bool {
+    template_id.starts_with("d-")
 }
 
 fn personalizations(body: &Value, is_template: bool, now: u64) -> Result<Vec<String>, Refused> {

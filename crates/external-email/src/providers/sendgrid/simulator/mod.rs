@@ -3,7 +3,8 @@
 //!
 //! - The key is [`KEY`]; mails are `.eml` files with their envelope before them.
 //! - Categories and custom arguments, which the real one keeps to itself, are shown as `X-Simulator-…` headers. Every
-//!   template whose id begins with `d-` exists, and shows its data.
+//!   template whose id begins with `d-` exists, and shows its data; so does every legacy one, whose id is a bare GUID, and
+//!   shows the content that it was given, or its substitutions.
 //! - To a recipient whose local part, up to its `+`, is `dropafterdata` a mail is delivered and answered 503; one to
 //!   `datafail` is refused as a whole.
 //! - What the vendor says to a cancellation within the last ten minutes is not documented; here it is heeded.

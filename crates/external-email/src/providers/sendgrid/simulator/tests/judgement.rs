@@ -25,6 +25,18 @@ fn what_the_sdk_sends_is_taken() {
 }
 
 #[test]
+fn templates_of_both_generations_are_known_by_their_ids() {
+    for id in ["d-f43daeeaef504760851f727007e0b5d0", "13b8f94f-bcae-4ec6-b752-70d6cb59f932"] {
+        let body = json!({
+            "from": {"email": "from@example.com"},
+            "personalizations": [{"to": [{"email": "to@example.com"}]}],
+            "template_id": id,
+        });
+        assert_eq!(judged(&body), Ok(()), "{id}");
+    }
+}
+
+#[test]
 fn what_the_vendor_refuses_is_refused_and_its_field_named() {
     let right = json!({
         "from": {"email": "from@example.com"},
@@ -72,6 +84,8 @@ fn what_the_vendor_refuses_is_refused_and_its_field_named() {
         ("custom_args", json!({"a": "x".repeat(10_000)}), "custom_args"),
         ("send_at", json!(NOW + 72 * 3600 + 1), "send_at"),
         ("template_id", json!("nothing"), "template_id"),
+        ("template_id", json!("13b8f94f-bcae-4ec6-b752-70d6cb59f93"), "template_id"),
+        ("template_id", json!("13b8f94f-bcae-4ec6-b752-70d6cb59f93g"), "template_id"),
     ] {
         let mut wrong = right.clone();
         wrong[field] = value;
