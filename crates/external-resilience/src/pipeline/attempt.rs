@@ -34,7 +34,7 @@ pub(super) struct Attempted {
     pub(super) result: Result<()>,
     pub(super) began: Instant,
     pub(super) ended: Instant,
-    /// Whether anything that can take effect was sent, by this attempt or by one beside it.
+    /// Whether anything that can take effect was sent, by this attempt or by one beside it; asked where it failed.
     pub(super) sent: bool,
 }
 
@@ -116,7 +116,8 @@ impl Pipeline {
         } else {
             guard.succeed(took);
         }
-        Attempted { result, began: started, ended, sent: attempt_cx.was_sent() }
+        let sent = result.is_err() && attempt_cx.was_sent();
+        Attempted { result, began: started, ended, sent }
     }
 
     /// How long an attempt of this call may take by the policy, its body included.

@@ -86,60 +86,98 @@ impl Pipeline {
             };
             now = attempted.ended;
             let was_sent = attempted.sent;
-            let mut error = match recorder.attempted(attempted) {
+            match recorder.attempted(attempted) {
                 Ok(()) => {
                     if let Some(budget) = &self.inner.budget {
                         budget.refill();
                     }
                     return Ok(());
                 }
-                Err(error) => error,
-            };
-            let refused_by = Refusal::of(&error);
-            match refused_by {
-                // So does one further in: neither is the service's word, and its hint no reason to wait.
-                Some(by) if by.is_final() && !was_sent => {
-                    return Err(earlier.unwrap_or(error).with_ended_by(by.as_str()));
+                Err(error) => {
+                    let failed = Failed { error, was_sent, attempts: recorder.attempts(), max_attempts };
+                    let again = self.goes_on_after(failed, earlier.take(), exchange, now, end)?;
+                    (earliest, payment) = (again.earliest, again.payment);
+                    earlier = Some(again.error);
                 }
-                // What was sent before it, to another member or on the way here, it knows nothing of.
-                Some(_) if was_sent && error.effect() == Effect::NotSent => {
-                    error = error.with_effect(Effect::MaybeApplied);
-                }
-                _ => {}
             }
-            // What an earlier attempt may have done is not undone by a later one that failed.
-            if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
+        }
+    }
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: Error,
+    /// Whether anything that can take effect was sent.
+    was_sent: bool,
+    attempts: u32,
+    max_attempts: u32,
+}
+
+/// Another attempt.
+struct Again<'a> {
+    earliest: Instant,
+    payment: Option<Payment<'a>>,
+    /// What the last one failed with.
+    error: Error,
+}
+
+impl Pipeline {
+    /// Whether there is another attempt; else the error of the call. Out of the way of calls that succeed.
+    #[cold]
+    #[inline(never)]
+    fn goes_on_after<T>(
+        &self,
+        Failed { mut error, was_sent, attempts, max_attempts }: Failed,
+        earlier: Option<Error>,
+        &Exchange { call, cx, .. }: &Exchange<'_, '_, T>,
+        now: Instant,
+        end: Option<Instant>,
+    ) -> Result<Again<'_>> {
+        let refused_by = Refusal::of(&error);
+        match refused_by {
+            // One further in says less than the failure that led to it: neither is the service's word, and its hint no
+            // reason to wait.
+            Some(by) if by.is_final() && !was_sent => {
+                return Err(earlier.unwrap_or(error).with_ended_by(by.as_str()));
+            }
+            // What was sent before it, to another member or on the way here, it knows nothing of.
+            Some(_) if was_sent && error.effect() == Effect::NotSent => {
                 error = error.with_effect(Effect::MaybeApplied);
             }
-            if cx.is_managed() {
-                // Whether there is another is for the outer pipeline to say.
-                return Err(error);
-            }
-            if !error.may_repeat(&call.operation) {
-                return Err(error.with_ended_by(NOT_SAFE));
-            }
-            // The hint of one that refused is not the word of those that were asked before it.
-            let advice = if refused_by.is_some() && was_sent { Retry::Backoff } else { error.retry() };
-            let Some(next) = self.wait(advice, recorder.attempts(), now, end) else {
-                return Err(error.with_ended_by(NOT_RETRYABLE));
-            };
-            if recorder.attempts() >= max_attempts {
-                return Err(error.with_ended_by(ATTEMPTS));
-            }
-            if end.is_some_and(|end| next >= end) {
-                return Err(error.with_ended_by(DEADLINE));
-            }
-            // What another pipeline refused cost the service nothing.
-            let cost_nothing = refused_by.is_some() && !was_sent;
-            if let Some(budget) = self.inner.budget.as_ref().filter(|_| !cost_nothing) {
-                payment = budget.pay_for(&error);
-                if payment.is_none() {
-                    return Err(error.with_ended_by(BUDGET));
-                }
-            }
-            earliest = next;
-            earlier = Some(error);
+            _ => {}
         }
+        // What an earlier attempt may have done is not undone by a later one that failed.
+        if earlier.is_some_and(|earlier| earlier.effect() == Effect::MaybeApplied) {
+            error = error.with_effect(Effect::MaybeApplied);
+        }
+        if cx.is_managed() {
+            // Whether there is another is for the outer pipeline to say.
+            return Err(error);
+        }
+        if !error.may_repeat(&call.operation) {
+            return Err(error.with_ended_by(NOT_SAFE));
+        }
+        // The hint of one that refused is not the word of those that were asked before it.
+        let advice = if refused_by.is_some() && was_sent { Retry::Backoff } else { error.retry() };
+        let Some(earliest) = self.wait(advice, attempts, now, end) else {
+            return Err(error.with_ended_by(NOT_RETRYABLE));
+        };
+        if attempts >= max_attempts {
+            return Err(error.with_ended_by(ATTEMPTS));
+        }
+        if end.is_some_and(|end| earliest >= end) {
+            return Err(error.with_ended_by(DEADLINE));
+        }
+        // What another pipeline refused cost the service nothing.
+        let cost_nothing = refused_by.is_some() && !was_sent;
+        let payment = match self.inner.budget.as_ref().filter(|_| !cost_nothing) {
+            None => None,
+            Some(budget) => match budget.pay_for(&error) {
+                None => return Err(error.with_ended_by(BUDGET)),
+                payment => payment,
+            },
+        };
+        Ok(Again { earliest, payment, error })
     }
 }
 
