@@ -55,7 +55,7 @@
 //! |---|---|
 //! | `proxy` | nothing is counted: no clause about requests, effects and hidden repetition. A remote provider must have a target with it |
 //! | `missing` | nobody knows what happens where nobody listens |
-//! | `http` | nor what its statuses mean. `before` lists what is asked before a call, by `path`, with the `content_type` and `body` of the right answer: a login |
+//! | `http` | nor what its statuses mean. `before` lists what is asked before a call, by `path`, with the `content_type` and `body` of the right answer: a login; `silent` lists the calls whose answer is a status and no more |
 //! | `denied` | nor what wrong credentials do |
 //! | `backend` | nothing is shown about a server that stops and starts again |
 //! | `facts` | clauses that look behind the provider (a damaged file, a mailbox) are left out |

@@ -143,8 +143,8 @@ impl<S: ?Sized + Provider + 'static> Case<S> {
         seed()
     }
 
-    /// The seed of what the next proxy of this case draws: each draws otherwise, or what is tried in rounds is tried once. The same
-    /// seed of the run leads to the same ones.
+    /// The seed of what the next proxy of this case draws. Each draws otherwise, or what is tried in rounds is tried once; the
+    /// same seed of the run leads to the same ones.
     pub(crate) fn next_draws(&self) -> u64 {
         hashed(&(self.draws(), self.proxies.fetch_add(1, Ordering::Relaxed)))
     }

@@ -62,6 +62,9 @@ pub(crate) struct Http {
     /// Exchanges that stand before the call itself: a login.
     #[serde(default)]
     pub(crate) before: Vec<Route>,
+    /// Calls whose answer is a status and no more: whatever comes with it, they succeed.
+    #[serde(default)]
+    pub(crate) silent: Vec<String>,
 }
 
 /// A request, by its path, and what it is answered with status 200.

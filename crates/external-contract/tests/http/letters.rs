@@ -34,16 +34,32 @@ pub(crate) enum Flaw {
 #[async_trait]
 pub(crate) trait Letters: Provider {
     async fn post(&self, cx: &CallContext, letter: &str) -> Result<()>;
+
+    /// That it was burnt a status says alone.
+    async fn burn(&self, cx: &CallContext, letter: &str) -> Result<()>;
 }
 
 pub(crate) fn calls() -> Vec<ProviderCall<dyn Letters>> {
-    vec![ProviderCall {
-        name: "post",
-        traffic: Traffic::Marked,
-        run: |case, service, marker| {
-            Box::pin(async move { service.post(&case.cx(), &format!("{marker} {}", case.canary())).await })
+    vec![
+        ProviderCall {
+            name: "post",
+            traffic: Traffic::Marked,
+            run: |case, service, marker| {
+                Box::pin(
+                    async move { service.post(&case.cx(), &format!("{marker} {}", case.canary())).await },
+                )
+            },
         },
-    }]
+        ProviderCall {
+            name: "burn",
+            traffic: Traffic::Marked,
+            run: |case, service, marker| {
+                Box::pin(
+                    async move { service.burn(&case.cx(), &format!("{marker} {}", case.canary())).await },
+                )
+            },
+        },
+    ]
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +101,16 @@ impl Provider for Office {
 #[async_trait]
 impl Letters for Office {
     async fn post(&self, cx: &CallContext, letter: &str) -> Result<()> {
+        self.hand_over(cx, letter, false).await
+    }
+
+    async fn burn(&self, cx: &CallContext, letter: &str) -> Result<()> {
+        self.hand_over(cx, letter, true).await
+    }
+}
+
+impl Office {
+    async fn hand_over(&self, cx: &CallContext, letter: &str, is_silent: bool) -> Result<()> {
         // Whoever posts shows a stamp first.
         let stamp = self.exchange("/stamp", "").await?;
         if !stamp.ends_with("{\"stamp\":7}") {
@@ -98,14 +124,12 @@ impl Letters for Office {
         if answer.starts_with("HTTP/1.1 3") && self.config.flaw == Flaw::FollowsRedirects {
             answer = self.exchange("/elsewhere", letter).await?;
         }
-        self.judged(&answer).map_err(|error| match self.config.flaw {
+        self.judged(&answer, is_silent).map_err(|error| match self.config.flaw {
             Flaw::QuotesTheLetter => error.with_context("letter", letter),
             _ => error,
         })
     }
-}
 
-impl Office {
     async fn exchange(&self, path: &str, body: &str) -> Result<String> {
         let io = |error: std::io::Error| Error::unavailable("the connection broke").with_source(error);
         let mut connection = TcpStream::connect(&self.config.address).await.map_err(io)?;
@@ -119,12 +143,12 @@ impl Office {
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    fn judged(&self, answer: &str) -> Result<()> {
+    fn judged(&self, answer: &str, is_silent: bool) -> Result<()> {
         let flaw = self.config.flaw;
         let status: u16 = answer.get(9..12).and_then(|status| status.parse().ok()).unwrap_or_default();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
         let kind = match status {
-            200 if body == "{\"posted\":true}" || flaw == Flaw::BelievesAnyPage => return Ok(()),
+            200 if is_silent || body == "{\"posted\":true}" || flaw == Flaw::BelievesAnyPage => return Ok(()),
             200 if flaw == Flaw::BlamesTheCallerForPages => ErrorKind::InvalidArgument,
             200 => ErrorKind::Corrupt,
             _ if flaw == Flaw::ReadsPagesForReasons && body.contains("Not now") => ErrorKind::RateLimited,
