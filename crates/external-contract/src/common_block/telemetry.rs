@@ -220,7 +220,7 @@ pub(super) fn clauses<S: ?Sized + Provider + 'static>() -> Vec<Clause<S>> {
 
 /// Nothing can be said of what nobody hears.
 fn heard<S: ?Sized + Provider + 'static>(case: &Case<S>) -> Verdict {
-    crate::watch::install().map_err(Finding::not_run)?;
+    watch::install().map_err(Finding::not_run)?;
     ensure(case.watch().listens(), "a case whose spans are heard", "it is not heard")
 }
 

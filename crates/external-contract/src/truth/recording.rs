@@ -76,6 +76,7 @@ pub enum Recorded {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Exchange {
+    request: RecordedRequest,
     response: RecordedAnswer,
 }
 
@@ -165,12 +166,14 @@ impl Recording {
         serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// The answers that the SDK was told, in their order.
+    /// The requests that the SDK made and what each was answered, in their order.
     #[must_use]
-    pub fn answers(&self) -> Vec<&RecordedAnswer> {
+    pub fn exchanges(&self) -> Vec<(&RecordedRequest, Option<&RecordedAnswer>)> {
         match self.exchanges.as_slice() {
-            [] => self.response.iter().collect(),
-            exchanges => exchanges.iter().map(|exchange| &exchange.response).collect(),
+            [] => self.request.iter().map(|request| (request, self.response.as_ref())).collect(),
+            exchanges => {
+                exchanges.iter().map(|exchange| (&exchange.request, Some(&exchange.response))).collect()
+            }
         }
     }
 
