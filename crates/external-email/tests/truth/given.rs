@@ -6,7 +6,7 @@ use external_core::email::HeaderText;
 use serde_json::{Map, Value};
 
 /// What comes of looking into a recording.
-pub(crate) type Found<T> = std::result::Result<T, Finding>;
+pub(crate) type Found<T> = Result<T, Finding>;
 
 /// Named arguments, of the call or of a part of it.
 #[derive(Debug)]

@@ -148,7 +148,7 @@ async fn cancellation(recording: &Recording) -> Verdict {
 }
 
 /// Whether the recording shows as many cancelled batches as there can be, and this is none of them.
-fn has_no_room(recording: &Recording, batch: &str) -> std::result::Result<bool, Finding> {
+fn has_no_room(recording: &Recording, batch: &str) -> Result<bool, Finding> {
     let listed = recording.exchanges().into_iter().find(|(request, _)| request.method == "GET");
     let Some((_, Some(answer))) = listed else { return Ok(false) };
     let all: Vec<Value> = serde_json::from_slice(&answer.body()?).unwrap_or_default();
@@ -175,7 +175,7 @@ async fn scopes(recording: &Recording) -> Verdict {
 }
 
 /// The provider for a call without arguments.
-fn alone(recording: &Recording) -> std::result::Result<Script<'_>, Finding> {
+fn alone(recording: &Recording) -> Result<Script<'_>, Finding> {
     let mut given = Given::of(recording)?;
     let config = settings(recording, &mut given)?;
     given.done()?;

@@ -130,7 +130,7 @@ fn unrecorded(asked: &MemoryRequest, batch_id: &str) -> MemoryAnswer {
 
 /// What an answer is by SendGrid's documentation: <https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors>, and
 /// by the meaning of statuses where that says no more.
-pub(crate) fn refusal(answer: &RecordedAnswer) -> std::result::Result<Option<ErrorKind>, Finding> {
+pub(crate) fn refusal(answer: &RecordedAnswer) -> Result<Option<ErrorKind>, Finding> {
     let said: Value = serde_json::from_slice(&answer.body()?).unwrap_or_default();
     let first = &said["errors"][0];
     Ok(Some(match (answer.status, first["field"].as_str(), first["message"].as_str()) {

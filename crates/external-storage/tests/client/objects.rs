@@ -231,7 +231,7 @@ fn copies() -> Vec<Clause<S>> {
             )?;
 
             let copy = || {
-                Ok::<_, external_contract::Finding>(CopyRequest::new(key(case, "from")?, key(case, "to")?))
+                Ok::<_, Finding>(CopyRequest::new(key(case, "from")?, key(case, "to")?))
             };
             let create = copy()?.with_precondition(Precondition::Absent);
             ensure_error("create-only", storage.copy_with(&create).await, ErrorKind::AlreadyExists)?;
