@@ -145,7 +145,7 @@ fn message(given: &mut Given) -> Found<Message> {
         message = with_file(message, Given::new("attachments".to_owned(), file)?)?;
     }
     let (custom_args, headers) = (given.pairs("custom_args")?, given.pairs("headers")?);
-    with_own(message, custom_args, headers)
+    with_own(message, custom_args, &headers)
 }
 
 fn with_envelope(mut message: Message, one: Envelope) -> Found<Message> {
@@ -153,13 +153,13 @@ fn with_envelope(mut message: Message, one: Envelope) -> Found<Message> {
     if let Some(subject) = one.subject {
         message.subject = line("subject", &subject)?;
     }
-    with_own(message, one.custom_args, one.headers)
+    with_own(message, one.custom_args, &one.headers)
 }
 
 fn with_own(
     mut message: Message,
     custom_args: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
+    headers: &[(String, String)],
 ) -> Found<Message> {
     for (name, value) in custom_args {
         let key = held(&format!("custom_args.{name}"), MetadataKey::parse(&name))?;
@@ -167,7 +167,7 @@ fn with_own(
     }
     let is = |known: &'static str| move |(name, _): &&(String, String)| name.eq_ignore_ascii_case(known);
     let one_click = headers.iter().find(is("list-unsubscribe-post")).map(|(_, value)| value.as_str());
-    for (name, value) in &headers {
+    for (name, value) in headers {
         let place = format!("headers.{name}");
         match name.to_ascii_lowercase().as_str() {
             "message-id" => message.message_id = Some(held(&place, MessageId::parse(value))?),

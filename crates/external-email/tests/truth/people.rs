@@ -28,7 +28,8 @@ pub(crate) fn envelopes(given: &mut Given) -> Found<Vec<Envelope>> {
     let all = match all.is_empty() {
         true => together(given)?,
         false => {
-            let read = |(at, one)| envelope(Given::new(format!("personalizations.{at}"), one)?);
+            let read =
+                |(at, one): (usize, Value)| envelope(Given::new(format!("personalizations.{at}"), one)?);
             all.into_iter().enumerate().map(read).collect::<Found<Vec<_>>>()?
         }
     };
