@@ -230,9 +230,7 @@ fn copies() -> Vec<Clause<S>> {
                 &storage.get_tags(case.name("from")).await?,
             )?;
 
-            let copy = || {
-                Ok::<_, Finding>(CopyRequest::new(key(case, "from")?, key(case, "to")?))
-            };
+            let copy = || Ok::<_, Finding>(CopyRequest::new(key(case, "from")?, key(case, "to")?));
             let create = copy()?.with_precondition(Precondition::Absent);
             ensure_error("create-only", storage.copy_with(&create).await, ErrorKind::AlreadyExists)?;
             let stale = copy()?.with_if_match(VersionToken::new("stale"));
