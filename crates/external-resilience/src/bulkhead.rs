@@ -1,10 +1,11 @@
 //! The bulkhead: so many calls at a time, so many more that wait for their turn, first come, first served, and none waits for
 //! ever.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use external_core::{Effect, Error, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock::later;
@@ -20,6 +21,8 @@ pub(crate) struct Bulkhead {
     /// Places that are handed on, each to whoever has waited longest, also if it is not looking: so one that does not look
     /// (a call within a stream of which nobody reads) keeps one place from the others, and not all of them.
     turns: Semaphore,
+    /// How many of them have not been taken yet.
+    handed: AtomicU32,
 }
 
 impl Bulkhead {
@@ -29,6 +32,7 @@ impl Bulkhead {
             queue: Permits::new(policy.max_queue),
             max_wait: policy.max_wait,
             turns: Semaphore::new(0),
+            handed: AtomicU32::new(0),
         }
     }
 
@@ -54,7 +58,7 @@ impl Bulkhead {
         let patience = later(Instant::now(), self.max_wait);
         let until = end.map_or(patience, |end| end.min(patience));
         if let Ok(Ok(turn)) = timeout_at(until, self.turns.acquire()).await {
-            turn.forget();
+            self.took(turn);
             return Ok(true);
         }
         Err(if until < patience {
@@ -69,24 +73,31 @@ impl Bulkhead {
     /// Gives a place back, or hands it on.
     pub(crate) fn leave(&self) {
         self.running.give_back();
-        // In this order: who begins to wait either finds the place, or is seen here.
-        while self.queue.taken() > 0 && self.running.try_take() {
-            self.turns.add_permits(1);
-            if self.queue.taken() > 0 {
-                return;
-            }
-            if !self.takes_back() {
+        self.settle();
+    }
+
+    /// Hands free places on to those who wait and have none coming, and takes back those for whom nobody waits any more. Who
+    /// begins to wait meanwhile either finds a free place, or is seen here.
+    fn settle(&self) {
+        loop {
+            let (queued, handed) = (self.queue.taken(), self.handed.load(Ordering::SeqCst));
+            if queued > handed && self.running.try_take() {
+                self.handed.fetch_add(1, Ordering::SeqCst);
+                self.turns.add_permits(1);
+            } else if handed > queued
+                && let Ok(turn) = self.turns.try_acquire()
+            {
+                self.took(turn);
+                self.running.give_back();
+            } else {
                 return;
             }
         }
     }
 
-    /// A place that was handed on to somebody who is not there any more is free again. Whether there was one.
-    fn takes_back(&self) -> bool {
-        let Ok(turn) = self.turns.try_acquire() else { return false };
+    fn took(&self, turn: SemaphorePermit<'_>) {
         turn.forget();
-        self.running.give_back();
-        true
+        self.handed.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How many run.
@@ -106,11 +117,8 @@ struct Queued<'a>(&'a Bulkhead);
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.queue.give_back();
-        // It may have been the last for whom there was a turn.
-        if let Ok(turn) = self.0.turns.try_acquire() {
-            turn.forget();
-            self.0.leave();
-        }
+        // There may be a turn for it, taken or not.
+        self.0.settle();
     }
 }
 
