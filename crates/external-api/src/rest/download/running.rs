@@ -5,9 +5,7 @@ use std::fmt;
 use external_core::{ByteStream, Error, ErrorKind, Result, Retry};
 use external_http::{HttpRequest, HttpResponse};
 use http::StatusCode;
-use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE, RANGE,
-};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE};
 
 use super::super::{RestClient, RestError, Validators};
 use super::part::PartFile;
