@@ -74,8 +74,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Where the API is, with its host where that is known.
     pub(super) fn place(&self) -> HttpUrl {
-        let base = HttpUrl::parse(self.wire.http.info().location());
-        base.map_or_else(|_| self.url.clone(), |base| self.url.below(&base))
+        self.wire.http.place(&self.url)
     }
 }
 
@@ -244,8 +243,8 @@ fn guarded(request: HttpRequest) -> Result<HttpRequest> {
     request.with_header("apollo-require-preflight", "true")
 }
 
-/// The client of attempts for a body of unknown length, which the layers around leave the time of a very large one: it ends the attempt
-/// where nothing of the body moves any more, after as long as those layers would leave it for what has been sent.
+/// The client of attempts for a body of unknown length, which the layers around leave the time of a very large one: it ends
+/// the attempt where nothing of the body moves any more, after as long as those layers would leave it for what has been sent.
 fn with_a_watched_body(bare: &HttpClient, layers: &Pipeline, operation: &Operation) -> HttpClient {
     let mut policy = Policy::off().with_attempt_timeout(layers.attempt_timeout(operation.name, 0));
     policy.floor_rate = layers.policy().floor_rate;

@@ -132,7 +132,7 @@ impl SoapClient {
     /// [`HttpTransport::execute`].
     pub async fn send(&self, request: &SoapRequest) -> Result<SoapAnswer> {
         if let Some(security) = &self.shared.security {
-            security.check_place(&self.place())?;
+            security.check_place(&self.http().place(&self.shared.endpoint))?;
         }
         let question = self.question(request)?;
         // Written before anybody waits for a turn, to see that it can be.
@@ -146,13 +146,6 @@ impl SoapClient {
             self.shared.security.iter().for_each(WsSecurity::forget);
         }
         answer
-    }
-
-    /// Where messages go: below the transport's base, where the endpoint has no host of its own.
-    fn place(&self) -> HttpUrl {
-        let endpoint = &self.shared.endpoint;
-        let base = HttpUrl::parse(self.http().info().location());
-        base.map_or_else(|_| endpoint.clone(), |base| endpoint.below(&base))
     }
 
     /// All of the HTTP request that is the same for each attempt.

@@ -208,6 +208,12 @@ impl HttpClient {
         self.shared.service.info()
     }
 
+    /// Where a URL leads: below the transport's base, where it has no host of its own.
+    #[must_use]
+    pub fn place(&self, url: &HttpUrl) -> HttpUrl {
+        self.shared.base.as_ref().map_or_else(|| url.clone(), |base| url.below(base))
+    }
+
     /// How well the provider does one of [`CAPABILITIES`](contract::CAPABILITIES).
     #[must_use]
     pub fn supports(&self, capability: &str) -> Capability {
@@ -274,11 +280,6 @@ impl HttpClient {
             None => Ok(answer),
             Some(_) => Err(redirect::too_many(settings)),
         }
-    }
-
-    /// Where a URL leads: below the transport's base, where it has no host of its own.
-    fn place(&self, url: &HttpUrl) -> HttpUrl {
-        self.shared.base.as_ref().map_or_else(|| url.clone(), |base| url.below(base))
     }
 
     /// One exchange, and another one where the first was refused with 401 and there are other credentials.

@@ -102,16 +102,6 @@ impl RestClient {
         if request.method != Method::GET || request.headers.contains_key(RANGE) {
             return Err(Error::invalid_argument("a download is a GET of a whole"));
         }
-        let mut running = Running {
-            client: self,
-            request,
-            download,
-            part: None,
-            requests: 0,
-            found: 0,
-            end: None,
-            encoding: None,
-        };
-        running.run().await.map_err(|error| named(error, name))
+        Running::new(self, request, download).run().await.map_err(|error| named(error, name))
     }
 }

@@ -17,15 +17,15 @@ const MAX_REQUESTS: u32 = 100;
 
 /// A download, and what is known of it so far.
 pub(super) struct Running<'a> {
-    pub(super) client: &'a RestClient,
-    pub(super) request: HttpRequest,
-    pub(super) download: Download,
-    pub(super) part: Option<PartFile>,
-    pub(super) requests: u32,
-    pub(super) found: u64,
+    client: &'a RestClient,
+    request: HttpRequest,
+    download: Download,
+    part: Option<PartFile>,
+    requests: u32,
+    found: u64,
     /// Where the bytes that are being sent end, if they are a part of the file.
-    pub(super) end: Option<u64>,
-    pub(super) encoding: Option<String>,
+    end: Option<u64>,
+    encoding: Option<String>,
 }
 
 /// What an answer is worth.
@@ -38,7 +38,13 @@ enum Step {
     Again,
 }
 
-impl Running<'_> {
+impl<'a> Running<'a> {
+    /// Nothing is asked for yet.
+    pub(super) fn new(client: &'a RestClient, request: HttpRequest, download: Download) -> Self {
+        let (part, end, encoding) = (None, None, None);
+        Self { client, request, download, part, requests: 0, found: 0, end, encoding }
+    }
+
     /// What was downloaded, once it is in its place.
     pub(super) async fn run(&mut self) -> Result<Downloaded> {
         // Ranges are of the bytes as they are sent, so those of one encoding.

@@ -82,9 +82,7 @@ impl WsdlLoader {
     /// As [`HttpClient::get`]; `PermissionDenied`, before anything is sent, for an import from where none may come from;
     /// `PayloadTooLarge` beyond a limit; `Corrupt` for what is no description, and `Unsupported` as [`Wsdl::parse`].
     pub async fn load(&self, http: &HttpClient, url: &str) -> Result<Wsdl> {
-        let base = HttpUrl::parse(http.info().location()).ok();
-        let url = HttpUrl::parse(url)?;
-        let home = base.as_ref().map_or_else(|| url.clone(), |base| url.below(base));
+        let home = http.place(&HttpUrl::parse(url)?);
         let mut left = self.bytes;
         let mut documents = Documents::default();
         documents.is_new(&home.expose(), None);
