@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::rounds::Rounds;
 
 /// What was asked for: `[--quick] [--only TEXT] [--alone NAME] [--report FILE]`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// A tenth of the time, to see that everything runs; such figures say little.
     pub quick: bool,
@@ -17,6 +17,8 @@ pub struct Options {
     pub alone: Option<String>,
     /// Where the report goes; standard output if nowhere.
     pub report: Option<PathBuf>,
+    /// Into how many short turns a turn is divided.
+    turns: u32,
 }
 
 impl Options {
@@ -26,7 +28,7 @@ impl Options {
     ///
     /// A sentence about what cannot be understood.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self::default();
+        let mut options = Self { quick: false, only: None, alone: None, report: None, turns: 1 };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -45,16 +47,24 @@ impl Options {
         Ok(options)
     }
 
+    /// The same time in `turns` times as many rounds, each as much shorter: for a server that is busy with something of
+    /// its own now and then, which a long turn takes for the contestant's slowness.
+    #[must_use]
+    pub fn in_short_turns(self, turns: u32) -> Self {
+        Self { turns: turns.max(1), ..self }
+    }
+
     /// Rounds, as many as a case is to have.
     #[must_use]
     pub fn rounds(&self, rounds: usize) -> Rounds {
-        Rounds::new(if self.quick { 2 } else { rounds }, self.only.clone()).alone(self.alone.clone())
+        let rounds = if self.quick { 2 } else { rounds * self.turns as usize };
+        Rounds::new(rounds, self.only.clone()).alone(self.alone.clone())
     }
 
     /// How long one measurement takes.
     #[must_use]
     pub fn slice(&self) -> Duration {
-        if self.quick { Duration::from_millis(40) } else { Duration::from_millis(250) }
+        if self.quick { Duration::from_millis(40) } else { Duration::from_millis(250) / self.turns }
     }
 
     /// Hands over the report.
@@ -91,5 +101,11 @@ mod tests {
         assert_eq!(options.report, Some("r.json".into()));
         assert!(parse("--report").unwrap_err().contains("--report"));
         assert!(parse("--fast").unwrap_err().contains("--fast"));
+    }
+
+    #[test]
+    fn short_turns_are_more_and_take_the_same_time() {
+        let (whole, divided) = (parse("").unwrap(), parse("").unwrap().in_short_turns(5));
+        assert_eq!(divided.slice() * 5, whole.slice());
     }
 }

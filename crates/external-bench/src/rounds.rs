@@ -4,9 +4,6 @@ use std::ops::RangeInclusive;
 
 use crate::report::{Bench, Report};
 
-/// How many rounds of what takes long: the fewest that have a middle.
-const LONG: usize = 3;
-
 /// Who does the work, and how to measure it once.
 pub struct Contestant<'a> {
     name: String,
@@ -68,8 +65,15 @@ impl Rounds {
     }
 
     /// As [`case`](Self::case), for work that takes long: see [`long_cases`](Self::long_cases).
-    pub fn long_case(&mut self, domain: &str, name: &str, unit: &str, contestants: Vec<Contestant<'_>>) {
-        self.long_cases(domain, &[(name, unit)], contestants);
+    pub fn long_case(
+        &mut self,
+        most: usize,
+        domain: &str,
+        name: &str,
+        unit: &str,
+        contestants: Vec<Contestant<'_>>,
+    ) {
+        self.long_cases(most, domain, &[(name, unit)], contestants);
     }
 
     /// Measures several cases by the same work; the first contestant is ours. The work is done if one of them is wanted.
@@ -77,10 +81,16 @@ impl Rounds {
         self.take_turns(domain, cases, contestants, 0..=self.rounds);
     }
 
-    /// As [`cases`](Self::cases), for work that takes long: at most three rounds, and none to warm up, which such work does
-    /// by itself.
-    pub fn long_cases(&mut self, domain: &str, cases: &[Measured<'_>], contestants: Vec<Contestant<'_>>) {
-        self.take_turns(domain, cases, contestants, 1..=self.rounds.min(LONG));
+    /// As [`cases`](Self::cases), for work that takes long: so many rounds at most, and none to warm up, which such work
+    /// does by itself.
+    pub fn long_cases(
+        &mut self,
+        most: usize,
+        domain: &str,
+        cases: &[Measured<'_>],
+        contestants: Vec<Contestant<'_>>,
+    ) {
+        self.take_turns(domain, cases, contestants, 1..=self.rounds.min(most));
     }
 
     fn take_turns(
@@ -99,8 +109,7 @@ impl Rounds {
         let mut rounds = vec![Vec::with_capacity(self.rounds); contestants.len()];
         for round in numbers {
             for turn in 0..contestants.len() {
-                // Whoever follows the loudest would always follow it.
-                let who = (turn + round) % contestants.len();
+                let who = whose_turn(round, turn, contestants.len());
                 let figures = (contestants[who].measure)();
                 if round > 0 {
                     rounds[who].push(figures);
@@ -147,6 +156,12 @@ impl Rounds {
     }
 }
 
+/// Every other round goes backwards, each pair begins one further: who follows the loudest, follows it once in a while.
+fn whose_turn(round: usize, turn: usize, contestants: usize) -> usize {
+    let turn = if round % 2 == 0 { turn } else { contestants - 1 - turn };
+    (turn + round / 2) % contestants
+}
+
 /// The middle of the figures.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> f64 {
@@ -189,9 +204,15 @@ mod tests {
             "ns",
             vec![contestant("ours", &[99.0, 1.0, 2.0, 3.0]), contestant("peer", &[99.0, 4.0, 4.0, 8.0])],
         );
-        assert_eq!(*order.borrow(), ["ours", "peer", "peer", "ours", "ours", "peer", "peer", "ours"]);
+        assert_eq!(*order.borrow(), ["ours", "peer", "peer", "ours", "peer", "ours", "ours", "peer"]);
         let bench = rounds.finish().remove(0);
         assert_eq!((bench.ours, bench.peers[0].value, bench.peers[0].ratio), (2.0, 4.0, 2.0));
+    }
+
+    #[test]
+    fn nobody_always_follows_the_same() {
+        let order = |round| (0..4).map(|turn| whose_turn(round, turn, 4)).collect::<Vec<_>>();
+        assert_eq!([0, 1, 2, 3].map(order), [[0, 1, 2, 3], [3, 2, 1, 0], [1, 2, 3, 0], [0, 3, 2, 1]]);
     }
 
     #[test]
@@ -207,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn long_work_has_three_rounds_and_all_of_them_count() {
+    fn long_work_has_few_rounds_and_all_of_them_count() {
         let mut turns = 0.0;
         let mut rounds = Rounds::new(9, None);
         let ours = Contestant::new("ours", || {
             turns += 1.0;
             turns
         });
-        rounds.long_case("storage", "1 GiB", "s", vec![ours]);
+        rounds.long_case(3, "storage", "1 GiB", "s", vec![ours]);
         assert_eq!(rounds.finish()[0].ours, 2.0);
         assert_eq!(turns, 3.0);
     }

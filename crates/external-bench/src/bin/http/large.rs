@@ -48,7 +48,7 @@ pub(crate) fn measure(rounds: &mut Rounds, options: &Options, server: &Server) -
         if direction == "down" {
             contestants.push(contestant(FILE).apart());
         }
-        rounds.long_cases("http", &cases, contestants);
+        rounds.long_cases(3, "http", &cases, contestants);
     }
     failed.take().map_or(Ok(()), Err)
 }

@@ -50,11 +50,8 @@ pub(crate) fn measure(
                 })
             };
             let contestants = NAMES.into_iter().map(contestant).collect();
-            if size >= 1 << 30 {
-                rounds.long_cases("storage", &cases, contestants);
-            } else {
-                rounds.cases("storage", &cases, contestants);
-            }
+            let most = if size >= 1 << 30 { 5 } else { 15 };
+            rounds.long_cases(most, "storage", &cases, contestants);
             if let Some(why) = failed.take() {
                 return Err(why);
             }

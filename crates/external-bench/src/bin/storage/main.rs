@@ -42,7 +42,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> Result<(), String> {
-    let options = Options::parse(arguments)?;
+    // MinIO has work of its own in between, for tenths of a second.
+    let options = Options::parse(arguments)?.in_short_turns(5);
     let server = Server::plain()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| e.to_string())?;

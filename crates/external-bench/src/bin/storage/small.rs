@@ -28,7 +28,7 @@ pub(crate) fn measure(
         let count = if options.quick { 200 } else { 10_000 };
         let many = stores.each(|name, store| Ok(turns.put_many(name, store, count)));
         let name = of(&format!("put {count} objects of 1 KiB, {AT_A_TIME} at a time"));
-        rounds.long_case("storage", &name, "puts/s", many?);
+        rounds.long_case(3, "storage", &name, "puts/s", many?);
         for size in [1 << 10, 32 << 10, MIB, 32 * MIB] {
             let up = stores.each(|name, store| Ok(turns.upload(name, store, size)));
             rounds.case("storage", &of(&format!("upload of {}", said(size as u64))), "ms", up?);
