@@ -55,8 +55,8 @@
 //! needs = ["EXTERNAL_TEST_REDIS_URL"]   # must be set, else every clause is "not run"
 //! feature = "serve"                     # optional: likewise, where the provider's error says that it is off
 //! config = { url = "${EXTERNAL_TEST_REDIS_URL}", namespace = "${NAMESPACE}" }
-//! missing = { url = "redis://127.0.0.1:1/" }   # optional: points where nobody is
-//! denied = { url = "redis://127.0.0.1:1/" }    # optional: right place, wrong credentials
+//! missing = { url = "redis://127.0.0.1:${NOBODY}/" }   # optional: points where nobody is
+//! denied = { password = "${CANARY}" }          # optional: right place, wrong credentials
 //! backend = "redis"                     # optional: its name at the control port
 //! proxy = "url"                         # optional: the field (or ["host", "port"]) behind which the counting proxy goes
 //! opaque = false                        # optional: whether TLS is spoken, so that the proxy sees nothing but ciphertext
@@ -68,7 +68,8 @@
 //! ```
 //!
 //! `${NAMESPACE}` is a text unique to one case, `${TEMP}` a scratch folder of that case, `${CANARY}` a text of that case
-//! that must not show anywhere (a password that is wrong); every other `${NAME}` is what the harness was told
+//! that must not show anywhere (a password that is wrong), `${NOBODY}` a port of loopback at which nobody listens; every
+//! other `${NAME}` is what the harness was told
 //! ([`Harness::with_variable`]), or an environment variable. `missing` and `denied` are laid over `config`, field by field. A `missing` may use no variable that
 //! `needs` names, since it also serves to ask for declared capabilities where there is no server.
 //!

@@ -65,7 +65,7 @@ fn run(tool: &Tool, domain: &str, built: &[Built]) -> Result<Vec<Row>> {
         ("EXTERNAL_CONTRACT_PROVIDER", ID.to_owned()),
         ("EXTERNAL_CONTRACT_LANES", lane(domain).to_owned()),
     ];
-    suite::run(tool, built, &steering, &tool.folder(), &ProgressBar::hidden())
+    Ok(suite::run(tool, built, &steering, &tool.folder(), &ProgressBar::hidden())?.rows)
 }
 
 /// What is wrong with the rows of a provider of which nothing is written.

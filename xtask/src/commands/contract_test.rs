@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::contract::needs;
 use crate::contract::offer::Offer;
 use crate::contract::outcome;
-use crate::contract::report::{Count, Report, Row, Status};
+use crate::contract::report::{Count, Program, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
 use crate::contract::suites;
 use crate::failure::{Failure, Result};
@@ -122,8 +122,10 @@ impl ContractTest {
         let (variables, _ended) = control::hand_over(fleet)?;
         steering.extend(variables);
 
-        let rows = run_all(tool, &built, &steering)?;
-        self.conclude(tool, &built, rows, &absent, report.as_deref(), started.elapsed())
+        let (results, programs) = run_all(tool, &built, &steering)?;
+        let (suite, clauses) = (suites::version(tool), suites::clauses(tool, &built)?);
+        let whole = Report { suite, clauses, results, programs };
+        self.conclude(tool, &whole, &absent, report.as_deref(), started.elapsed())
     }
 
     /// The clauses that the filters leave are known once their suites are built.
@@ -207,25 +209,23 @@ impl ContractTest {
     fn conclude(
         &self,
         tool: &Tool,
-        built: &[Built],
-        rows: Vec<Row>,
+        report: &Report,
         absent: &[String],
         file: Option<&Path>,
         took: Duration,
     ) -> Result<ExitCode> {
-        println!("{}", outcome::table(&rows));
+        let rows = &report.results;
+        println!("{}", outcome::table(rows));
         for row in rows.iter().filter(|row| row.status == Status::Failed) {
             println!("\n{}", outcome::failure(row));
         }
-        let not_run = outcome::not_run(&rows);
-        if !not_run.is_empty() || !absent.is_empty() {
+        let left_out = [absent, &outcome::not_run(rows), &outcome::unmet(&report.programs)].concat();
+        if !left_out.is_empty() {
             println!();
-            absent.iter().chain(&not_run).for_each(|line| println!("{line}"));
+            left_out.iter().for_each(|line| println!("{line}"));
         }
-        let next = outcome::next(&rows);
-        let count = Count::of(&rows);
-        let report =
-            Report { suite: suites::version(tool), clauses: suites::clauses(tool, built)?, results: rows };
+        let next = outcome::next(rows);
+        let count = Count::of(rows);
         if self.is_everything() {
             report.write(&suites::last_report(tool))?;
         }
@@ -244,28 +244,30 @@ impl ContractTest {
     }
 }
 
-fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<Vec<Row>> {
+fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<(Vec<Row>, Vec<Program>)> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
         bar.set_style(style);
     }
     let logs = suite::logs(tool)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut programs) = (Vec::new(), Vec::new());
     for built in built {
         let started = Instant::now();
-        let more = suite::run(tool, built, steering, &logs, &bar)?;
+        let ran = suite::run(tool, built, steering, &logs, &bar)?;
         let line = format!(
-            "  ran      {} {}: {} in {:.1} s",
+            "  ran      {} {}: {} in {:.1} s{}",
             built.package,
             built.target,
-            Count::of(&more),
-            started.elapsed().as_secs_f64()
+            Count::of(&ran.rows),
+            started.elapsed().as_secs_f64(),
+            outcome::memory(&ran.program)
         );
         bar.suspend(|| eprintln!("{line}"));
-        rows.extend(more);
+        rows.extend(ran.rows);
+        programs.push(ran.program);
     }
     bar.finish_and_clear();
-    Ok(rows)
+    Ok((rows, programs))
 }
 
 fn list(tool: &Tool, built: &[Built], steering: &Steering) -> Result<ExitCode> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table};
 
-use super::report::{Count, Row, Status, by_lane};
+use super::report::{Count, Program, Row, Status, by_lane};
 use crate::terminal;
 
 /// The table domain x provider x lane.
@@ -48,6 +48,21 @@ pub fn not_run(rows: &[Row]) -> Vec<String> {
     reasons.into_iter().map(|((provider, why), n)| format!("not run: {n} of {provider}: {why}")).collect()
 }
 
+/// For each suite the clauses that no target met.
+pub fn unmet(programs: &[Program]) -> Vec<String> {
+    let some = programs.iter().filter(|program| !program.unmet.is_empty());
+    some.map(|Program { domain, target, unmet, .. }| {
+        format!("no target: {} of {domain} {target}: {}", unmet.len(), unmet.join(" "))
+    })
+    .collect()
+}
+
+/// The most memory that a suite's program had, for the line about its run; nothing where it is not known.
+pub fn memory(program: &Program) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    program.peak_bytes.map_or_else(String::new, |bytes| format!(", {} MiB at most", mib(bytes)))
+}
+
 /// Where to go on with a provider that is being written: the method that most failures wait for, as it says itself.
 pub fn next(rows: &[Row]) -> Option<String> {
     let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
@@ -80,6 +95,16 @@ mod tests {
         let rows = [waits("get"), waits("set"), other.clone(), waits("set")];
         assert_eq!(next(&rows).unwrap(), "next: write `set` in x.rs: send it (2 failures wait for it)");
         assert_eq!(next(&[other]), None);
+    }
+
+    #[test]
+    fn what_no_target_met_and_how_much_memory_was_taken_is_told() {
+        let mut program = Program::of("cache", "contract");
+        assert_eq!((unmet(std::slice::from_ref(&program)), memory(&program)), (Vec::new(), String::new()));
+        program.unmet = vec!["common.1.16".into(), "common.1.17".into()];
+        program.peak_bytes = Some((100 << 20) + 1);
+        assert_eq!(memory(&program), ", 101 MiB at most");
+        assert_eq!(unmet(&[program]), ["no target: 2 of cache contract: common.1.16 common.1.17"]);
     }
 
     #[test]

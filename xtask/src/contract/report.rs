@@ -85,6 +85,29 @@ pub struct Report {
     pub clauses: String,
     /// All rows.
     pub results: Vec<Row>,
+    /// The suites' programs.
+    #[serde(default)]
+    pub programs: Vec<Program>,
+}
+
+/// What the program of a suite says of itself at its end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Program {
+    /// Its domain.
+    pub domain: String,
+    /// Its test target.
+    pub target: String,
+    /// The clauses that stand in no row, since no target has what they need.
+    pub unmet: Vec<String>,
+    /// The most memory that it had at a time, in bytes; where the system does not tell, or it had no end, there is none.
+    pub peak_bytes: Option<u64>,
+}
+
+impl Program {
+    /// One that has not said anything yet.
+    pub fn of(domain: &str, target: &str) -> Self {
+        Self { domain: domain.to_owned(), target: target.to_owned(), ..Self::default() }
+    }
 }
 
 impl Report {
@@ -184,7 +207,7 @@ mod tests {
     #[test]
     fn the_report_has_the_stated_fields_and_no_other() {
         let rows: Vec<Row> = serde_json::from_str(ROWS).unwrap();
-        let report = Report { suite: "0.1.0".into(), clauses: fingerprint(["a"]), results: rows };
+        let report = Report { suite: "0.1.0".into(), clauses: fingerprint(["a"]), results: rows, programs: Vec::new() };
         let value = serde_json::to_value(&report).unwrap();
         let keys: Vec<_> = value["results"][0].as_object().unwrap().keys().collect();
         let stated =

@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde::Deserialize;
 
-use super::report::{Row, Status};
+use super::report::{Program, Row, Status};
 use crate::failure::{Context, Result};
 use crate::graph::Built;
 use crate::tool::Tool;
@@ -78,6 +78,18 @@ struct Event {
     #[serde(default)]
     clause: String,
     status: Option<Status>,
+    #[serde(default)]
+    unmet: Vec<String>,
+    peak_bytes: Option<u64>,
+}
+
+/// What came of the run of one binary.
+#[derive(Debug)]
+pub struct Ran {
+    /// A row for each clause on each target.
+    pub rows: Vec<Row>,
+    /// What it says of itself at its end.
+    pub program: Program,
 }
 
 /// The clauses that have begun and not ended, each as the row of one that never will.
@@ -120,7 +132,7 @@ pub fn run(
     steering: &Steering,
     logs: &Path,
     bar: &ProgressBar,
-) -> Result<Vec<Row>> {
+) -> Result<Ran> {
     let report = tool.folder().join(format!("{}-{}.rows.json", built.domain(), built.target));
     // Rows of an earlier run are not this one's.
     let _ = fs::remove_file(&report);
@@ -144,6 +156,7 @@ pub fn run(
     }
     let mut said = Vec::new();
     let mut running = Running::default();
+    let mut program = Program::of(built.domain(), &built.target);
     let mut hung = false;
     loop {
         match lines.recv_timeout(SILENCE) {
@@ -151,6 +164,9 @@ pub fn run(
                 Ok(event) => {
                     running.note(&event, built.domain());
                     show(&event, built.domain(), bar);
+                    if event.event == "finish" {
+                        (program.unmet, program.peak_bytes) = (event.unmet, event.peak_bytes);
+                    }
                 }
                 Err(_) => said.push(line),
             },
@@ -190,7 +206,7 @@ pub fn run(
             format!("{why}; its output is in {log}\n{tail}"),
         ));
     }
-    Ok(rows)
+    Ok(Ran { rows, program })
 }
 
 fn show(event: &Event, domain: &str, bar: &ProgressBar) {
@@ -262,6 +278,16 @@ mod tests {
         };
         let longest = seconds("clause.rs", "LIMIT").max(seconds("programs.rs", "LIMIT"));
         assert!(SILENCE.as_secs() > longest + seconds("runner/execute.rs", "TIDYING"), "{longest}");
+    }
+
+    #[test]
+    fn hears_what_a_suite_says_of_itself() {
+        let text = r#"{"event":"finish","unmet":["common.1.5"],"peak_bytes":1024}"#;
+        let event: Event = serde_json::from_str(text).unwrap();
+        assert_eq!((event.unmet, event.peak_bytes), (vec!["common.1.5".to_owned()], Some(1024)));
+        let elsewhere: Event =
+            serde_json::from_str(r#"{"event":"finish","unmet":[],"peak_bytes":null}"#).unwrap();
+        assert_eq!(elsewhere.peak_bytes, None);
     }
 
     #[test]

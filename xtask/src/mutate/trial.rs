@@ -173,7 +173,7 @@ impl<'a> Trials<'a> {
         steering.push(("EXTERNAL_CONTRACT_PROVIDER", provider.clone()));
         steering.extend(filter.map(|clause| ("EXTERNAL_CONTRACT_CLAUSE", clause.to_owned())));
         let logs = self.tool.folder();
-        Ok(seen(&suite::run(self.tool, program, &steering, &logs, &ProgressBar::hidden())?))
+        Ok(seen(&suite::run(self.tool, program, &steering, &logs, &ProgressBar::hidden())?.rows))
     }
 }
 

@@ -8,7 +8,7 @@ use external_core::email::{
     BatchEmail, BatchReceipt, BatchRequest, CancelRequest, Cancelled, EmailAddress, EmailService, FileName,
     HeaderName, HeaderText, Mailbox, Message, MessageId, OutboxEmail, OutboxRequest, Outcome, RawEmail,
     RawMessage, RawRequest, RecipientOutcome, Refusal, ScheduleEmail, ScheduleReceipt, ScheduleRequest,
-    SendReceipt, SendRequest, StoredMail, VendorTemplateEmail,
+    SendReceipt, SendRequest, StoredMail, VendorTemplateEmail, VendorTemplateRequest,
 };
 use external_core::{CallContext, Effect, Error, ErrorKind, Result, async_trait};
 
@@ -60,6 +60,7 @@ flaws! {
     ClaimsScheduleLimit: "It declares how far ahead a mail may lie and does not keep it." ["email.schedule.3"];
     ForgetsTemplates: "A template for later is forgotten: the mail says what it says itself." ["email.schedule.4"];
     CancelsNothing: "Taking a mail back says that it did." ["email.cancel.1", "email.cancel.2"];
+    DropsTemplateData: "A vendor's template is filled with nothing." ["email.template.1"];
     ListsTwice: "The outbox lists each mail twice." ["email.outbox.1"];
     ListsAll: "The outbox lists the mails of all recipients." ["email.outbox.2"];
     TrimsRaw: "Blanks at the ends of raw lines are lost." ["email.raw.1"];
@@ -240,7 +241,7 @@ impl EmailService for Broken {
     }
 
     fn vendor_templates(&self) -> Option<&dyn VendorTemplateEmail> {
-        self.right.vendor_templates()
+        self.right.vendor_templates().map(|_| self as &dyn VendorTemplateEmail)
     }
 
     fn outbox(&self) -> Option<&dyn OutboxEmail> {
@@ -364,6 +365,18 @@ impl ScheduleEmail for Broken {
         } else {
             right.cancel(cx, request).await
         }
+    }
+}
+
+#[async_trait]
+impl VendorTemplateEmail for Broken {
+    async fn send_template(&self, cx: &CallContext, request: &VendorTemplateRequest) -> Result<SendReceipt> {
+        let right = self.right.vendor_templates().ok_or_else(|| Error::unsupported("vendor-templates"))?;
+        let mut request = request.clone();
+        if self.is(Wrong::DropsTemplateData) {
+            request.template.data = "{}".to_owned();
+        }
+        self.receipt(right.send_template(cx, &request).await?)
     }
 }
 

@@ -24,6 +24,13 @@ async fn arrives(post: &Post<'_>, who: &str) -> Verdict {
     eventually(LONG, async || post.only(who).await.map(drop)).await
 }
 
+/// What a template is filled with, and the words in it. They stand in nothing else: the case's name is in each address.
+fn template_data(case: &Case<S>) -> (String, String) {
+    let words = format!("filled-in-{}", case.namespace());
+    let data = format!("{{\"name\":\"{words}\"}}");
+    (words, data)
+}
+
 pub(super) fn clauses() -> Vec<Clause<S>> {
     vec![
         clause!("email.schedule.1", "Nothing is sent before that time, and the mail is there once it has come.", |case: S| {
@@ -84,7 +91,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                     let request = ScheduleRequest::new(post.message("x", who)?, at).with_template(template);
                     Ok::<_, Finding>(facet(case)?.schedule(&case.cx(), &request).await)
                 };
-                let data = format!("{{\"name\":\"Ada {}\"}}", case.namespace());
+                let (words, data) = template_data(case);
                 if !supports(case.service(), "vendor-templates").is_supported() {
                     let result = schedule("ada", VendorTemplate::new("nothing", data)).await?;
                     let error = ensure_error("a template for later", result, ErrorKind::Unsupported)?;
@@ -98,7 +105,7 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 schedule("ada", VendorTemplate::new(&template, &data)).await??;
                 arrives(&post, "ada").await?;
                 let mail = post.only("ada").await?;
-                ensure(mail.mentions(case.namespace()), "the data in the mail", String::from_utf8_lossy(&mail.bytes))?;
+                ensure(mail.mentions(&words), "the data in the mail", String::from_utf8_lossy(&mail.bytes))?;
                 if is_in_time {
                     post.nothing_for(&[post.address("taken")?]).await?;
                 }
@@ -154,13 +161,13 @@ pub(super) fn clauses() -> Vec<Clause<S>> {
                 let template = case.fact("template").ok_or_else(|| Finding::not_run("no fact `template`"))?;
                 let mut message = post.message("x", "ada")?.with_to(post.mailbox("bob")?);
                 message.text = None;
-                let data = format!("{{\"name\":\"Ada {}\"}}", case.namespace());
+                let (words, data) = template_data(case);
                 let request = VendorTemplateRequest::new(message, template, data);
                 let receipt = facet.send_template(&case.cx(), &request).await?;
                 ensure_eq("the number of outcomes", &receipt.recipients.len(), &2)?;
                 // The vendor's side puts the data into what it delivers.
                 let mail = post.only("ada").await?;
-                ensure(mail.mentions(case.namespace()), "the data in the mail", String::from_utf8_lossy(&mail.bytes))?;
+                ensure(mail.mentions(&words), "the data in the mail", String::from_utf8_lossy(&mail.bytes))?;
             }
         )
         .capability("vendor-templates", check!(|case| {

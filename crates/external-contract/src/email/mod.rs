@@ -26,8 +26,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::email::{
-    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailAddress, EmailService, OutboxRequest,
-    ScheduleEmail, ScheduleRequest, SendRequest, VendorTemplateRequest, supports,
+    BatchRecipient, BatchRequest, CAPABILITIES, CancelRequest, EmailAddress, EmailService, HeaderName,
+    HeaderText, Message, MetadataKey, OutboxRequest, ScheduleEmail, ScheduleRequest, SendRequest,
+    VendorTemplateRequest, supports,
 };
 use external_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
@@ -85,10 +86,21 @@ pub fn mails_in(folder: &Path, to: &EmailAddress) -> std::result::Result<Vec<Byt
 fn call_send<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {
     Box::pin(async move {
         let post = Post::on(case, service);
-        let message = post.message(marker, "ada")?.with_text(case.canary());
+        let message = laden(case, service, post.message(marker, "ada")?.with_text(case.canary()))?;
         let receipt = service.send(&case.cx(), &SendRequest::new(message)).await?;
         receipt.into_complete().map(drop)
     })
+}
+
+/// With the canary where applications put what is theirs: in a header field, and in the metadata if there are such. Addresses
+/// are none of that: they say where, and errors may tell it.
+fn laden(case: &Case<S>, service: &S, message: Message) -> Result<Message> {
+    let secret = HeaderText::parse(case.canary())?;
+    let message = message.with_header(HeaderName::parse("X-Order")?, secret.clone());
+    match supports(service, "metadata").is_supported() {
+        true => Ok(message.with_metadata(MetadataKey::parse("order")?, secret)),
+        false => Ok(message),
+    }
 }
 
 fn call_send_raw<'a>(case: &'a Case<S>, service: &'a S, marker: &'a str) -> BoxFuture<'a, Result<()>> {

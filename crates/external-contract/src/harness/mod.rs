@@ -1,5 +1,6 @@
 //! A harness makes a provider for the suite: bare, behind its client, pointing nowhere.
 
+mod nobody;
 mod scan;
 mod secrets;
 mod target;

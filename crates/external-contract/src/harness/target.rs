@@ -7,7 +7,7 @@ use external_core::{BuildContext, Section};
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::Lane;
+use super::{Lane, nobody};
 
 /// Which fields of a configuration hold the address that the counting proxy replaces.
 #[derive(Debug, Clone, Deserialize)]
@@ -241,6 +241,7 @@ impl Target {
             match name {
                 "NAMESPACE" => expanded.push_str(&place.namespace),
                 "CANARY" => expanded.push_str(&place.canary),
+                "NOBODY" => expanded.push_str(&nobody::port()?.to_string()),
                 "TEMP" => expanded.push_str(&place.scratch.to_string_lossy()),
                 name => {
                     let value = self.variable(name).or_else(|| place.pretends.then(|| "nowhere".to_owned()));
@@ -296,7 +297,7 @@ mod tests {
         let targets = parse(
             "[[target]]\nname = \"t\"\nlane = \"embedded\"\nproxy = \"url\"\n\
              config = { url = \"a://localhost:1/${NAMESPACE}\", root = \"${TEMP}/x\" }\n\
-             missing = { url = \"a://127.0.0.1:1\" }\n",
+             missing = { url = \"a://127.0.0.1:${NOBODY}\" }\n",
         )
         .unwrap();
         let place = Place::new("n1".to_owned(), PathBuf::from("/s"));
@@ -311,7 +312,8 @@ mod tests {
         let nameless = targets[0].nameless(&table).unwrap();
         assert!(nameless["url"].as_str().unwrap().ends_with(".invalid:1/n1"), "{nameless:?}");
         let missing = targets[0].table(&place, targets[0].missing.as_ref()).unwrap();
-        assert_eq!(missing["url"].as_str(), Some("a://127.0.0.1:1"));
+        let nowhere = format!("a://127.0.0.1:{}", nobody::port().unwrap());
+        assert_eq!(missing["url"].as_str(), Some(nowhere.as_str()));
         assert_eq!(missing["root"].as_str(), Some("/s/x"));
     }
 

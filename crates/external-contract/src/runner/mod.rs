@@ -2,8 +2,10 @@
 
 mod declared;
 mod execute;
+mod memory;
 mod report;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -38,7 +40,10 @@ pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harne
     let listing = arguments.list;
     // A clause that stops the back end has the process for itself.
     let order = Arc::new(RwLock::new(()));
-    let trials: Vec<_> = tasks(suite, harnesses, &Selection::from_environment())
+    let selection = Selection::from_environment();
+    let mut unmet = unmet(&suite, &harnesses);
+    unmet.retain(|id| selection.takes_clause(id));
+    let trials: Vec<_> = tasks(suite, harnesses, &selection)
         .into_iter()
         .map(|task| trial(task, Arc::clone(&book), Arc::clone(&order)))
         .collect();
@@ -49,7 +54,7 @@ pub fn run<S: ?Sized + Provider + 'static>(suite: Suite<S>, harnesses: Vec<Harne
     if listing {
         return conclusion.exit_code();
     }
-    book.finish(variable("EXTERNAL_CONTRACT_REPORT").as_deref(), conclusion.exit_code())
+    book.finish(variable("EXTERNAL_CONTRACT_REPORT").as_deref(), &unmet, conclusion.exit_code())
 }
 
 /// Runs every clause of a suite against every harness and hands the outcome back: for tests of suites and of
@@ -246,6 +251,13 @@ fn planned<S: ?Sized + Provider + 'static>(
     planned
 }
 
+/// The clauses that stand in no row, whatever is selected: no target has what they need.
+fn unmet<S: ?Sized + Provider + 'static>(suite: &Suite<S>, harnesses: &[Harness<S>]) -> Vec<&'static str> {
+    let planned = harnesses.iter().flat_map(|harness| planned(suite, harness));
+    let met: BTreeSet<_> = planned.map(|(clause, _)| clause.id).collect();
+    suite.clauses.iter().map(|clause| clause.id).filter(|id| !met.contains(id)).collect()
+}
+
 /// What a broken description fails.
 fn harness_clause<S: ?Sized + Provider + 'static>() -> Clause<S> {
     clause!("common.0.1", "A provider comes with a usable contract.toml.", |case: S| {
@@ -285,6 +297,17 @@ fn is_declared<S: ?Sized + Provider + 'static>(suite: &Suite<S>, level: Level, s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clause_that_no_target_can_be_asked_is_told() {
+        use external_core::{Capability, Error};
+
+        let clause = |id| Clause::<dyn Provider>::new(id, "It is kept.", crate::check!(|_case| {}));
+        let suite = Suite::<dyn Provider>::of_contract("mine", &[], |_, _| Capability::Unsupported, vec![]);
+        let suite = suite.only(&[]).with(clause("mine.get.1")).with(clause("mine.get.2").needs_proxy());
+        let harness = Harness::embedded("mine", || Err(Error::configuration("never made")));
+        assert_eq!(unmet(&suite, &[harness]), ["mine.get.2"]);
+    }
 
     #[test]
     fn what_is_told_to_rerun_a_clause_builds_the_provider() {

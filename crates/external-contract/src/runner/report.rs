@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::json;
 
+use super::memory;
 use crate::watch::Leak;
 
 /// What came of a clause. The four are never merged.
@@ -143,9 +144,10 @@ impl Book {
         tally
     }
 
-    /// Writes the report, if asked for, and the last line.
-    pub(super) fn finish(&self, report: Option<&str>, code: ExitCode) -> ExitCode {
+    /// Writes the report, if asked for, which clauses no target met, and the last line.
+    pub(super) fn finish(&self, report: Option<&str>, unmet: &[&str], code: ExitCode) -> ExitCode {
         let mut code = code;
+        self.tell(&json!({ "event": "finish", "unmet": unmet, "peak_bytes": memory::peak() }));
         if let Some(path) = report {
             let rows = self.rows_in_order();
             let written = serde_json::to_vec_pretty(&*rows)
@@ -164,6 +166,9 @@ impl Book {
         for reason in reasons {
             let count = tally.not_run.iter().filter(|(_, other)| other == reason).count();
             let _ = writeln!(out, "not run ({count}): {reason}");
+        }
+        if !unmet.is_empty() {
+            let _ = writeln!(out, "no target ({}): {}", unmet.len(), unmet.join(" "));
         }
         let _ = writeln!(out, "{tally}");
         code

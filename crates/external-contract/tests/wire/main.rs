@@ -37,10 +37,11 @@ fn tested(flaw: Flaw, clauses: &[&str]) -> Tally {
     let address = echo::server();
     let text = format!(
         "[[target]]\nname = \"plain\"\nlane = \"embedded\"\nproxy = \"address\"\n\
-         config = {{ address = \"{address}\", flaw = \"{flaw:?}\" }}\nmissing = {{ address = \"127.0.0.1:1\" }}\n\
+         config = {{ address = \"{address}\", flaw = \"{flaw:?}\" }}\n\
+         missing = {{ address = \"127.0.0.1:${{NOBODY}}\" }}\n\
          [[target]]\nname = \"login\"\nlane = \"embedded\"\nproxy = \"address\"\n\
          config = {{ address = \"{address}\", flaw = \"{flaw:?}\", password = \"{PASSWORD}\" }}\n\
-         missing = {{ address = \"127.0.0.1:1\" }}\ndenied = {{ password = \"${{CANARY}}\" }}\n",
+         missing = {{ address = \"127.0.0.1:${{NOBODY}}\" }}\ndenied = {{ password = \"${{CANARY}}\" }}\n",
     );
     tested_as(&text, clauses)
 }

@@ -1,5 +1,6 @@
 //! Object stores that are wrong in one way each.
 
+mod door;
 mod facets;
 mod listing;
 mod objects;
@@ -102,6 +103,7 @@ flaws! {
     LinksLiveLess: "A link lives for a minute." ["storage.presign.1"];
     LinksOnlyRead: "Every link is one to read by." ["storage.presign.2"];
     LinksIgnoreType: "A link to write by takes any media type." ["storage.presign.3"];
+    LinksAreNotLookedAt: "A link opens, whatever of it is changed." ["storage.presign.4"];
     LinksLiveLonger: "A link lives an hour longer than asked." ["storage.presign.5"];
     LinksTakeAnyLifetime: "A lifetime that cannot be is corrected." ["storage.presign.6"];
     LogsContents: "The content of each object is written into the log." ["common.7.1"];

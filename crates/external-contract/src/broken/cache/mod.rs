@@ -1,19 +1,20 @@
 //! Caches that are wrong in one way each.
 
+mod changes;
+mod locks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::cache::{
-    AcquireRequest, CacheEntry, CacheKey, CacheService, CasToken, CompareAndSwapRequest, DeleteManyRequest,
-    DeleteRequest, Deleted, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, Invalidation,
-    InvalidationCache, InvalidationStream, LockAttempt, LockCache, LockLease, LockOwner, ReleaseOutcome,
-    ReleaseRequest, RenewOutcome, RenewRequest, SetCondition, SetManyRequest, SetReceipt, SetRequest,
-    SubscribeRequest, SwapOutcome, TimeToLive, Ttl, TtlRequest,
+    CacheEntry, CacheKey, CacheService, CasToken, CompareAndSwapRequest, DeleteManyRequest, DeleteRequest,
+    Deleted, ExpireRequest, GetManyRequest, GetRequest, IncrementRequest, InvalidationCache, LockCache,
+    LockOwner, SetCondition, SetManyRequest, SetReceipt, SetRequest, SwapOutcome, TimeToLive, Ttl,
+    TtlRequest,
 };
 use external_core::{CallContext, Error, ErrorKind, Result, async_trait};
-use futures_util::{StreamExt, stream};
 
 use super::wrapped::Wrapped;
 use super::{Flaw, flaws};
@@ -38,6 +39,8 @@ flaws! {
     ClaimsBatchLimit: "It declares a limit of keys and does not keep it."
         ["cache.get_many.3", "cache.set_many.4", "cache.delete_many.2"];
     StaleBatchTokens: "The tokens of a batch stand for nothing." ["cache.get_many.4"];
+    SplitsBatches: "A batch is an exchange for each of its keys."
+        ["cache.get_many.5", "cache.set_many.5", "cache.delete_many.3"];
     BatchIgnoresTtl: "Values set together never end." ["cache.set_many.1"];
     FirstOfBatchStays: "Of two entries of a batch with one key the first stays." ["cache.set_many.2"];
     ExpireOnlyProlongs: "A shorter TTL is ignored." ["cache.expire.1"];
@@ -69,6 +72,9 @@ flaws! {
     ReleasesForAnybody: "Anybody may release a lock." ["cache.release.2"];
     HearsNothing: "It claims to tell of changes, and is silent." ["cache.subscribe.1"];
     HearsAgain: "A subscription names keys again that did not change." ["cache.subscribe.2"];
+    HearsOthers: "A subscription names what is changed in other namespaces." ["cache.subscribe.3"];
+    EndsSilently: "A subscription whose connection ends is over, and that is no error." ["cache.subscribe.4"];
+    ListensOn: "A subscription goes on when nobody hears it any more." ["cache.subscribe.5"];
     LogsValues: "What is stored is written into the log." ["common.7.1"];
 }
 
@@ -166,6 +172,7 @@ impl CacheService for Broken {
                 request.ttl = self.remaining(cx, &request.key).await?;
             }
             Some(Wrong::LogsValues) => tracing::info!(value = ?request.value, "stored"),
+            Some(Wrong::HearsOthers) => changes::tell(&request.key),
             Some(Wrong::IgnoresConditions) => request.condition = SetCondition::Always,
             Some(Wrong::ChecksBeforeWriting) if conditional => {
                 let present = self.read(cx, &request.key).await?.is_some();
@@ -212,6 +219,13 @@ impl CacheService for Broken {
         if self.is(Wrong::SortsBatches) {
             request.keys.sort();
         }
+        if self.is(Wrong::SplitsBatches) {
+            let mut entries = Vec::new();
+            for key in request.keys {
+                entries.extend(self.right.get_many(cx, &GetManyRequest::new(vec![key])).await?);
+            }
+            return Ok(entries);
+        }
         let mut entries = self.right.get_many(cx, &request).await?;
         for entry in entries.iter_mut().flatten().filter(|_| self.is(Wrong::StaleBatchTokens)) {
             *entry = CacheEntry::new(entry.value.clone(), CasToken::from_version(u64::MAX));
@@ -226,6 +240,13 @@ impl CacheService for Broken {
         match self.wrong {
             Some(Wrong::BatchIgnoresTtl) => request.entries.iter_mut().for_each(|entry| entry.ttl = None),
             Some(Wrong::FirstOfBatchStays) => request.entries.reverse(),
+            Some(Wrong::SplitsBatches) => {
+                let mut results = Vec::new();
+                for entry in request.entries {
+                    results.extend(self.right.set_many(cx, &SetManyRequest::new(vec![entry])).await?);
+                }
+                return Ok(results);
+            }
             _ => {}
         }
         let mut results = self.right.set_many(cx, &request).await?;
@@ -248,6 +269,13 @@ impl CacheService for Broken {
                 return Ok(request.keys.iter().map(|_| Ok(Deleted::new(Some(true)))).collect());
             }
             Some(Wrong::SortsBatches) => request.keys.sort(),
+            Some(Wrong::SplitsBatches) => {
+                let mut results = Vec::new();
+                for key in request.keys {
+                    results.extend(self.right.delete_many(cx, &DeleteManyRequest::new(vec![key])).await?);
+                }
+                return Ok(results);
+            }
             _ => {}
         }
         self.right.delete_many(cx, &request).await
@@ -346,89 +374,5 @@ impl Broken {
     fn bears(&self, count: usize) -> Result<()> {
         let refuses = self.is(Wrong::RefusesEmptyBatches) && count == 0;
         if refuses { Err(Error::invalid_argument("no keys")) } else { Ok(()) }
-    }
-
-    fn right_locks(&self) -> Result<&dyn LockCache> {
-        self.right.locks().ok_or_else(|| Error::unsupported("locks"))
-    }
-}
-
-#[async_trait]
-impl LockCache for Broken {
-    async fn acquire(&self, cx: &CallContext, request: &AcquireRequest) -> Result<LockAttempt> {
-        let _inside = self.gate.enter().await?;
-        let mut request = request.clone();
-        match self.wrong {
-            Some(Wrong::NeverAcquires) => return Ok(LockAttempt::Held { remaining: None }),
-            Some(Wrong::LeasesNeverEnd) => request.ttl = Ttl::new(HOUR)?,
-            Some(Wrong::LocksAreValues) => {
-                self.write(cx, &request.name, request.owner.as_str().to_owned()).await?;
-            }
-            _ => {}
-        }
-        let attempt = self.right_locks()?.acquire(cx, &request).await?;
-        Ok(match (attempt, self.wrong) {
-            (LockAttempt::Held { .. }, Some(Wrong::AcquiresAnything)) => {
-                LockAttempt::Acquired(LockLease::new(u64::MAX))
-            }
-            (LockAttempt::Acquired(_), Some(Wrong::FencingStandsStill)) => {
-                LockAttempt::Acquired(LockLease::new(1))
-            }
-            (attempt, _) => {
-                if matches!(attempt, LockAttempt::Acquired(_)) {
-                    self.seen().owners.insert(request.name, request.owner);
-                }
-                attempt
-            }
-        })
-    }
-
-    async fn renew(&self, cx: &CallContext, request: &RenewRequest) -> Result<RenewOutcome> {
-        let _inside = self.gate.enter().await?;
-        if self.is(Wrong::RenewsNothing) {
-            return Ok(RenewOutcome::Renewed);
-        }
-        let outcome = self.right_locks()?.renew(cx, request).await?;
-        if outcome == RenewOutcome::Lost && self.is(Wrong::RenewTakes) {
-            let RenewRequest { name, owner, ttl, .. } = request.clone();
-            self.right_locks()?.acquire(cx, &AcquireRequest::new(name, owner, ttl)).await?;
-            return Ok(RenewOutcome::Renewed);
-        }
-        Ok(outcome)
-    }
-
-    async fn release(&self, cx: &CallContext, request: &ReleaseRequest) -> Result<ReleaseOutcome> {
-        let _inside = self.gate.enter().await?;
-        let mut request = request.clone();
-        match self.wrong {
-            Some(Wrong::ReleasesNothing) => return Ok(ReleaseOutcome::Released),
-            Some(Wrong::TellsOnRepeat) => {
-                return self.right_locks()?.release(&CallContext::default(), &request).await;
-            }
-            Some(Wrong::ReleasesForAnybody) => {
-                let owner = self.seen().owners.get(&request.name).cloned();
-                request.owner = owner.unwrap_or(request.owner);
-            }
-            _ => {}
-        }
-        self.right_locks()?.release(cx, &request).await
-    }
-}
-
-#[async_trait]
-impl InvalidationCache for Broken {
-    async fn subscribe(&self, cx: &CallContext, request: &SubscribeRequest) -> Result<InvalidationStream> {
-        let right = self.right.invalidation().ok_or_else(|| Error::unsupported("invalidation"))?;
-        let heard = right.subscribe(cx, request).await?;
-        Ok(match self.wrong {
-            Some(Wrong::HearsNothing) => Box::pin(stream::pending()),
-            Some(Wrong::HearsAgain) => Box::pin(heard.scan(Vec::new(), |all: &mut Vec<CacheKey>, change| {
-                if let Ok(Invalidation::Keys(keys)) = &change {
-                    all.extend(keys.iter().cloned());
-                }
-                std::future::ready(Some(change.map(|_| Invalidation::Keys(all.clone()))))
-            })),
-            _ => heard,
-        })
     }
 }
