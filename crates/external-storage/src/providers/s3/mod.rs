@@ -27,6 +27,7 @@ mod credentials;
 mod error;
 mod listing;
 mod multipart;
+mod no_credentials;
 mod objects;
 mod presign;
 mod sdk;
