@@ -286,7 +286,8 @@ async fn a_token_service_that_refuses_is_told_before_anything_is_sent() {
 /// Behind its first sentences a refusal may name all that was signed.
 #[tokio::test]
 async fn what_was_signed_stands_in_no_error() {
-    let sentences = "The request signature we calculated does not match the signature you provided. ".repeat(3);
+    let sentences =
+        "The request signature we calculated does not match the signature you provided. ".repeat(3);
     let answer = no_token(403, "SignatureDoesNotMatch", &format!("{sentences}x-amz-security-token:canary"));
     let server = super::answering(answer).await;
     let error = assuming(&server).get(&CallContext::default(), &GetRequest::new(key("k"))).await.unwrap_err();

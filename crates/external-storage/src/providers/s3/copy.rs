@@ -54,8 +54,8 @@ impl S3Storage {
             return error;
         }
         let told = Error::payload_too_large(
-            "the source is larger than the store copies at once: a client copies it by reading and writing, a named \
-             version only with `replace_attributes`",
+            "the source is larger than the store copies at once: a client copies it by reading and writing, \
+             a named version only with `replace_attributes`",
         );
         let told = alike(told, &error);
         match self.info.capabilities().get_limit("copy-bytes-max") {
