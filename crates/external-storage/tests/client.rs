@@ -10,6 +10,8 @@ mod faulty;
 mod objects;
 #[path = "client/ranges.rs"]
 mod ranges;
+#[path = "client/strays.rs"]
+mod strays;
 #[path = "client/uploads.rs"]
 mod uploads;
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         .with_all(objects::clauses())
         .with_all(uploads::clauses())
         .with_all(aborts::clauses())
+        .with_all(strays::clauses())
         .with_all(downloads::clauses())
         .with_all(ranges::clauses());
     let folder = env!("CARGO_MANIFEST_DIR");

@@ -3,6 +3,8 @@
 
 #[path = "s3/bodies.rs"]
 mod bodies;
+#[path = "s3/copies.rs"]
+mod copies;
 #[path = "s3/credentials.rs"]
 mod credentials;
 #[path = "s3/errors.rs"]

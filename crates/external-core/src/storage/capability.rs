@@ -62,6 +62,7 @@ pub const LIMITS: &[(&str, &str)] = &[
     ("part-bytes-min", "bytes in a part that is not the last"),
     ("part-bytes-max", "bytes in a part"),
     ("parts-max", "the highest part number"),
+    ("copy-bytes-max", "bytes in one copy or in a version that is restored"),
     ("delete-batch-max", "keys in one delete_batch"),
     ("list-page-max", "entries on one page"),
     ("presign-seconds-max", "seconds a link may be valid"),

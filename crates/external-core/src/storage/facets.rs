@@ -115,7 +115,7 @@ pub trait PresignStorage: Send + Sync {
     async fn presign(&self, cx: &CallContext, request: &PresignRequest) -> Result<PresignedUrl>;
 }
 
-/// Copies inside the store.
+/// Copies inside the store. Limit: `copy-bytes-max`.
 #[async_trait]
 pub trait CopyStorage: Send + Sync {
     /// Copies an object.
@@ -131,10 +131,13 @@ pub trait CopyStorage: Send + Sync {
     /// - A copy onto itself that changes nothing is `InvalidArgument`; with `replace_attributes` it changes them.
     ///   (storage.copy.7)
     /// - Source and destination may be any keys that parse. (storage.copy.8)
+    /// - A source above `copy-bytes-max` is `PayloadTooLarge`, and nothing is copied; behind a client its bytes pass through
+    ///   that. (client)
     ///
     /// # Errors
     ///
-    /// `NotFound`, `AlreadyExists`, `Conflict`, `InvalidArgument`, `Unsupported`, and those of every call.
+    /// `NotFound`, `AlreadyExists`, `Conflict`, `InvalidArgument`, `PayloadTooLarge`, `Unsupported`, and those of every
+    /// call.
     async fn copy(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt>;
 }
 

@@ -4,7 +4,7 @@ use external_core::storage::{
     CopyRequest, DeleteRequest, Deleted, GetRequest, GetTagsRequest, IntoKey, ObjectAttributes, ObjectBody,
     ObjectInfo, PutReceipt,
 };
-use external_core::{CallContext, Result};
+use external_core::{CallContext, ErrorKind, Result};
 
 use super::upload::{Source, UploadRequest};
 use super::{DownloadRequest, StorageClient};
@@ -34,11 +34,16 @@ impl StorageClient {
     ///
     /// - An emulated copy promises what a native one does. (storage.client_copy.1)
     /// - Dropped, it leaves no upload. (storage.client_copy.2)
+    /// - What is too large for the provider to copy (its limit `copy-bytes-max`) passes through this client as well.
+    ///   (storage.client_copy.3)
+    ///
+    /// The tags of a named version cannot be read: where the provider has tags, one that is too large for it is copied with
+    /// [`replace_attributes`](CopyRequest::replace_attributes) alone, and is `PayloadTooLarge` without.
     ///
     /// # Errors
     ///
-    /// `NotFound`, `AlreadyExists` or `Conflict` by the preconditions, `InvalidArgument`, `Unsupported`, and those of
-    /// every call.
+    /// `NotFound`, `AlreadyExists` or `Conflict` by the preconditions, `InvalidArgument`, `PayloadTooLarge`,
+    /// `Unsupported`, and those of every call.
     pub async fn copy_with(&self, request: &CopyRequest) -> Result<PutReceipt> {
         self.copy_call(&CallContext::new(&request.call), request).await
     }
@@ -74,10 +79,22 @@ impl StorageClient {
         match self.service().copier() {
             Some(copier) => {
                 let copied = self.pipeline().run(operation, cx, |cx, _| copier.copy(cx, request)).await;
-                self.about(&request.from, copied)
+                match copied {
+                    // The store holds the source, so it is its size as a copy that is refused.
+                    Err(error) if error.kind() == ErrorKind::PayloadTooLarge && self.passes_all(request) => {
+                        self.copy_through(cx, request).await
+                    }
+                    copied => self.about(&request.from, copied),
+                }
             }
             None => self.copy_through(cx, request).await,
         }
+    }
+
+    /// Whether a copy through this client has all that one by the provider has.
+    fn passes_all(&self, request: &CopyRequest) -> bool {
+        let keeps_tags = request.replace_attributes.is_none() && self.service().tags().is_some();
+        request.from_version.is_none() || !keeps_tags
     }
 
     async fn copy_through(&self, cx: &CallContext, request: &CopyRequest) -> Result<PutReceipt> {

@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 
 use super::StorageClient;
 use super::list::all_pages;
+use super::upload::Stray;
 
 impl StorageClient {
     /// Makes a link that a plain HTTP client opens. [`get_url`](Self::get_url) is the short form.
@@ -169,12 +170,16 @@ impl StorageClient {
         &self,
         cx: &CallContext,
         request: &PutPartRequest,
+        stray: &Stray,
     ) -> Result<PartReceipt> {
         let operation = request.operation();
         let facet = self.facet(operation, self.service().multipart(), "multipart")?;
         self.locate(operation, self.check_size(request.body.len() as u64, "part-bytes-max"))?;
         let call = Call::new(operation).with_body(request.body.len() as u64);
-        let result = self.pipeline().run(call, cx, |cx, _| facet.put_part(cx, request)).await;
+        let put = self.pipeline().run(call, cx, |cx, _| {
+            Box::pin(stray.clone().watch(cx.sent_mark(), facet.put_part(cx, request)))
+        });
+        let result = put.await;
         self.about(&request.upload.key, result)
     }
 

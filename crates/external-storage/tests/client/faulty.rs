@@ -1,9 +1,9 @@
 //! A provider that passes everything on to another one, counts, and fails where a clause says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +13,8 @@ use external_storage::{
     AbortMultipartRequest, BeginMultipartRequest, ByteStream, Checksum, CompleteMultipartRequest,
     CopyRequest, CopyStorage, DeleteBatchRequest, DeleteRequest, Deleted, ForeignChecksum, GetRequest,
     GetResult, GetTagsRequest, HeadRequest, ListPage, ListRequest, ListUploadsRequest, MultipartStorage,
-    MultipartUpload, ObjectInfo, PartReceipt, PutPartRequest, PutReceipt, PutRequest, PutTagsRequest,
-    StorageService, TagStorage, UploadPage, Verifier, checksum,
+    MultipartUpload, ObjectInfo, PartReceipt, PendingUpload, PutPartRequest, PutReceipt, PutRequest,
+    PutTagsRequest, StorageService, TagStorage, UploadPage, Verifier, checksum,
 };
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
@@ -43,6 +43,10 @@ pub(super) enum Fault {
     GoesOn(Duration, Option<u16>),
     /// The store says that it failed, and has done nothing.
     Fails,
+    /// The part is sent, and nobody hears of it: it arrives behind the first abort.
+    Strays,
+    /// What is to be copied is larger than is copied at once.
+    TooLarge,
     /// The body breaks off behind so many bytes.
     Breaks(usize),
     /// The body ends behind so many bytes, as if it were whole.
@@ -77,6 +81,8 @@ pub(super) struct Faulty {
     bytes: Load,
     gets: Load,
     gate: Semaphore,
+    /// Uploads with a part that is on its way, and whether it has arrived.
+    strays: Mutex<HashMap<MultipartUpload, bool>>,
 }
 
 /// How much of something is going on, and the most there was.
@@ -138,6 +144,7 @@ impl Faulty {
             bytes: Load::default(),
             gets: Load::default(),
             gate: Semaphore::new(0),
+            strays: Mutex::default(),
         };
         // So that first parts are as small as the store takes them, and not such that thousands of them hold its
         // largest object.
@@ -241,6 +248,7 @@ impl Faulty {
             Fault::Asks(time) => Err(asks(time)),
             Fault::Throttled => Err(throttled()),
             Fault::Refused => Err(Error::permission_denied("not you")),
+            Fault::TooLarge => Err(Error::payload_too_large("more than is copied at once")),
             Fault::AnswerLost => {
                 cx.mark_sent();
                 call.await?;
@@ -261,6 +269,10 @@ impl Faulty {
             }
             _ => call.await,
         }
+    }
+
+    fn strays(&self) -> MutexGuard<'_, HashMap<MultipartUpload, bool>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn multipart_of(&self) -> Result<&dyn MultipartStorage> {
@@ -404,9 +416,15 @@ impl MultipartStorage for Faulty {
     }
 
     async fn put_part(&self, cx: &CallContext, request: &PutPartRequest) -> Result<PartReceipt> {
+        let fault = self.count("put_part");
+        if matches!(fault, Fault::Strays) {
+            cx.mark_sent();
+            self.strays().insert(request.upload.clone(), false);
+            return std::future::pending().await;
+        }
         self.parts.add(1);
         self.bytes.add(request.body.len());
-        let put = self.pass(cx, "put_part", self.multipart_of()?.put_part(cx, request)).await;
+        let put = self.fail(fault, cx, self.multipart_of()?.put_part(cx, request)).await;
         self.parts.now.fetch_sub(1, Ordering::SeqCst);
         self.bytes.now.fetch_sub(request.body.len(), Ordering::SeqCst);
         put
@@ -436,11 +454,23 @@ impl MultipartStorage for Faulty {
     }
 
     async fn abort_multipart(&self, cx: &CallContext, request: &AbortMultipartRequest) -> Result<()> {
-        self.pass(cx, "abort_multipart", self.multipart_of()?.abort_multipart(cx, request)).await
+        self.pass(cx, "abort_multipart", self.multipart_of()?.abort_multipart(cx, request)).await?;
+        let mut strays = self.strays();
+        if strays.remove(&request.upload) == Some(false) {
+            strays.insert(request.upload.clone(), true);
+        }
+        Ok(())
     }
 
     async fn list_uploads(&self, cx: &CallContext, request: &ListUploadsRequest) -> Result<UploadPage> {
-        self.multipart_of()?.list_uploads(cx, request).await
+        let mut page = self.multipart_of()?.list_uploads(cx, request).await?;
+        if page.next.is_none() {
+            let strays = self.strays();
+            let arrived = strays.iter().filter(|(_, has_arrived)| **has_arrived).map(|(upload, _)| upload);
+            let asked = arrived.filter(|upload| upload.key.as_str().starts_with(&request.prefix));
+            page.uploads.extend(asked.cloned().map(PendingUpload::new));
+        }
+        Ok(page)
     }
 }
 

@@ -249,6 +249,36 @@ fn copies() -> Vec<Clause<S>> {
         })
         .of_client(),
         clause!(
+            "storage.client_copy.3",
+            "What is too large for the provider to copy passes through the client as well.",
+            |case: S| {
+                let too_large = |operation: &str, _| match operation {
+                    "copy" => Fault::TooLarge,
+                    _ => Fault::None,
+                };
+                let faulty = Faulty::new(case.bare()?).with_plan(too_large).shared();
+                let storage = client(&faulty)?;
+                let attributes =
+                    ObjectAttributes::new().with_content_type("text/x-own").with_tag("team", "one");
+                let body = super::pattern(20_000);
+                let put = PutRequest::new(key(case, "from")?, body.clone()).with_attributes(attributes);
+                storage.put_with(put).await?;
+                storage.copy(case.name("from"), case.name("to")).await?;
+                ensure_eq("the bytes", &storage.download(case.name("to")).await?, &body)?;
+                let (from, to) = (storage.head(case.name("from")).await?, storage.head(case.name("to")).await?);
+                ensure_eq("the headers", &to.headers, &from.headers)?;
+                ensure_eq("the checksum", &to.checksum, &from.checksum)?;
+                ensure_eq("the tags", &storage.get_tags(case.name("to")).await?.len(), &1)?;
+                if storage.supports("copy-create-only").is_supported() {
+                    let create = CopyRequest::new(key(case, "from")?, key(case, "to")?);
+                    let copied = storage.copy_with(&create.with_precondition(Precondition::Absent)).await;
+                    ensure_error("create-only", copied, ErrorKind::AlreadyExists)?;
+                    ensure_eq("the copies asked of the provider", &faulty.calls("copy"), &2)?;
+                }
+            }
+        )
+        .of_client(),
+        clause!(
             "storage.rename.1",
             "Afterwards the object is at the new key and no longer at the old one.",
             |case: S| {

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use external_core::{CallContext, ErrorKind, Secret};
+use external_core::{CallContext, Effect, ErrorKind, Retry, Secret};
 use external_storage::{
-    BuildContext, DownloadRequest, GetRequest, PresignRequest, PutRequest, RoleConfig, StorageClient,
-    StorageService, StorageSettings, UploadRequest,
+    BuildContext, DownloadRequest, GetRequest, Policy, PresignRequest, PutRequest, RoleConfig, S3Storage,
+    StorageClient, StorageService, StorageSettings, UploadRequest,
 };
 use time::OffsetDateTime;
 use wiremock::matchers::{any, header_exists, method, path, query_param};
@@ -145,7 +145,7 @@ async fn a_secret_that_cannot_be_read_is_told_before_anything_is_sent() {
     let cx = CallContext::default();
     let error = storage.put(&cx, &PutRequest::new(key("k"), "x")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error}");
-    assert_eq!(error.effect(), external_core::Effect::NotSent);
+    assert_eq!(error.effect(), Effect::NotSent);
     assert!(server.received_requests().await.unwrap().is_empty());
 }
 
@@ -240,18 +240,89 @@ async fn a_link_of_temporary_keys_tells_when_it_ends() {
     }
 }
 
-#[tokio::test]
-async fn a_token_service_that_refuses_is_told_before_anything_is_sent() {
-    let server = MockServer::start().await;
-    let answer =
-        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>";
-    let xml = ResponseTemplate::new(403).set_body_raw(answer, "text/xml");
-    Mock::given(method("POST")).respond_with(xml).mount(&server).await;
+/// A token service's form of an error.
+fn no_token(status: u16, code: &str, message: &str) -> ResponseTemplate {
+    let answer = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    );
+    ResponseTemplate::new(status).set_body_raw(answer, "text/xml")
+}
+
+fn assuming(server: &MockServer) -> S3Storage {
     let mut role = RoleConfig::new("arn:aws:iam::123456789012:role/writer");
     role.endpoint = Some(server.uri());
-    let storage = config(&server).with_role(role).build(&context()).unwrap();
-    let error = storage.get(&CallContext::default(), &GetRequest::new(key("k"))).await.unwrap_err();
-    assert_eq!(error.effect(), external_core::Effect::NotSent, "{error}");
+    config(server).with_role(role).build(&context()).unwrap()
+}
+
+/// As an hour's difference is told: <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
+const EXPIRED_SIGNATURE: &str =
+    "Signature expired: 20261122T120000Z is now earlier than 20261122T124500Z (20261122T130000Z - 15 min.)";
+
+#[tokio::test]
+async fn a_token_service_that_refuses_is_told_before_anything_is_sent() {
+    for (status, code, message, words, retry) in [
+        (403, "AccessDenied", "no", "refuses", Retry::Never),
+        (403, "InvalidClientTokenId", "The security token is invalid.", "refuses", Retry::Never),
+        (403, "SignatureDoesNotMatch", "The request signature does not match.", "refuses", Retry::Never),
+        (403, "SignatureDoesNotMatch", EXPIRED_SIGNATURE, "clock", Retry::Backoff),
+        (400, "RequestExpired", "Request has expired.", "clock", Retry::Backoff),
+        (403, "ExpiredToken", "The security token is expired.", "expired", Retry::Backoff),
+        (400, "Throttling", "Rate exceeded", "refuses", Retry::Backoff),
+        (503, "ServiceUnavailable", "later", "refuses", Retry::Backoff),
+    ] {
+        let server = super::answering(no_token(status, code, message)).await;
+        let get = GetRequest::new(key("k"));
+        let error = assuming(&server).get(&CallContext::default(), &get).await.unwrap_err();
+        assert_eq!((error.kind(), error.effect()), (ErrorKind::Unauthenticated, Effect::NotSent), "{error}");
+        assert_eq!((error.vendor_code(), error.retry()), (Some(code), retry), "{error}");
+        assert_eq!(error.context_value("answer"), Some(message), "{error}");
+        assert!(error.message().contains("credentials") && error.message().contains(words), "{error}");
+        let requests = server.received_requests().await.unwrap();
+        assert_eq!(requests.len(), 1, "nothing is repeated: {error}");
+        assert_eq!(requests[0].url.path(), "/", "no request for the object");
+    }
+}
+
+/// Behind its first sentences a refusal may name all that was signed.
+#[tokio::test]
+async fn what_was_signed_stands_in_no_error() {
+    let sentences =
+        "The request signature we calculated does not match the signature you provided. ".repeat(3);
+    let answer = no_token(403, "SignatureDoesNotMatch", &format!("{sentences}x-amz-security-token:canary"));
+    let server = super::answering(answer).await;
+    let error = assuming(&server).get(&CallContext::default(), &GetRequest::new(key("k"))).await.unwrap_err();
+    let shown = format!("{error} {error:?} {}", error.report());
+    assert!(shown.contains("SignatureDoesNotMatch") && !shown.contains("canary"), "{shown}");
+}
+
+/// The token service's `Date` is an hour ahead of our clock: it is asked once more, by its own.
+#[tokio::test]
+async fn a_wrong_clock_is_corrected_by_what_the_token_service_says() {
+    let server = MockServer::start().await;
+    let refused = no_token(403, "SignatureDoesNotMatch", EXPIRED_SIGNATURE)
+        .insert_header("date", "Sun, 22 Nov 2026 13:00:00 GMT");
+    let asked = || Mock::given(method("POST")).and(path("/"));
+    asked().respond_with(refused).up_to_n_times(1).mount(&server).await;
+    asked().respond_with(temporary(NOW + 60 * 60, "TEMPORARY")).mount(&server).await;
+    Mock::given(header_exists("x-amz-security-token")).respond_with(stored()).mount(&server).await;
+    StorageClient::over(assuming(&server)).put("k", "x").await.unwrap();
     let requests = server.received_requests().await.unwrap();
-    assert!(requests.iter().all(|request| request.url.path() == "/"), "no request for the object");
+    assert_eq!(requests.len(), 3, "the token service twice, then the object");
+    let dates: Vec<_> = requests.iter().map(|request| header(request, "x-amz-date").unwrap()).collect();
+    assert_eq!(dates[0], "20261122T120000Z");
+    assert!(dates[1].starts_with("20261122T1300") || dates[1].starts_with("20261122T1259"), "{dates:?}");
+}
+
+/// A token service that never agrees about the time is asked once an attempt, and no more.
+#[tokio::test]
+async fn a_clock_that_stays_wrong_is_no_endless_loop() {
+    let server = MockServer::start().await;
+    let refused = no_token(403, "SignatureDoesNotMatch", EXPIRED_SIGNATURE);
+    Mock::given(any()).respond_with(refused).mount(&server).await;
+    let policy = Policy::default().with_max_attempts(2);
+    let storage = StorageClient::over(assuming(&server)).with_policy(policy);
+    let error = storage.put("k", "x").await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unauthenticated, Effect::NotSent), "{error}");
+    assert!(error.message().contains("clock"), "{error}");
+    assert_eq!(server.received_requests().await.unwrap().len(), 2, "one question an attempt");
 }

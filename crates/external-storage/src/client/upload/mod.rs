@@ -7,6 +7,7 @@ mod parts;
 mod patience;
 mod pending;
 mod source;
+mod stray;
 mod sums;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use crate::checksum::Hasher;
 
 pub(super) use budget::Budget;
 pub(super) use source::Source;
+pub(super) use stray::Stray;
 
 /// What an error before the first exchange is about.
 const PUT: Operation = Operation::new("storage", "put", Repeat::Idempotent);
@@ -150,6 +152,8 @@ impl StorageClient {
     ///   with `Timeout`. (storage.upload.16)
     /// - An abort that fails in passing is tried again, for half a minute; the upload's error does not wait for that.
     ///   (storage.upload.15)
+    /// - Where the store has not said what became of a part that was sent, the upload is aborted again after that, so that
+    ///   a part that arrives behind the first abort does not stay; else it is aborted once. (storage.upload.18)
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use external_core::storage::{
-    BeginMultipartRequest, Checksum, CompleteMultipartRequest, MultipartUpload, PartReceipt, PutPartRequest,
+    BeginMultipartRequest, Checksum, CompleteMultipartRequest, PartReceipt, PutPartRequest,
 };
 use external_core::{CallContext, Effect, Error, Result};
 use futures_util::StreamExt;
@@ -79,7 +79,7 @@ impl StorageClient {
         self.locate(PUT, sums.send_as(kind, &body).await)?;
         // Its own sum may be of the other kind.
         let sum = sum.filter(|sum| Some(sum.kind()) == kind);
-        sending.push(self.send_part(cx, request, upload, 1, (body, held, sum)));
+        sending.push(self.send_part(cx, request, pending, 1, (body, held, sum)));
         loop {
             while sending.len() >= self.inner.settings.upload_concurrency {
                 receipts.extend(sending.next().await.transpose()?);
@@ -98,7 +98,7 @@ impl StorageClient {
                 break;
             };
             total += part.0.len() as u64;
-            sending.push(self.send_part(cx, request, upload, number, part));
+            sending.push(self.send_part(cx, request, pending, number, part));
         }
         while let Some(receipt) = sending.next().await {
             receipts.push(receipt?);
@@ -136,7 +136,7 @@ impl StorageClient {
         &self,
         cx: &CallContext,
         request: &UploadRequest,
-        upload: &MultipartUpload,
+        pending: &Pending,
         number: u32,
         (body, held, sum): (Bytes, Held, Option<Checksum>),
     ) -> Result<PartReceipt> {
@@ -144,10 +144,10 @@ impl StorageClient {
             (None, Some(kind)) => Some(self.locate(PUT, checksum::of_body(kind, &body).await)?),
             (sum, _) => sum,
         };
-        let mut part =
-            PutPartRequest::new(upload.clone(), number, body).with_call_options(request.call.clone());
+        let upload = pending.upload()?.clone();
+        let mut part = PutPartRequest::new(upload, number, body).with_call_options(request.call.clone());
         part.checksum = sum;
-        let receipt = self.put_part_call(cx, &part).await;
+        let receipt = self.put_part_call(cx, &part, pending.stray()).await;
         // The budget is given back once the bytes are.
         drop(part);
         drop(held);

@@ -11,6 +11,7 @@ use external_resilience::{BoxFuture, Cleanup};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
+use super::stray::Stray;
 use crate::client::{StorageClient, pause};
 
 /// How long aborting is tried, and a begin without a caller waited for: about as long as a store takes to be started again.
@@ -20,11 +21,16 @@ const ABORT_WAIT: Duration = Duration::from_secs(2);
 /// The wait before the second try; each further one doubles it, up to [`ABORT_PAUSE_MAX`].
 const ABORT_PAUSE: Duration = Duration::from_millis(100);
 const ABORT_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// How often an upload is aborted again behind an abort that passed a part on its way: after 0.1 s, doubling, so for 1.5 s.
+/// The vendor says that it may take several aborts, and not how many.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
+const ABORTS_AGAIN: u32 = 4;
 
 /// An upload that is aborted when this is dropped.
 pub(in crate::client) struct Pending {
     client: StorageClient,
     upload: Option<MultipartUpload>,
+    stray: Stray,
     /// A clean-up that ends with this, so that a close waits for the abort of an upload that is still going on.
     _open: oneshot::Sender<()>,
 }
@@ -33,11 +39,16 @@ impl Pending {
     fn new(client: StorageClient, upload: MultipartUpload) -> Self {
         let (open, over) = oneshot::channel();
         client.pipeline().cleanup().spawn(async move { drop(over.await) });
-        Self { client, upload: Some(upload), _open: open }
+        Self { client, upload: Some(upload), stray: Stray::default(), _open: open }
     }
 
     pub(super) fn upload(&self) -> Result<&MultipartUpload> {
         self.upload.as_ref().ok_or_else(is_over)
+    }
+
+    /// Where its parts are noted.
+    pub(super) fn stray(&self) -> &Stray {
+        &self.stray
     }
 
     pub(super) fn completed(mut self) {
@@ -50,13 +61,14 @@ impl Pending {
     }
 
     /// Aborts now, so that the error that led here is returned when the upload is gone. The abort goes on where the
-    /// caller does not wait any longer.
+    /// caller does not wait any longer, and is not waited for when it is repeated.
     pub(super) async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
-            let client = self.client.clone();
-            let aborting = self.client.pipeline().cleanup().complete(abort(client, upload));
+            let (first, aborted) = oneshot::channel();
+            let abort = abort(self.client.clone(), upload, self.stray.clone(), first);
+            self.client.pipeline().cleanup().spawn(abort);
             // Too long is no failure: it is tried on.
-            let _ = tokio::time::timeout(ABORT_WAIT, aborting).await;
+            let _ = tokio::time::timeout(ABORT_WAIT, aborted).await;
         }
     }
 }
@@ -64,7 +76,9 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(upload) = self.upload.take() {
-            self.client.pipeline().cleanup().spawn(abort(self.client.clone(), upload));
+            let (first, _) = oneshot::channel();
+            let abort = abort(self.client.clone(), upload, self.stray.clone(), first);
+            self.client.pipeline().cleanup().spawn(abort);
         }
     }
 }
@@ -73,22 +87,40 @@ fn is_over() -> Error {
     Error::unexpected("the upload is over")
 }
 
-/// Each round is a call of its own under the whole pipeline; the rounds themselves have a time, and no budget: who does not
-/// abort leaves parts that somebody pays for.
-async fn abort(client: StorageClient, upload: MultipartUpload) {
+/// Aborts until the store says yes, and lets go of `first`; then again if a part may have arrived behind that. No answer
+/// tells whether one has: to abort what is gone is `Ok`, and a listing of uploads tells of no part that is still to come.
+async fn abort(client: StorageClient, upload: MultipartUpload, stray: Stray, first: oneshot::Sender<()>) {
     let request = AbortMultipartRequest::new(upload);
     let cx = CallContext::for_cleanup(ABORT_WITHIN);
+    if !is_aborted(&client, &cx, &request).await || !stray.is_possible() {
+        return;
+    }
+    drop(first);
+    let mut wait = ABORT_PAUSE;
+    for _ in 0..ABORTS_AGAIN {
+        tokio::time::sleep(wait).await;
+        if !is_aborted(&client, &cx, &request).await {
+            return;
+        }
+        wait *= 2;
+    }
+}
+
+/// Each round is a call of its own under the whole pipeline; the rounds themselves have a time, and no budget: who does not
+/// abort leaves parts that somebody pays for.
+async fn is_aborted(client: &StorageClient, cx: &CallContext, request: &AbortMultipartRequest) -> bool {
     let mut own = ABORT_PAUSE;
-    while let Err(error) = client.abort_call(&cx, &request).await {
+    while let Err(error) = client.abort_call(cx, request).await {
         let wait = pause(&error, own).filter(|wait| cx.remaining().is_some_and(|left| left > *wait));
         let Some(wait) = wait else {
             let key = request.upload.key.as_str();
             tracing::warn!(target: "external", key, upload = request.upload.id.as_str(), %error, "an upload could not be aborted");
-            return;
+            return false;
         };
         tokio::time::sleep(wait).await;
         own = (own * 2).min(ABORT_PAUSE_MAX);
     }
+    true
 }
 
 impl StorageClient {

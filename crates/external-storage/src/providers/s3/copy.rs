@@ -6,7 +6,7 @@ use external_core::storage::{CopyRequest, CopyStorage, Precondition, PutReceipt}
 use external_core::{CallContext, Error, ErrorKind, Result};
 
 use super::attributes::with_attributes;
-use super::objects::{of_precondition, of_version};
+use super::objects::{alike, of_precondition, of_version};
 use super::{S3Storage, wire};
 
 #[async_trait]
@@ -39,9 +39,29 @@ impl CopyStorage for S3Storage {
             };
             copy.customize().interceptor(mark).send()
         });
-        let answer = copied.await.map_err(|error| explained(request, error))?;
+        let answer = copied.await.map_err(|error| explained(request, self.of_source(error)))?;
         let tag = answer.copy_object_result.and_then(|result| result.e_tag);
         self.receipt(tag, answer.version_id)
+    }
+}
+
+impl S3Storage {
+    /// A source that is too large to be copied at once S3 calls an invalid request, and only its words tell it from others.
+    pub(super) fn of_source(&self, error: Error) -> Error {
+        const TOO_LARGE: &str = "larger than the maximum allowable size for a copy source";
+        let answer = error.context_value("answer").unwrap_or_default();
+        if error.vendor_code() != Some("InvalidRequest") || !answer.contains(TOO_LARGE) {
+            return error;
+        }
+        let told = Error::payload_too_large(
+            "the source is larger than the store copies at once: a client copies it by reading and writing, \
+             a named version only with `replace_attributes`",
+        );
+        let told = alike(told, &error);
+        match self.info.capabilities().get_limit("copy-bytes-max") {
+            Some(most) => told.with_context("limit", most),
+            None => told,
+        }
     }
 }
 

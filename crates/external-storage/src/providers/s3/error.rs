@@ -5,12 +5,13 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use external_core::{Effect, Error, ErrorKind, Retry};
+
+use super::no_credentials::no_credentials;
 
 /// The error of an exchange that failed, of a client that takes the bucket to be in the region `here`.
 pub(super) fn failed<E>(error: &SdkError<E, HttpResponse>, here: Option<&str>) -> Error
@@ -52,7 +53,8 @@ pub(super) fn may_be_expired(error: &Error) -> bool {
     error.http_status() == Some(400) && error.vendor_code().is_none()
 }
 
-const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
+/// The codes of credentials that have ended.
+pub(super) const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
 
 /// The error of a body that failed while it was read.
 pub(super) fn body(error: &(dyn StdError + 'static)) -> Error {
@@ -102,7 +104,7 @@ impl Answer {
 }
 
 /// Somebody else's words, fit for a log.
-fn clean(text: &str, most: usize) -> String {
+pub(super) fn clean(text: &str, most: usize) -> String {
     text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -143,7 +145,8 @@ fn answered(code: Option<&str>, message: Option<&str>, answer: &Answer) -> Error
     answer.told(error)
 }
 
-fn by_code(code: &str, answer: &Answer) -> Option<Error> {
+/// The error of a code that stands in the table.
+pub(super) fn by_code(code: &str, answer: &Answer) -> Option<Error> {
     let refused = |error: Error| error.with_effect(Effect::NotApplied);
     Some(match code {
         "NoSuchKey" => refused(Error::not_found("no such object")),
@@ -259,23 +262,6 @@ fn elsewhere(answer: &Answer) -> Error {
     }
 }
 
-/// Where credentials may come from, for people who gave none.
-const SOURCES: &str = "access_key_id and secret_access_key in the configuration, or AWS_ACCESS_KEY_ID and \
-    AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or another source that AWS's own tools know";
-
-/// The sources of credentials have none, or cannot be asked now.
-fn no_credentials(error: &(dyn StdError + 'static)) -> Option<Error> {
-    let cause = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>())?;
-    let passing = matches!(cause, CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_));
-    let error = Error::unauthenticated("no credentials can be had").with_effect(Effect::NotSent);
-    let error = match cause {
-        CredentialsError::CredentialsNotLoaded(_) => error.with_context("set", SOURCES),
-        _ => error,
-    };
-    let retry = if passing { Retry::Backoff } else { Retry::Never };
-    Some(error.with_retry(retry).with_source(Chain::of(cause)))
-}
-
 /// Our own error in the chain of sources: a connection that could not be made, a secret that could not be read.
 fn ours(error: &(dyn StdError + 'static)) -> Option<Error> {
     let found = sources(error).find_map(|source| source.downcast_ref::<Error>())?;
@@ -288,16 +274,18 @@ fn broke_off(error: &(dyn StdError + 'static)) -> Option<Error> {
         .then(|| Error::unavailable("the connection broke").with_source(Chain::of(error)))
 }
 
-fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn sources<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| <dyn StdError>::source(*error))
 }
 
 /// A chain of sources as one text: the SDK's errors hold whole requests and answers, which must not be carried about.
 #[derive(Debug)]
-struct Chain(String);
+pub(super) struct Chain(String);
 
 impl Chain {
-    fn of(error: &(dyn StdError + 'static)) -> Self {
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Self {
         let links: Vec<_> = sources(error).map(ToString::to_string).collect();
         Self(links.join(": "))
     }
@@ -310,16 +298,3 @@ impl std::fmt::Display for Chain {
 }
 
 impl StdError for Chain {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_gave_no_credentials_is_told_where_to() {
-        let none = no_credentials(&CredentialsError::not_loaded_no_source()).unwrap();
-        assert!(none.to_string().contains("AWS_ACCESS_KEY_ID") && none.retry() == Retry::Never, "{none}");
-        let refused = no_credentials(&CredentialsError::provider_error("not today")).unwrap();
-        assert!(refused.context_value("set").is_none(), "{refused}");
-    }
-}

@@ -8,7 +8,8 @@
 //! - User metadata beyond ASCII travels as encoded words (RFC 2047). Keys of other writers that are no
 //!   [`ObjectKey`](external_core::storage::ObjectKey), such as the `folder/` markers of some tools, are left out of
 //!   listings.
-//! - A copy takes objects of up to 5 GiB. How large an upload may be follows from the client's upload budget.
+//! - A copy takes objects of up to 5 GiB: the client passes larger ones through itself, a named version only with attributes
+//!   of its own, and a version to be restored not. How large an upload may be follows from the client's upload budget.
 //! - S3 gives no reason to a HEAD: `head` in a bucket that does not exist is `NotFound` (so `exists` is `false`), and one with expired
 //!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells.
 //! - Stores differ: say which yours is in `store`, or name what it lacks in `without`, and it is refused before
@@ -26,6 +27,7 @@ mod credentials;
 mod error;
 mod listing;
 mod multipart;
+mod no_credentials;
 mod objects;
 mod presign;
 mod sdk;
@@ -75,6 +77,10 @@ const LIMITS: &[(&str, u64)] = &[
     ("list-page-max", 1000),
     ("presign-seconds-max", 7 * 24 * 3600),
 ];
+
+/// What S3 copies at once; it names the number where it refuses. Other stores have limits of their own, or none.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+const COPY_BYTES_MAX: u64 = 5 << 30;
 
 /// What S3 has; `without` takes away what a store lacks.
 const NATIVE: &[&str] = &[
@@ -136,6 +142,9 @@ fn capabilities(versioned: bool, store: Store, without: impl Iterator<Item = &'s
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     capabilities = capabilities.unsupported("multipart-sha256");
     capabilities = without.fold(capabilities, Capabilities::unsupported);
+    if store == Store::Amazon {
+        capabilities = capabilities.limit("copy-bytes-max", COPY_BYTES_MAX);
+    }
     LIMITS.iter().fold(capabilities, |rest, (id, most)| rest.limit(id, *most))
 }
 

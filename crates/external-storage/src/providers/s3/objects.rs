@@ -300,7 +300,7 @@ pub(super) fn is_gone(error: &Error) -> bool {
 }
 
 /// Another kind of error for the same answer.
-fn alike(new: Error, old: &Error) -> Error {
+pub(super) fn alike(new: Error, old: &Error) -> Error {
     let mut new = new.with_effect(old.effect());
     if let Some(code) = old.vendor_code() {
         new = new.with_vendor_code(code);

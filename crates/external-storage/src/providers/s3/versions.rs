@@ -98,7 +98,7 @@ impl VersionStorage for S3Storage {
                 .interceptor(mark)
                 .send()
         });
-        let answer = restored.await.map_err(|error| of_version(true, error))?;
+        let answer = restored.await.map_err(|error| of_version(true, self.of_source(error)))?;
         let tag = answer.copy_object_result.and_then(|result| result.e_tag);
         self.receipt(tag, answer.version_id)
     }
