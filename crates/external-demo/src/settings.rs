@@ -85,7 +85,7 @@ fn read(file: &Path) -> Result<String> {
         let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
         let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
         let message = format!(
-            "the configuration file is not UTF-8 text: byte {at}, counted from 0, is 0x{:02x}; save it as UTF-8",
+            "the configuration file is not UTF-8 text: byte {at}, counted from 0, is 0x{:02x}; save it so",
             bytes[at]
         );
         Error::configuration(message).with_context("file", file.display()).with_context("line", line)
@@ -95,8 +95,8 @@ fn read(file: &Path) -> Result<String> {
 /// Only the demo asks for it, so whoever comes with a service's own file has not written it.
 fn no_mailbox(file: &str) -> Error {
     Error::configuration(
-        "the demo reads every mail back and is not told where they arrive: write `mailbox = \"FOLDER\"` below \
-         `[demo]`, the folder in which they are as .eml files, such as the `path` of the provider `file`",
+        "the demo reads every mail back and is not told where they arrive: write `mailbox = \"FOLDER\"` \
+         below `[demo]`, the folder in which they are as .eml files, such as the `path` of the provider `file`",
     )
     .with_context("file", file)
     .with_context("key", "demo.mailbox")

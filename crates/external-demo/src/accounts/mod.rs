@@ -179,8 +179,8 @@ impl Accounts {
 fn signs_nothing(storage: &StorageClient) -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "this store signs no links, and everybody's profile holds one to the portrait: take the provider `s3`, or `local` \
-         with `serve.bind = \"127.0.0.1:0\"` in its table",
+        "this store signs no links, and everybody's profile holds one to the portrait: take the provider `s3`, or \
+         `local` with `serve.bind = \"127.0.0.1:0\"` in its table",
     )
     .with_provider(storage.info().id())
     .with_context("instance", "storage.default")

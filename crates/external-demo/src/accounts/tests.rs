@@ -32,7 +32,8 @@ fn service(folder: &Path) -> (Accounts, Registration) {
 #[tokio::test]
 async fn a_store_that_signs_no_links_is_named() {
     let config = "[storage.default]\nprovider = 'memory'\n[cache.default]\nprovider = 'memory'\n\
-        [email.default]\nprovider = 'memory'\nclient.from = 'a@accounts.example'\n[demo]\nmailbox = '/nowhere'";
+        [email.default]\nprovider = 'memory'\nclient.from = 'a@accounts.example'\n\
+        [demo]\nmailbox = '/nowhere'";
     let container = Container::builder()
         .domain(external_storage::registry())
         .domain(external_cache::registry())

@@ -48,8 +48,8 @@ pub fn all_ours(is_set: impl Fn(&str) -> bool) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new(format!(
-        "--servers --fault kills and restarts servers, which it can do only with its own: unset {}, and they are \
-         started here, or leave --fault out",
+        "--servers --fault kills and restarts servers, which it can do only with its own: unset {}, and \
+         they are started here, or leave --fault out",
         given.join(" and ")
     )))
 }
