@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Context, Result};
+use crate::failure::{Context, Failure, Result};
 use crate::platform::birth;
 
 /// How long a process group gets between SIGTERM and SIGKILL.
@@ -155,12 +155,15 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// The absolute path of a file that is to be written at the end, if it can be: that is better known before the work than
-/// after it.
+/// after it. A folder that is not there is not made, since it is likely a slip.
 pub fn writable(file: &Path) -> Result<PathBuf> {
     let file = std::path::absolute(file).context(format!("cannot write {}", file.display()))?;
+    if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
+        let why = format!("there is no folder {}; make it first", folder.display());
+        return Err(Failure::new(format!("cannot write {}: {why}", file.display())));
+    }
     let is_new = !file.exists();
-    let tried = fs::create_dir_all(file.parent().unwrap_or(&file))
-        .and_then(|()| fs::File::options().append(true).create(true).open(&file));
+    let tried = fs::File::options().append(true).create(true).open(&file);
     tried.context(format!("cannot write {}", file.display()))?;
     if is_new {
         fs::remove_file(&file)?;
@@ -197,16 +200,17 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_told_and_what_can_is_not_touched() {
         let folder = scratch("writable");
-        let file = folder.join("deep/report.json");
+        let file = folder.join("report.json");
         assert_eq!(writable(&file).unwrap(), file);
-        assert!(!file.exists() && file.parent().unwrap().is_dir());
+        assert!(!file.exists());
         fs::write(&file, "kept").unwrap();
         writable(&file).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
-        for wrong in [folder.clone(), file.join("below")] {
+        for wrong in [folder.clone(), file.join("below"), folder.join("none/report.json")] {
             let why = writable(&wrong).unwrap_err().to_string();
             assert!(why.starts_with(&format!("cannot write {}", wrong.display())), "{why}");
         }
+        assert!(!folder.join("none").exists());
         fs::remove_dir_all(&folder).unwrap();
     }
 

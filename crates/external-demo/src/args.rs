@@ -13,10 +13,11 @@ pub(crate) struct Args {
     /// The configuration; `${OUT}` in it stands for the folder of this run. Embedded providers if absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Each run makes a folder of its own under this one; it stays, so that mails and objects can be looked at.
+    /// Each run makes a folder of its own under this one, so that mails and objects can be looked at; of those that the demo
+    /// made the last ten stay.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Writes every external call as JSON.
+    /// Writes every external call as JSON into this file, whose folder must be there.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// The users to register, one JSON object a line: name, email, locale, portrait.
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     /// Takes each system down in the middle and loses answers, and fails unless the service was seen to recover.
     ///
     /// With the embedded providers the faults are injected. Servers are killed and restarted through the control port
-    /// whose address is in `EXTERNAL_CONTROL`.
+    /// whose address is in `EXTERNAL_CONTROL`. Needs at least 10 users.
     #[arg(long)]
     pub(crate) fault: bool,
 }

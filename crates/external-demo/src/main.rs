@@ -17,7 +17,9 @@ mod settings;
 mod systems;
 mod verify;
 
-use std::fs;
+use std::error::Error as _;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,7 @@ use clap::Parser;
 use external_cache::CacheClient;
 use external_container::Container;
 use external_core::storage::ObjectKey;
-use external_core::{BuildContext, Result};
+use external_core::{BuildContext, Error, Result};
 use external_email::EmailClient;
 use external_resilience::Domain;
 use external_storage::StorageClient;
@@ -36,7 +38,7 @@ use tokio::time::Instant;
 use crate::accounts::{Account, Accounts, Journal};
 use crate::args::Args;
 use crate::fault::Script;
-use crate::input::Registration;
+use crate::input::{BadInput, Registration};
 use crate::observer::Calls;
 use crate::register::{Finished, Unfinished};
 use crate::report::Report;
@@ -50,15 +52,49 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// What ended the run before its checks.
 struct Failure(String);
 
-impl<E: std::fmt::Display> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self(why)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl From<BadInput> for Failure {
+    fn from(input: BadInput) -> Self {
+        Self(input.to_string())
+    }
+}
+
+/// The error and what lies beneath it: the reason may be there alone.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!("\n  caused by: {cause}"));
+            source = cause.source();
+        }
+        Self(text)
     }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    let unwritable = |file: &Path, error: io::Error| {
+        eprintln!("error: the report cannot be written: {}: {error}", file.display());
+        ExitCode::FAILURE
+    };
+    if let Some(file) = &args.report
+        && let Err(error) = report::writable(file)
+    {
+        return unwritable(file, error);
+    }
     let (calls, journal) = (Arc::<Calls>::default(), Arc::<Journal>::default());
     let ok = match run(&args, &calls, &journal).await {
         Ok(ok) => ok,
@@ -67,30 +103,39 @@ async fn main() -> ExitCode {
             false
         }
     };
-    let written = args.report.as_deref().map_or(Ok(()), |file| {
+    if let Some(file) = &args.report {
         let (heard, systems) = (calls.heard(), seen(&calls, &journal));
-        let report = Report { ok, calls: &heard, systems: &systems };
-        report.write(file).map_err(|error| format!("{}: {error}", file.display()))
-    });
-    if let Err(why) = &written {
-        eprintln!("error: the report cannot be written: {why}");
+        if let Err(error) = (Report { ok, calls: &heard, systems: &systems }).write(file) {
+            return unwritable(file, error);
+        }
+        println!("report   {}", file.display());
     }
-    if ok && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(args: &Args, calls: &Arc<Calls>, journal: &Arc<Journal>) -> Result<bool, Failure> {
     let started = Instant::now();
     let users = input::read(&args.users())?;
+    if args.fault {
+        fault::enough(users.len()).map_err(|error| error.with_context("file", args.users().display()))?;
+    }
     let folder = folder::create(&args.out, BuildContext::default().now())
         .map_err(|error| format!("{}: {error}", args.out.display()))?;
     let config = args.config();
-    let opened = settings::open(&config, &folder, args.mailbox.as_deref(), args.fault, calls.clone());
-    let (container, settings) = opened.inspect_err(|_| {
-        // Nothing was done in it. If it cannot be taken away, it is empty all the same.
-        let _ = fs::remove_dir(&folder);
-    })?;
+    let opened = settings::open(&config, folder.path(), args.mailbox.as_deref(), args.fault, calls.clone());
+    let (container, settings) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            folder.discard();
+            return Err(error.into());
+        }
+    };
     println!("configuration {}", config.display());
     println!("{} users from {}", users.len(), args.users().display());
+    let removed = folder.remove_surplus();
+    if removed > 0 {
+        println!("the folders of {removed} earlier runs were removed; the last {} stay", folder::KEPT);
+    }
 
     let objects = container.get_default::<StorageClient>()?.info().location().to_owned();
     watch_breakers(&container, calls)?;
@@ -98,7 +143,7 @@ async fn run(args: &Args, calls: &Arc<Calls>, journal: &Arc<Journal>) -> Result<
         true => Some(Script::new(&settings.fault, &container, users.len())?),
         false => None,
     };
-    let run = folder.file_name().unwrap_or_default().to_string_lossy();
+    let run = folder.path().file_name().unwrap_or_default().to_string_lossy();
     let accounts = Accounts::open(&container, &settings, &run)?.with_journal(journal.clone());
     let result = tokio::select! {
         result = work(&container, &accounts, &settings, users, script, calls) => result,

@@ -30,13 +30,26 @@ impl Report<'_> {
     ///
     /// If the file cannot be written.
     pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
         let mut text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
         text.push('\n');
         fs::write(file, text)
     }
+}
+
+/// Whether a report can be written there: that is better known before the run than after it. What is there stays.
+///
+/// # Errors
+///
+/// What is in the way; a folder that is not there is not made, since it is likely a slip.
+pub(crate) fn writable(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    if let Some(folder) = folder {
+        let message = format!("there is no folder {}; make it first", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    let is_new = !file.exists();
+    fs::File::options().append(true).create(true).open(file)?;
+    if is_new { fs::remove_file(file) } else { Ok(()) }
 }
 
 #[derive(Default)]
@@ -183,12 +196,27 @@ mod tests {
     #[test]
     fn the_report_has_an_entry_a_call() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("new/report.json");
+        let file = folder.path().join("report.json");
         Report { ok: true, calls: &[call("put", 1, "ok", 1.5)], systems: &[] }.write(&file).unwrap();
         let read: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
         let expected = serde_json::json!({ "ok": true, "calls": [{
             "domain": "storage", "provider": "local", "operation": "put", "attempts": 1, "outcome": "ok", "ms": 1.5,
         }] });
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_told_and_what_can_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.json");
+        writable(&file).unwrap();
+        assert!(!file.exists());
+        fs::write(&file, "kept").unwrap();
+        writable(&file).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        writable(folder.path()).unwrap_err();
+        let why = writable(&folder.path().join("none/report.json")).unwrap_err().to_string();
+        assert!(why.contains("there is no folder") && why.contains("/none; make it first"), "{why}");
+        assert!(!folder.path().join("none").exists());
     }
 }

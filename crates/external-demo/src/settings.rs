@@ -55,12 +55,7 @@ pub(crate) fn open(
     observer: Arc<dyn CallObserver>,
 ) -> Result<(Container, Settings)> {
     let name = file.display().to_string();
-    let text = fs::read_to_string(file).map_err(|error| {
-        Error::configuration("the configuration file cannot be read")
-            .with_context("file", &name)
-            .with_source(error)
-    })?;
-    let text = text.replace(OUT, plain(folder)?);
+    let text = read(file)?.replace(OUT, plain(folder)?);
     let context = BuildContext::default();
     // The argument is one more layer over the file: as a variable would be, and stronger than one.
     let context = match mailbox {
@@ -73,8 +68,38 @@ pub(crate) fn open(
     };
     let container =
         builder(with_faults).ignore(TABLE).observer(observer).context(context).from_str(&name, &text)?;
-    let settings = container.section(TABLE).parse()?;
+    let settings = container.section(TABLE).parse().map_err(|error| {
+        if error.message() == "missing field `mailbox`" { no_mailbox(&name) } else { error }
+    })?;
     Ok((container, settings))
+}
+
+/// The text of the file.
+fn read(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).map_err(|error| {
+        Error::configuration("the configuration file cannot be read")
+            .with_context("file", file.display())
+            .with_source(error)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+        let message = format!(
+            "the configuration file is not UTF-8 text: byte {at}, counted from 0, is 0x{:02x}; save it so",
+            bytes[at]
+        );
+        Error::configuration(message).with_context("file", file.display()).with_context("line", line)
+    })
+}
+
+/// Only the demo asks for it, so whoever comes with a service's own file has not written it.
+fn no_mailbox(file: &str) -> Error {
+    Error::configuration(
+        "the demo reads every mail back and is not told where they arrive: write `mailbox = \"FOLDER\"` \
+         below `[demo]`, the folder in which they are as .eml files, such as the `path` of the provider `file`",
+    )
+    .with_context("file", file)
+    .with_context("key", "demo.mailbox")
 }
 
 /// The domains that an account service needs; with faults, each has one provider more.

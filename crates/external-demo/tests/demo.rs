@@ -44,6 +44,8 @@ fn registers_everybody_and_reads_everything_back() {
         assert!(output.status.success(), "{shown}\n{}", text(&output.stderr));
         assert!(shown.contains("[ 30/30]") && shown.contains("all checks passed"), "{shown}");
         assert!(!shown.contains("FAIL"), "{shown}");
+        let written = format!("report   {}", out.path().join("report.json").display());
+        assert!(shown.lines().any(|line| line == written), "{shown}");
         assert_eq!(runs(out.path()).len(), turn, "each run has a folder of its own");
         let report = report(out.path());
         assert_eq!(report["ok"], true);

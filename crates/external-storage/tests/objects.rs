@@ -8,6 +8,8 @@ mod app;
 mod files;
 #[path = "objects/many.rs"]
 mod many;
+#[path = "objects/uploads.rs"]
+mod uploads;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;

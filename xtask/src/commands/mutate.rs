@@ -9,6 +9,7 @@ use clap::Args;
 use crate::failure::Result;
 use crate::mutate::generated::{self, Selection};
 use crate::mutate::{self, Copy, Mutation, Outcome, Trials};
+use crate::runs::writable;
 use crate::servers::{Fleet, Host, control};
 use crate::tool::Tool;
 
@@ -65,7 +66,7 @@ impl Mutate {
             return Ok(ExitCode::SUCCESS);
         }
         let started = Instant::now();
-        let report = self.report.as_deref().map(std::path::absolute).transpose()?;
+        let report = self.report.as_deref().map(writable).transpose()?;
         eprintln!(
             "{} mutations, 1 to 10 s each on two cores, after what is built and run without any",
             chosen.len()

@@ -17,7 +17,7 @@ use std::time::Duration;
 use external_cache::CacheClient;
 use external_container::Container;
 use external_core::storage::ObjectKey;
-use external_core::{BuildContext, Error, Result};
+use external_core::{BuildContext, Error, ErrorKind, Result};
 use external_email::EmailClient;
 use external_storage::StorageClient;
 use serde::{Deserialize, Serialize};
@@ -92,12 +92,12 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// `Configuration` naming a table that is missing; `Unsupported` if the store makes no links.
+    /// `Configuration` naming a table that is missing; `Unsupported` naming the store if it makes no links.
     pub(crate) fn open(container: &Container, settings: &Settings, run: &str) -> Result<Self> {
         let storage: StorageClient = container.get_default()?;
         // Found out now, nobody is registered half.
         if !storage.supports("presign-get").is_supported() {
-            return Err(Error::unsupported("presign-get").with_context("location", storage.info().location()));
+            return Err(signs_nothing(&storage));
         }
         Ok(Self {
             storage,
@@ -173,4 +173,16 @@ impl Accounts {
     fn profile_key(&self, email: &str) -> String {
         format!("{}:profile:{email}", self.run)
     }
+}
+
+/// Names the store that signs no links, and what to put in its place.
+fn signs_nothing(storage: &StorageClient) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "this store signs no links, and everybody's profile holds one to the portrait: take the provider `s3`, or \
+         `local` with `serve.bind = \"127.0.0.1:0\"` in its table",
+    )
+    .with_provider(storage.info().id())
+    .with_context("instance", "storage.default")
+    .with_context("location", storage.info().location())
 }

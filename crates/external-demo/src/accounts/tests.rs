@@ -29,6 +29,27 @@ fn service(folder: &Path) -> (Accounts, Registration) {
     (Accounts::open(&container, &container.section("demo").parse().unwrap(), "test").unwrap(), user)
 }
 
+#[tokio::test]
+async fn a_store_that_signs_no_links_is_named() {
+    let config = "[storage.default]\nprovider = 'memory'\n[cache.default]\nprovider = 'memory'\n\
+        [email.default]\nprovider = 'memory'\nclient.from = 'a@accounts.example'\n\
+        [demo]\nmailbox = '/nowhere'";
+    let container = Container::builder()
+        .domain(external_storage::registry())
+        .domain(external_cache::registry())
+        .domain(external_email::registry())
+        .ignore("demo")
+        .from_str("test.toml", config)
+        .unwrap();
+    let settings = container.section("demo").parse().unwrap();
+    let Err(error) = Accounts::open(&container, &settings, "test") else { panic!("it was taken") };
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::Unsupported, Some("memory")));
+    let said = error.to_string();
+    for part in ["signs no links", "instance=storage.default", "`s3`", "serve.bind"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
 fn events(accounts: &Accounts) -> Vec<journal::Event> {
     accounts.journal.entries().iter().map(|entry| entry.event).collect()
 }

@@ -32,6 +32,10 @@ const LONGEST: Duration = Duration::from_secs(20);
 const DOWN: Duration = Duration::from_millis(200);
 /// How often a breaker is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// How many users there must be at least. `cargo xtask demo` asks for as many before it builds anything.
+const FEWEST: usize = 10;
+// While a system is down some mails may have to wait for it to be looked up; others have to go on calling.
+const _: () = assert!(FEWEST == 2 * (SIDE_BY_SIDE + 1));
 
 /// The table `[demo.fault]`: what stands behind the default instances. Each is `injected`, which needs the provider
 /// `faulty`, or the name of a server at the control port. What is absent stays up.
@@ -41,6 +45,19 @@ pub(crate) struct Settings {
     cache: Option<String>,
     storage: Option<String>,
     email: Option<String>,
+}
+
+/// Refuses too few users for systems to go down in the middle.
+///
+/// # Errors
+///
+/// `Configuration` that says how many there must be.
+pub(crate) fn enough(users: usize) -> Result<()> {
+    if users < FEWEST {
+        let message = format!("--fault needs at least {FEWEST} users, or no system goes down in the middle");
+        return Err(Error::configuration(message).with_context("users", users));
+    }
+    Ok(())
 }
 
 /// The systems that go down, and when.
@@ -67,13 +84,7 @@ impl Script {
     ///
     /// `Configuration` if there are too few users, or nothing that can be taken down.
     pub(crate) fn new(settings: &Settings, container: &Container, users: usize) -> Result<Self> {
-        // While a system is down some mails may have to wait for it to be looked up; others have to go on calling.
-        let fewest = 2 * (SIDE_BY_SIDE + 1);
-        if users < fewest {
-            return Err(Error::configuration("too few users to take systems down in the middle")
-                .with_context("users", users)
-                .with_context("at_least", fewest));
-        }
+        enough(users)?;
         let mut outages = Vec::new();
         if let Some(name) = &settings.cache {
             let client: CacheClient = container.get_default()?;

@@ -1,4 +1,5 @@
-//! A command line for people: `cp`, `ls`, `rm` and `presign` over any two stores, or a store and files of this machine.
+//! A command line for people: `cp`, `ls`, `rm`, `presign` and `uploads` over any two stores, or a store and files of this
+//! machine.
 //!
 //! ```text
 //! cargo run -p external-storage --features all-providers --example objects -- --help

@@ -144,7 +144,7 @@ mod over_s3 {
         let (code, out, said) = text(&output);
         assert_eq!(code, Some(1), "{said}");
         assert!(out.contains("removed a/1\n") && out.contains("removed a/3\n"), "{out}");
-        assert!(said.contains("a/2: ") && said.contains("permission_denied"), "{said}");
+        assert!(said.contains("bucket:a/2 (s3://bucket): ") && said.contains("permission_denied"), "{said}");
         assert!(said.contains("2 removed, 1 failed"), "{said}");
     }
 
@@ -160,6 +160,7 @@ mod over_s3 {
         let source = folder.path().join("photos");
         let said = fail(1, &["-c", &config, "cp", "-r", path(&source), "bucket:"]);
         assert_eq!(said.matches("unavailable").count(), 1, "{said}");
+        assert!(said.contains(" (s3://bucket): "), "which end of it: {said}");
         assert!(said.contains("photos/0") && said.contains("-> bucket:0"), "{said}");
         assert!(said.contains("0 copied, 4 failed; the rest was not tried"), "{said}");
     }

@@ -28,14 +28,41 @@ pub struct Kept {
     pub buckets: PathBuf,
 }
 
-/// Starts them all.
+/// All that stand behind it.
+const ALL: [&Server; 3] = [&REDIS, &servers::S3, &servers::SMTP];
+
+/// Whether a variable of the environment says something.
+pub fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// The variable that gives a server's address, if it says something: then no such server is started.
+fn giver(server: &Server, is_set: impl Fn(&str) -> bool) -> Option<&'static str> {
+    server.variables.first().copied().filter(|variable| is_set(variable))
+}
+
+/// Refuses what is to be killed and restarted, if some of it would not be ours.
+pub fn all_ours(is_set: impl Fn(&str) -> bool) -> Result<()> {
+    let given: Vec<&str> = ALL.iter().filter_map(|server| giver(server, &is_set)).collect();
+    if given.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "--servers --fault kills and restarts servers, which it can do only with its own: unset {}, and \
+         they are started here, or leave --fault out",
+        given.join(" and ")
+    )))
+}
+
+/// Starts them all, but for those whose addresses the environment gives.
 pub fn start(tool: &Tool, fleet: &mut Fleet, kept: &Kept) -> Result<()> {
     let host = Host { workspace: tool.workspace(), groups: tool.groups() };
     let none: Option<&Path> = None;
-    for (server, keep) in
-        [(&REDIS, none), (&servers::S3, Some(&*kept.buckets)), (&servers::SMTP, Some(&*kept.mails))]
-    {
-        eprintln!("starting {} …", server.what);
+    for (server, keep) in ALL.into_iter().zip([none, Some(&*kept.buckets), Some(&*kept.mails)]) {
+        match giver(server, is_set) {
+            Some(variable) => eprintln!("{}: given by {variable}", server.name),
+            None => eprintln!("starting {} …", server.what),
+        }
         fleet.add(server, &host, &tool.folder(), keep);
     }
     let absent: Vec<String> = fleet.absent().map(|(server, why)| format!("{}: {why}", server.name)).collect();
@@ -70,4 +97,20 @@ pub fn value(fleet: &Fleet, name: &str) -> Result<String> {
         .cloned()
         .or_else(set)
         .ok_or_else(|| Failure::new(format!("{name} is not known")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_not_ours_are_named_by_their_variables() {
+        all_ours(|_| false).unwrap();
+        // What else is known of a server does not say that it runs.
+        all_ours(|name| name == BUCKET).unwrap();
+        let given = ["EXTERNAL_TEST_REDIS_URL", "EXTERNAL_TEST_SMTP_URL"];
+        let told = all_ours(|name| given.contains(&name)).unwrap_err().to_string();
+        assert!(told.contains("unset EXTERNAL_TEST_REDIS_URL and EXTERNAL_TEST_SMTP_URL, and"), "{told}");
+        assert!(!told.contains('\n') && told.contains("leave --fault out"), "{told}");
+    }
 }

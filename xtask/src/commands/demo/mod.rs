@@ -2,13 +2,14 @@
 
 mod backends;
 mod census;
+mod folders;
 mod roster;
+mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
@@ -20,11 +21,13 @@ use crate::tool::Tool;
 
 use self::backends::Kept;
 use self::census::Places;
+use self::folders::Folder;
+use self::users::Users;
 
 /// Builds and runs the demo: a small account service that keeps records, stores portraits and sends mails.
 ///
-/// Nothing needs to be installed and nothing but loopback is used. Objects and mails stay in `demo/` under the target
-/// directory, so that they can be looked at.
+/// Nothing needs to be installed and nothing but loopback is used. Objects and mails of the last ten runs stay in `demo/`
+/// under the target directory, so that they can be looked at.
 #[derive(Debug, Args)]
 #[command(after_help = "Which providers it uses comes from the configuration and nothing else:\n  \
     cargo xtask demo                      config/embedded.toml, embedded providers only\n  \
@@ -32,13 +35,16 @@ use self::census::Places;
     cargo xtask demo --fault              config/embedded-fault.toml: faults are injected\n  \
     cargo xtask demo --servers --fault    config/servers-fault.toml: the servers are killed and restarted\n  \
     cargo xtask demo --config FILE        yours; every provider is compiled in\n\nThe files are in crates/external-demo. \
-    After a run with --servers or --fault, a program that is not the demo counts what\nevery user has. The first build \
-    takes two to three minutes on two cores; with --servers or --config about twice that.")]
+    After a run with --servers or --fault, a program that is not the demo counts what\nevery user has, unless the \
+    configuration is yours or a server's address is given. The first build takes two to three\nminutes on two cores; with \
+    --servers or --config about twice that.\n\nA server whose address is in EXTERNAL_TEST_REDIS_URL, \
+    EXTERNAL_TEST_S3_ENDPOINT or EXTERNAL_TEST_SMTP_URL is used as it\nis and not started; --servers --fault refuses \
+    it, since it could not be killed.")]
 pub struct Demo {
-    /// Start Redis, an S3 server and an SMTP server, and run against them
+    /// Run against Redis, an S3 server and an SMTP server, which are started unless a variable gives their address
     #[arg(long)]
     servers: bool,
-    /// Take every system down in the middle, and fail unless the service recovers
+    /// Take every system down in the middle, and fail unless the service recovers; needs at least 10 users
     #[arg(long)]
     fault: bool,
     /// How many users to register, or a file of them (default: the 30 of crates/external-demo/data)
@@ -47,26 +53,9 @@ pub struct Demo {
     /// Run the same program with another configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Write every external call as JSON
+    /// Write every external call as JSON; the file's folder must be there
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-}
-
-/// Whom to register.
-#[derive(Debug, Clone)]
-enum Users {
-    /// So many of those that are shipped.
-    Count(usize),
-    /// Those of a file.
-    File(PathBuf),
-}
-
-impl std::str::FromStr for Users {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        Ok(text.parse().map_or_else(|_| Self::File(text.into()), Self::Count))
-    }
 }
 
 /// What belongs to one run.
@@ -76,11 +65,14 @@ struct Run {
     users: PathBuf,
     /// What the servers keep.
     kept: Kept,
+    /// Where `out` is of this run alone: held as long as the run goes on.
+    _folder: Option<Folder>,
 }
 
 impl Demo {
     /// Runs the command.
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
+        self.check(backends::is_set)?;
         let config = self.config(&tool.workspace().root)?;
         let report = self.report.as_deref().map(writable).transpose()?;
         let run = self.prepare(tool)?;
@@ -136,6 +128,14 @@ impl Demo {
         Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
+    /// Refuses what would fail only after minutes.
+    fn check(&self, is_set: impl Fn(&str) -> bool) -> Result<()> {
+        if self.servers && self.fault {
+            backends::all_ours(is_set)?;
+        }
+        self.users.as_ref().map_or(Ok(()), |users| users.enough(self.fault))
+    }
+
     /// Whether what the run leaves behind is counted: where that is known, and there is more to it than the demo's own
     /// checks.
     fn counts(&self) -> bool {
@@ -145,17 +145,17 @@ impl Demo {
     /// The folder of the run, and the users.
     fn prepare(&self, tool: &Tool) -> Result<Run> {
         let shipped = tool.workspace().root.join("crates/external-demo/data/users.jsonl");
-        let mut out = tool.workspace().target.join("demo");
+        let all = tool.workspace().target.join("demo");
         let (count, file) = match &self.users {
             None => (None, shipped),
             Some(Users::Count(count)) => (Some(*count), shipped),
             Some(Users::File(file)) => (None, readable(file)?),
         };
         let loses_an_answer = self.servers && self.fault;
-        if count.is_some() || self.counts() {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            out = out.join(format!("{}-{now}-{}", self.kind(), std::process::id()));
-        }
+        let is_own = count.is_some() || self.servers || self.counts();
+        let kind = folders::kind(self.servers, self.fault);
+        let folder = is_own.then(|| folders::make(&all, kind)).transpose()?;
+        let out = folder.as_ref().map_or(all, |folder| folder.path.clone());
         fs::create_dir_all(&out).context(format!("cannot make {}", out.display()))?;
         let mut users = file;
         if count.is_some() || loses_an_answer {
@@ -166,16 +166,8 @@ impl Demo {
             }
             users = made;
         }
-        Ok(Run { users, kept: Kept { mails: out.join("mails"), buckets: out.join("buckets") }, out })
-    }
-
-    fn kind(&self) -> &'static str {
-        match (self.servers, self.fault) {
-            (true, true) => "servers-fault",
-            (true, false) => "servers",
-            (false, true) => "fault",
-            (false, false) => "embedded",
-        }
+        let kept = Kept { mails: out.join("mails"), buckets: out.join("buckets") };
+        Ok(Run { users, kept, out, _folder: folder })
     }
 
     fn config(&self, root: &Path) -> Result<PathBuf> {
@@ -230,6 +222,17 @@ mod tests {
         for (servers, fault) in [(false, false), (false, true), (true, false), (true, true)] {
             assert!(demo(servers, fault, None).config(&root).unwrap().is_file(), "{servers} {fault}");
         }
+    }
+
+    #[test]
+    fn what_would_fail_late_is_refused_at_once() {
+        let given = |name: &str| name == "EXTERNAL_TEST_S3_ENDPOINT";
+        let told = demo(true, true, None).check(given).unwrap_err().to_string();
+        assert!(told.contains("unset EXTERNAL_TEST_S3_ENDPOINT"), "{told}");
+        demo(true, false, None).check(given).unwrap();
+        demo(false, true, None).check(given).unwrap();
+        let few = Demo { users: Some(Users::Count(3)), ..demo(false, true, None) };
+        assert!(few.check(given).unwrap_err().to_string().contains("at least 10 users"));
     }
 
     #[test]

@@ -109,8 +109,8 @@ impl Cp {
                 }
                 let listing = place.client.list(prefix.as_str());
                 let pairs = listing.map(move |entry| {
-                    let key =
-                        entry.map_err(|error| Failure::from(error).in_general())?.key.as_str().to_owned();
+                    let entry = entry.map_err(|error| place.failed(error).in_general())?;
+                    let key = entry.key.as_str().to_owned();
                     let target = below(&target, key.strip_prefix(&prefix).unwrap_or(&key))?;
                     Ok((End::Object(Place { key, ..place.clone() }), target))
                 });

@@ -15,11 +15,12 @@ pub(super) type Outcome<T = ()> = Result<T, Failure>;
 pub(super) struct Failure {
     text: String,
     is_general: bool,
+    is_unheard: bool,
 }
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { text: message.into(), is_general: false }
+        Self { text: message.into(), is_general: false, is_unheard: false }
     }
 
     /// `cannot open a/b: permission denied`.
@@ -28,12 +29,18 @@ impl Failure {
             error.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
         );
-        Self { text: format!("cannot {verb} {}: {error}", path.display()), is_general }
+        Self { is_general, ..Self::new(format!("cannot {verb} {}: {error}", path.display())) }
     }
 
     /// The standard output takes no more.
     pub(super) fn output(error: &io::Error) -> Self {
-        Self::new(format!("cannot write to the standard output: {error}")).in_general()
+        let failure = Self::new(format!("cannot write to the standard output: {error}"));
+        Self { is_unheard: error.kind() == io::ErrorKind::BrokenPipe, ..failure.in_general() }
+    }
+
+    /// Nobody reads the standard output any more.
+    pub(super) fn unheard() -> Self {
+        Self::output(&io::ErrorKind::BrokenPipe.into())
     }
 
     /// Says what it is about.
@@ -49,6 +56,11 @@ impl Failure {
     /// Whether every further object would fail like this one.
     pub(super) fn is_general(&self) -> bool {
         self.is_general
+    }
+
+    /// Whether it is only that nobody reads on, as in `objects ls … | head -1`: whoever has gone is told nothing.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_unheard
     }
 }
 
@@ -77,6 +89,6 @@ impl From<external_storage::Error> for Failure {
                 | ErrorKind::Configuration
                 | ErrorKind::Closed
         );
-        Self { text, is_general }
+        Self { is_general, ..Self::new(text) }
     }
 }

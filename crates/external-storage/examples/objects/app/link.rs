@@ -36,14 +36,15 @@ impl Presign {
             return Err(Failure::new(format!("{} is no object of a store", self.address)));
         };
         let place = stores.open(store, rest, Use::Link)?;
-        let key = ObjectKey::parse(&place.key)?;
-        if !self.put && !place.client.exists(key.clone()).await? {
+        let failed = |error| place.failed(error);
+        let key = ObjectKey::parse(&place.key).map_err(failed)?;
+        if !self.put && !place.client.exists(key.clone()).await.map_err(failed)? {
             return Err(Failure::new(format!("there is no object {}", self.address)));
         }
         let request = if self.put { PresignRequest::put(key) } else { PresignRequest::get(key) };
         let mut request = request.with_expires_in(self.expires);
         request.content_type.clone_from(&self.content_type);
-        let link = place.client.presign(&request).await?;
+        let link = place.client.presign(&request).await.map_err(failed)?;
         // Temporary credentials end it sooner.
         let left = link.expires_at.duration_since(BuildContext::default().now()).unwrap_or_default();
         if left + Duration::from_secs(60) < self.expires {
@@ -64,6 +65,7 @@ impl Presign {
     }
 }
 
-fn lifetime(text: &str) -> Result<Duration, String> {
+/// A time as people write it.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| "a number and its unit, such as 90s, 10m or 24h".to_owned())
 }

@@ -13,6 +13,7 @@ mod stores;
 mod tally;
 mod transfer;
 mod tree;
+mod uploads;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use failure::Outcome;
-use platform::told_to_end;
+use platform::{UNHEARD, told_to_end};
 use progress::Progress;
 use stores::Stores;
 
@@ -31,7 +32,7 @@ const CLEAN_UP: Duration = Duration::from_secs(30);
 /// From when on a clean-up is mentioned, so that nobody takes the program for stuck.
 const NOTICEABLE: Duration = Duration::from_millis(300);
 
-/// Copies, lists, removes and links objects of any store that external-storage knows.
+/// Copies, lists, removes and links objects of any store that external-storage knows, and ends uploads left behind.
 #[derive(Debug, Parser)]
 #[command(name = "objects", version, max_term_width = 110, after_long_help = ADDRESSES)]
 struct Cli {
@@ -67,6 +68,7 @@ Examples:
   objects -c external.toml cp --recursive avatars:users/ backup/
   objects -c external.toml cp --recursive avatars: archive:2026/
   objects -c external.toml presign avatars:users/ada.png --expires 10m
+  objects -c external.toml uploads avatars: --older-than 24h --abort
   pg_dump accounts | objects -c external.toml cp - archive:dumps/accounts.sql
 
 Ctrl-C and SIGTERM clean up, as a failure does: unfinished uploads are aborted
@@ -80,7 +82,8 @@ no further one is tried.
 Control characters in keys and names are shown as \\n or \\u{1b}.
 
 Exit codes: 0 all is done, 1 something failed or was left out, 2 wrong usage,
-130 ended by Ctrl-C, 143 by SIGTERM.";
+130 ended by Ctrl-C, 143 by SIGTERM, 141 (and not a word) as nobody reads the
+output any more (`objects ls avatars: | head -1`).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -88,6 +91,7 @@ enum Command {
     Ls(objects::Ls),
     Rm(objects::Rm),
     Presign(link::Presign),
+    Uploads(uploads::Uploads),
 }
 
 /// Runs the program with these arguments, the first of which is its name; answers its exit code.
@@ -130,6 +134,7 @@ async fn supervise(cli: Cli) -> u8 {
         }
         outcome = execute(cli.command, &mut stores, &progress) => match outcome {
             Ok(()) => 0,
+            Err(failure) if failure.is_unheard() => UNHEARD,
             // Before the clean-up, which may wait for the very server that failed.
             Err(failure) => {
                 progress.error(&failure);
@@ -166,5 +171,6 @@ async fn execute(command: Command, stores: &mut Stores, progress: &Progress) -> 
         Command::Ls(command) => command.run(stores, progress).await,
         Command::Rm(command) => command.run(stores, progress).await,
         Command::Presign(command) => command.run(stores, progress).await,
+        Command::Uploads(command) => command.run(stores, progress).await,
     }
 }

@@ -39,7 +39,7 @@ impl Ls {
         }
         let mut items = place.client.list_with(request);
         let mut is_empty = true;
-        while let Some(item) = items.try_next().await? {
+        while let Some(item) = items.try_next().await.map_err(|error| place.failed(error))? {
             is_empty = false;
             match item {
                 ListItem::Object(object) => {
@@ -57,7 +57,7 @@ impl Ls {
     }
 }
 
-fn when(time: SystemTime) -> String {
+pub(super) fn when(time: SystemTime) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     OffsetDateTime::from(time).format(format).unwrap_or_default()
 }
@@ -125,12 +125,13 @@ async fn remove_below(address: &Address, place: &Place, progress: &Progress, tal
     while tally.goes_on() {
         let listed = batches.try_next().await;
         // What a listing does not tell stays.
-        let Some(batch) = listed.map_err(|broken| Failure::from(broken.1).in_general())? else { break };
-        for (key, deleted) in place.client.delete_many(batch.into_iter().map(|entry| entry.key)).await? {
-            match deleted {
-                Ok(_) => tally.count(progress.done(&format!("removed {key}"))),
-                Err(error) => tally.count(Err(Failure::from(error).about(key.as_str()))),
-            }
+        let Some(batch) = listed.map_err(|broken| place.failed(broken.1).in_general())? else { break };
+        let removed = place.client.delete_many(batch.into_iter().map(|entry| entry.key)).await;
+        for (key, deleted) in removed.map_err(|error| place.failed(error))? {
+            tally.count(match deleted {
+                Ok(_) => progress.done(&format!("removed {key}")),
+                Err(error) => Err(Place { key: key.as_str().to_owned(), ..place.clone() }.failed(error)),
+            });
         }
     }
     if tally.total() == before {
@@ -140,14 +141,15 @@ async fn remove_below(address: &Address, place: &Place, progress: &Progress, tal
 }
 
 async fn remove(address: &Address, place: &Place, progress: &Progress) -> Outcome {
-    if !place.client.exists(&*place.key).await? {
+    let failed = |error| place.failed(error);
+    if !place.client.exists(&*place.key).await.map_err(failed)? {
         return Err(Failure::new(format!("there is no object {address}")));
     }
-    place.client.delete(&*place.key).await?;
+    place.client.delete(&*place.key).await.map_err(failed)?;
     progress.done(&format!("removed {}", place.key))
 }
 
-fn open(stores: &mut Stores, address: &Address) -> Outcome<Place> {
+pub(super) fn open(stores: &mut Stores, address: &Address) -> Outcome<Place> {
     match address {
         Address::Store { store, rest } => stores.open(store, rest, Use::Read),
         other => Err(Failure::new(format!(

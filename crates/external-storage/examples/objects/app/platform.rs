@@ -5,6 +5,8 @@ const INTERRUPTED: u8 = 130;
 /// The same for SIGTERM, with which service managers and containers end a program.
 #[cfg(unix)]
 const TERMINATED: u8 = 143;
+/// The same for a program whose output nobody reads any more.
+pub(super) const UNHEARD: u8 = 141;
 
 /// Waits for Ctrl-C or SIGTERM, and answers the exit code that goes with it.
 pub(super) async fn told_to_end() -> u8 {

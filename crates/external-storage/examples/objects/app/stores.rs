@@ -2,6 +2,7 @@
 //! place is enough for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use external_container::Container;
 use external_core::config::{Origin, Value};
 use external_core::{ProviderKind, Section};
-use external_storage::{BuildContext, StorageClient};
+use external_storage::{BuildContext, Error, StorageClient};
 
 use super::address::split_local;
 use super::failure::{Failure, Outcome};
@@ -42,6 +43,24 @@ impl Place {
         let root = info.location().strip_prefix("local://").filter(|_| info.id() == "local")?;
         Some(real(Path::new(root)).join(&self.key))
     }
+
+    /// What went wrong there: by its address and, where that is a name from the configuration, by what it stands for.
+    pub(super) fn failed(&self, error: Error) -> Failure {
+        let is_instance = !self.store.contains(':');
+        let place = if is_instance { format!(" ({})", self.client.info().location()) } else { String::new() };
+        Failure::from(error).about(&format!("{self}{place}"))
+    }
+}
+
+/// The address, as a person would write it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, key, .. } = self;
+        match store.starts_with("local:") {
+            true => write!(f, "{store}//{key}"),
+            false => write!(f, "{}:{key}", store.trim_end_matches(':')),
+        }
+    }
 }
 
 /// Every store that the command uses.
@@ -73,9 +92,10 @@ impl Stores {
 
     /// The client of `store`, and the key.
     pub(super) fn open(&mut self, store: &str, rest: &str, purpose: Use) -> Outcome<Place> {
+        let failed = |error: Error| Failure::from(error).about(&format!("{store}:{rest}"));
         if let Some(container) = self.container.as_ref().filter(|_| self.instances.iter().any(|i| i == store))
         {
-            let client = container.get(store)?;
+            let client = container.get(store).map_err(failed)?;
             return Ok(Place { client, store: store.to_owned(), key: rest.to_owned() });
         }
         let (place, key) = match store {
@@ -97,7 +117,8 @@ impl Stores {
         }
         let registry = external_storage::registry();
         let context = BuildContext::default();
-        let provider = (registry.find(store)?.build)(&Section::new(name.as_str(), value), &context)?;
+        let entry = registry.find(store).map_err(failed)?;
+        let provider = (entry.build)(&Section::new(name.as_str(), value), &context).map_err(failed)?;
         let client = StorageClient::from(provider).with_context(&context);
         // One process has one memory, whatever it is used for.
         let purposes: &[Use] =

@@ -14,6 +14,7 @@ pub(super) struct Tally<'a> {
     failed: Cell<u64>,
     left_out: Cell<u64>,
     is_over: Cell<bool>,
+    is_unheard: Cell<bool>,
 }
 
 impl<'a> Tally<'a> {
@@ -25,6 +26,7 @@ impl<'a> Tally<'a> {
             failed: Cell::new(0),
             left_out: Cell::new(0),
             is_over: Cell::new(false),
+            is_unheard: Cell::new(false),
         }
     }
 
@@ -34,7 +36,9 @@ impl<'a> Tally<'a> {
         match outcome {
             Ok(()) => self.done.set(self.done.get() + 1),
             Err(failure) => {
-                if self.goes_on() || !failure.is_general() {
+                if failure.is_unheard() {
+                    self.is_unheard.set(true);
+                } else if self.goes_on() || !failure.is_general() {
                     self.progress.error(&failure);
                 }
                 self.failed.set(self.failed.get() + 1);
@@ -61,6 +65,9 @@ impl<'a> Tally<'a> {
 
     /// The result of all.
     pub(super) fn conclude(&self) -> Outcome {
+        if self.is_unheard.get() {
+            return Err(Failure::unheard());
+        }
         let Self { verb, done, failed, left_out, .. } = self;
         if failed.get() + left_out.get() == 0 {
             self.progress.note(&format!("{} {verb}", done.get()));

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use external_storage::{
-    Checksum, DownloadRequest, ObjectAttributes, ObjectBody, ObjectKey, Result, StorageClient, UploadRequest,
+    Checksum, DownloadRequest, Error, ObjectAttributes, ObjectBody, ObjectKey, Result, StorageClient,
+    UploadRequest,
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
@@ -36,6 +38,14 @@ impl End {
             Self::Object(place) => place.on_disk(),
         }
     }
+
+    /// What went wrong at this end rather than at the other.
+    fn failed(&self, error: Error) -> Failure {
+        match self {
+            Self::Object(place) => place.failed(error),
+            end => Failure::from(error).about(&name(end)),
+        }
+    }
 }
 
 /// What moves.
@@ -56,7 +66,7 @@ pub(super) async fn transfer(
     if let (End::Object(from), End::Object(to), None) = (source, target, content_type)
         && from.store == to.store
     {
-        to.client.copy(&*from.key, &*to.key).await?;
+        to.client.copy(&*from.key, &*to.key).await.map_err(|error| from.failed(error))?;
         return Ok(None);
     }
     let mut load = open(source, target).await?;
@@ -64,11 +74,12 @@ pub(super) async fn transfer(
         load.attributes = load.attributes.with_content_type(content_type);
     }
     let moving = progress.begin(&name(target), load.size);
+    let unreadable = |error| source.failed(error);
     match target {
-        End::Object(place) => upload(load, place, &moving).await?,
+        End::Object(place) => upload(load, source, place, &moving).await?,
         End::File(path) => {
             let mut file = Sink::open(path).await?;
-            while let Some(chunk) = load.bytes.try_next().await? {
+            while let Some(chunk) = load.bytes.try_next().await.map_err(unreadable)? {
                 moving.add(chunk.len());
                 file.write(&chunk).await?;
             }
@@ -76,7 +87,7 @@ pub(super) async fn transfer(
         }
         End::Standard => {
             let mut out = tokio::io::stdout();
-            while let Some(chunk) = load.bytes.try_next().await? {
+            while let Some(chunk) = load.bytes.try_next().await.map_err(unreadable)? {
                 moving.add(chunk.len());
                 out.write_all(&chunk).await.map_err(|error| Failure::output(&error))?;
             }
@@ -86,13 +97,20 @@ pub(super) async fn transfer(
     Ok(Some(moving.bytes()))
 }
 
-async fn upload(load: Load<'_>, place: &Place, moving: &Moving) -> Outcome {
-    let mut request = UploadRequest::new(ObjectKey::parse(&place.key)?).with_attributes(load.attributes);
+async fn upload(load: Load<'_>, source: &End, place: &Place, moving: &Moving) -> Outcome {
+    let key = ObjectKey::parse(&place.key).map_err(|error| place.failed(error))?;
+    let mut request = UploadRequest::new(key).with_attributes(load.attributes);
     request.checksum = load.checksum.filter(|_| place.client.supports("checksum").is_supported());
     request.expected_size = load.size;
+    // An upload ends with the error of its source, if that has one.
+    let is_unreadable = AtomicBool::new(false);
     let bytes = load.bytes.inspect_ok(|chunk| moving.add(chunk.len()));
-    place.client.upload_stream(bytes, request).await?;
-    Ok(())
+    let bytes = bytes.inspect_err(|_| is_unreadable.store(true, Ordering::Relaxed));
+    match place.client.upload_stream(bytes, request).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_unreadable.load(Ordering::Relaxed) => Err(source.failed(error)),
+        Err(error) => Err(place.failed(error)),
+    }
 }
 
 async fn open<'a>(source: &End, target: &End) -> Outcome<Load<'a>> {
@@ -108,10 +126,13 @@ async fn open<'a>(source: &End, target: &End) -> Outcome<Load<'a>> {
             Ok(plain(chunks(file).boxed(), size))
         }
         End::Object(place) => {
-            let request = DownloadRequest::new(ObjectKey::parse(&place.key)?);
-            let object = place.client.download_stream(&request).await?;
+            let failed = |error| place.failed(error);
+            let request = DownloadRequest::new(ObjectKey::parse(&place.key).map_err(failed)?);
+            let object = place.client.download_stream(&request).await.map_err(failed)?;
             let attributes = match target {
-                End::Object(target) => attributes(&place.client, &object, &target.client).await?,
+                End::Object(target) => {
+                    attributes(&place.client, &object, &target.client).await.map_err(failed)?
+                }
                 _ => ObjectAttributes::new(),
             };
             let checksum = object.info.checksum;
@@ -145,7 +166,6 @@ pub(super) fn name(end: &End) -> String {
     match end {
         End::Standard => "-".to_owned(),
         End::File(path) => path.display().to_string(),
-        End::Object(Place { store, key, .. }) if store.starts_with("local:") => format!("{store}//{key}"),
-        End::Object(Place { store, key, .. }) => format!("{}:{key}", store.trim_end_matches(':')),
+        End::Object(place) => place.to_string(),
     }
 }
