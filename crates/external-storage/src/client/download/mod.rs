@@ -7,8 +7,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use external_core::storage::{
-    ByteRange, ByteStream, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectKey, VersionId,
-    VersionToken,
+    ByteRange, ByteStream, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectKey, VersionId, VersionToken,
 };
 use external_core::{CallContext, CallOptions, Error, Operation, Repeat, Result};
 use futures_util::{StreamExt, stream};
