@@ -51,7 +51,7 @@ pub(crate) struct BuildRequest<'a> {
     pub(crate) section: &'a Section,
     /// The client's part of the table, if it has one.
     pub(crate) settings: Option<&'a Section>,
-    /// What is laid over the domain's policy.
+    /// What is laid over the domain's policy, of which a composite has only what is not its members'.
     pub(crate) resilience: &'a Section,
     pub(crate) context: &'a BuildContext,
     pub(crate) observers: &'a [Arc<dyn CallObserver>],
@@ -110,7 +110,11 @@ impl<D: Domain> AnyDomain for Registry<D> {
 
     fn build(&self, request: &BuildRequest<'_>) -> Result<Arc<dyn AnyClient>> {
         let entry = Self::find(self, request.provider)?;
-        let policy = PolicySettings::policy(request.resilience, D::policy(), D::operations())?;
+        let default = match entry.kind {
+            ProviderKind::Composite => D::policy().for_composite(),
+            ProviderKind::Embedded | ProviderKind::Remote => D::policy(),
+        };
+        let policy = PolicySettings::policy(request.resilience, default, D::operations())?;
         let settings = request.settings.map(Section::parse::<D::Settings>).transpose()?.unwrap_or_default();
         let service = (entry.build)(request.section, request.context)?;
         let mut pipeline = Pipeline::new(request.instance, D::provider(&service).info(), policy);

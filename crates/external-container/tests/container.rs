@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use external_container::{Container, ContainerBuilder, HealthStatus, Mode};
 use external_core::{BuildContext, ErrorKind, ProviderEntry, ProviderKind};
-use external_resilience::{CallObserver, CallRecord};
+use external_resilience::{CallObserver, CallRecord, Domain};
 use support::{CLOSED, EchoClient, EchoService, OUTSIDER, memory, registry};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -99,6 +99,26 @@ async fn takes_providers_from_outside_and_clients_of_the_program() {
         .unwrap();
     let client: EchoClient = container.get("a").unwrap();
     assert_eq!(client.echo("b").await.unwrap(), "out given b");
+}
+
+#[test]
+fn a_composite_leaves_to_its_members_what_its_table_does_not_state() {
+    let composite = ProviderEntry { id: "all", kind: ProviderKind::Composite, ..OUTSIDER };
+    let file = "[echo.all]\nprovider = 'all'\nprefix = 'a'\nnext = 'one'\n[echo.one]\nprovider = 'far'\nprefix = 'b'\n\
+                [echo.own]\nprovider = 'all'\nprefix = 'c'\nnext = 'one'\n[echo.own.resilience]\nattempt_timeout = '3s'\n\
+                retry_after_gate = true\nbreaker = { open_for = '1s' }";
+    let container = Container::builder()
+        .domain(registry().with(composite))
+        .env([("A", "B")])
+        .from_str("s.toml", file)
+        .unwrap();
+    let policy = |name: &str| container.get::<EchoClient>(name).unwrap().policy().clone();
+    let (all, one, own) = (policy("all"), policy("one"), policy("own"));
+    assert_eq!(all, <EchoClient as Domain>::policy().for_composite());
+    assert_eq!(one, <EchoClient as Domain>::policy());
+    assert_eq!((own.attempt_timeout, own.retry_after_gate), (Some(3 * SECOND), true));
+    assert_eq!(own.breaker.map(|breaker| breaker.open_for), Some(SECOND));
+    assert_eq!((own.total_deadline, own.retry), (all.total_deadline, all.retry));
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub struct CallContext {
     attempt: u32,
     managed: bool,
     cleanup: bool,
+    transfer_deadline: bool,
     sent: AtomicBool,
     /// The mark as others hold it, once anybody does.
     shared: OnceLock<SentMark>,
@@ -63,6 +64,7 @@ impl CallContext {
             attempt: 1,
             managed: false,
             cleanup: false,
+            transfer_deadline: options.has_transfer_deadline(),
             sent: AtomicBool::new(false),
             shared: OnceLock::new(),
             idempotency_key: None,
@@ -80,6 +82,14 @@ impl CallContext {
     #[must_use]
     pub fn with_idempotency_key(mut self, key: Option<&str>) -> Self {
         self.idempotency_key = key.map(Arc::from);
+        self
+    }
+
+    /// The same context with another deadline, of a call that is one of several that must be over together. `None` leaves
+    /// the one that it has.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline.or(self.deadline);
         self
     }
 
@@ -107,6 +117,8 @@ impl CallContext {
             attempt,
             managed: true,
             cleanup: self.cleanup,
+            // The deadline is the attempt's now. The body's is kept by the pipeline that made the attempt.
+            transfer_deadline: false,
             sent: AtomicBool::new(false),
             shared: OnceLock::new(),
             idempotency_key: self.idempotency_key.clone(),
@@ -125,6 +137,7 @@ impl CallContext {
             attempt: self.attempt,
             managed: self.managed,
             cleanup: self.cleanup,
+            transfer_deadline: self.transfer_deadline,
             sent: AtomicBool::new(mark.is_set()),
             shared: OnceLock::from(mark),
             idempotency_key: self.idempotency_key.clone(),
@@ -142,6 +155,12 @@ impl CallContext {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Whether the body of an answer has to be over by the deadline as well, and not its head alone.
+    #[must_use]
+    pub fn has_transfer_deadline(&self) -> bool {
+        self.transfer_deadline
     }
 
     /// What is left until the deadline; zero once it has passed, `None` without one.
@@ -264,6 +283,18 @@ mod tests {
         assert_eq!(detached.metadata(), attempt.metadata());
         assert!(detached.is_managed() && !call.detached().is_managed());
         assert!(CallContext::for_cleanup(Duration::from_secs(1)).detached().is_cleanup());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bodys_deadline_is_the_calls_and_no_attempts() {
+        let options = CallOptions::new().with_transfer_deadline();
+        let end = Instant::now() + Duration::from_secs(7);
+        let call = CallContext::new(&options).with_deadline(Some(end)).with_deadline(None);
+        assert_eq!((call.deadline(), call.has_transfer_deadline()), (Some(end), true));
+        assert!(call.detached().has_transfer_deadline());
+        let attempt = call.for_attempt(1, Some(Instant::now() + Duration::from_secs(1)));
+        assert!(!attempt.has_transfer_deadline(), "an attempt's end is none of its body's");
+        assert!(!CallContext::default().has_transfer_deadline());
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct CallOptions {
     timeout: Option<Duration>,
+    transfer_deadline: bool,
     metadata: Option<Arc<Vec<(String, String)>>>,
 }
 
@@ -19,9 +20,26 @@ impl CallOptions {
     }
 
     /// How long the whole call may take, waits and retries included. Replaces the policy's total deadline.
+    ///
+    /// What a call sends is part of it: the body of an upload has to be through within this, in whichever attempt. An answer
+    /// whose body streams is in time with its head, unless [`with_transfer_deadline`](Self::with_transfer_deadline) says
+    /// otherwise.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Holds the body of an answer to the call's deadline as well: to [`with_timeout`](Self::with_timeout), else to the
+    /// policy's total deadline; where there is neither, nothing is bounded. A body that is still on its way then ends with
+    /// `Timeout`, however well it flows. For a download it is one deadline, however often that is resumed and in however
+    /// many ranges it comes. Default: the deadline ends with the head, and a body ends early only where it stalls.
+    ///
+    /// Only a call knows how much it asks for, so no policy says this. Where no body streams, it changes nothing: such a call
+    /// is over by its deadline, and a subscription, which has no end, has a deadline for its beginning only.
+    #[must_use]
+    pub fn with_transfer_deadline(mut self) -> Self {
+        self.transfer_deadline = true;
         self
     }
 
@@ -36,6 +54,12 @@ impl CallOptions {
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether the body of an answer has to be over by the call's deadline.
+    #[must_use]
+    pub fn has_transfer_deadline(&self) -> bool {
+        self.transfer_deadline
     }
 
     /// The pairs for the call log.

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use back_end::{READ, ended_by, ms, pipeline};
 use bytes::Bytes;
-use external_core::{ByteStream, CallContext, CallOptions, Error, ErrorKind, Result};
-use external_resilience::{CallGuard, CallObserver, CallRecord, Outcome, Pipeline, Policy};
+use external_core::{ByteStream, CallContext, CallOptions, Effect, Error, ErrorKind, Result};
+use external_resilience::{
+    BreakerState, BulkheadPolicy, CallGuard, CallObserver, CallRecord, OperationPolicy, Outcome, Pipeline,
+    Policy,
+};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
@@ -117,6 +120,117 @@ async fn neither_the_attempts_timeout_nor_the_total_deadline_ends_a_body() {
         assert_eq!(read(long, ms(0)).await.unwrap(), 20 * ENOUGH);
         assert_eq!(start.elapsed(), ms(10_000));
     }
+}
+
+/// A body that flows for ten seconds, read within this call by a reader that rests after each chunk.
+async fn flows(pipeline: &Pipeline, options: &CallOptions, rest: Duration) -> Result<usize> {
+    let guard = head(pipeline, &CallContext::new(options)).await;
+    read(guard.around_stored(body((0..20).map(|_| (500, ENOUGH))), IDLE), rest).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_deadline_ends_a_body_that_flows() {
+    let ends = Arc::new(Ends::default());
+    let policy = Policy::default().with_total_deadline(ms(2100)).with_bulkhead(BulkheadPolicy::new(1));
+    let pipeline = pipeline(policy).with_observer(ends.clone());
+    let options = CallOptions::new().with_transfer_deadline();
+    // The caller's, and where it says nothing the policy's; whoever of the two is slow.
+    for (options, rest, after) in [
+        (options.clone().with_timeout(ms(1700)), ms(0), 1700),
+        (options.clone(), ms(0), 2100),
+        (options.clone().with_timeout(ms(3600)), ms(1000), 4500),
+    ] {
+        let start = Instant::now();
+        let error = flows(&pipeline, &options, rest).await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Timeout, ms(after)));
+        assert_eq!((error.effect(), ended_by(&error), error.attempts()), (Effect::NotApplied, "deadline", 1));
+        assert_eq!((error.provider(), error.operation()), (Some("memory"), Some(READ)));
+        assert_eq!(pipeline.pressure().bulkhead_running, 0, "its place is free");
+    }
+    assert_eq!(flows(&pipeline, &options.with_timeout(ms(10_001)), ms(0)).await.unwrap(), 20 * ENOUGH);
+    assert_eq!(
+        (*ends.0.lock().unwrap()).as_slice(),
+        [Outcome::Error, Outcome::Error, Outcome::Error, Outcome::Ok]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_in_time_is_whole_however_late_its_end_is_looked_at() {
+    let options = CallOptions::new().with_timeout(ms(1000)).with_transfer_deadline();
+    let guard = head(&pipeline(Policy::default()), &CallContext::new(&options)).await;
+    let mut whole = guard.around(body([(500, ENOUGH)]), IDLE);
+    assert_eq!(whole.next_chunk().await.unwrap().unwrap().len(), ENOUGH);
+    sleep(ms(5000)).await;
+    assert_eq!(whole.next_chunk().await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_wait_too_a_transfer_deadline_is_seen() {
+    let options = CallOptions::new().with_timeout(ms(1000)).with_transfer_deadline();
+    let guard = head(&pipeline(Policy::default()), &CallContext::new(&options)).await;
+    let mut endless = guard.around(ByteStream::new(stream::repeat_with(|| Ok(Bytes::from("x")))), IDLE);
+    assert_eq!(endless.next_chunk().await.unwrap().unwrap(), "x");
+    tokio::time::advance(ms(1000)).await;
+    assert_eq!(endless.next_chunk().await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(endless.next_chunk().await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_deadline_says_nothing_of_the_service() {
+    let pipeline = pipeline(Policy::default().with_breaker(back_end::opens_after_two()));
+    let options = CallOptions::new().with_timeout(ms(700)).with_transfer_deadline();
+    for _ in 0..10 {
+        flows(&pipeline, &options, ms(0)).await.unwrap_err();
+    }
+    assert_eq!(pipeline.breaker_state(), Some(BreakerState::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_taken_effect_may_have_with_a_body_that_is_out_of_time() {
+    let options = CallOptions::new().with_timeout(ms(700)).with_transfer_deadline();
+    let (pipeline, cx) = (pipeline(Policy::default()), CallContext::new(&options));
+    let sent = pipeline.run_streaming(back_end::SEND, &cx, |_, _| Box::pin(async { Ok(()) })).await;
+    let answer = sent.unwrap().1.around(body([(500, 1), (500, 1)]), IDLE);
+    assert_eq!(read(answer, ms(0)).await.unwrap_err().effect(), Effect::MaybeApplied);
+}
+
+/// The deadline that a client further in sees is its attempt's, and no body has to be over by that.
+#[tokio::test(start_paused = true)]
+async fn a_transfer_deadline_is_kept_by_the_outermost_of_nested_clients() {
+    let outer = pipeline(Policy::default().with_attempt_timeout(ms(1000)));
+    let inner = pipeline(Policy::default());
+    for (timeout, comes) in [(20_000, true), (3000, false)] {
+        let options = CallOptions::new().with_timeout(ms(timeout)).with_transfer_deadline();
+        let (cx, start) = (CallContext::new(&options), Instant::now());
+        let answer = outer.run_streaming(READ, &cx, |cx, _| {
+            let inner = &inner;
+            Box::pin(async move {
+                let (_, guard) = inner.run_streaming(READ, cx, |_, _| Box::pin(async { Ok(()) })).await?;
+                Ok(guard.around(body((0..20).map(|_| (500, ENOUGH))), IDLE))
+            })
+        });
+        let (body, guard) = answer.await.unwrap();
+        let read = read(guard.around(body, IDLE), ms(0)).await;
+        assert_eq!(read.is_ok(), comes, "{timeout} ms");
+        assert_eq!(start.elapsed(), ms(timeout.min(10_000)));
+        assert_eq!((outer.running(), inner.running()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_belong_together_have_one_end() {
+    let policy = Policy::default().with_operation("list", OperationPolicy::new().with_total_deadline(ms(70)));
+    let (pipeline, options) = (pipeline(policy), CallOptions::new().with_transfer_deadline());
+    let end = |options: &CallOptions, operation| {
+        let end = pipeline.transfer_deadline(operation, &CallContext::new(options));
+        end.map(|end| end.duration_since(Instant::now()))
+    };
+    assert_eq!(end(&CallOptions::new().with_timeout(ms(10)), "get"), None, "nobody asked for it");
+    assert_eq!(end(&options, "get"), Some(Duration::from_secs(30)));
+    assert_eq!(end(&options, "list"), Some(ms(70)));
+    assert_eq!(end(&options.clone().with_timeout(ms(10)), "list"), Some(ms(10)));
+    let unbounded = back_end::pipeline(Policy::off());
+    assert_eq!(unbounded.transfer_deadline("get", &CallContext::new(&options)), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -224,6 +224,14 @@ impl RestRequest {
         self
     }
 
+    /// Holds a body that streams to the call's deadline as well: see
+    /// [`CallOptions::with_transfer_deadline`](crate::CallOptions::with_transfer_deadline).
+    #[must_use]
+    pub fn with_transfer_deadline(mut self) -> Self {
+        self.call = self.call.with_transfer_deadline();
+        self
+    }
+
     /// Where it goes, below `base`.
     pub(super) fn url(&self, base: Option<&HttpUrl>) -> Result<HttpUrl> {
         let mut url = match self.parameters.is_empty() && !self.template.contains('{') {

@@ -1,6 +1,7 @@
 //! Downloads: whole or not at all, and of one version.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use external_api::rest::{Download, Downloaded, RestRequest};
 use external_api::{ErrorKind, Result};
@@ -293,6 +294,23 @@ async fn a_part_has_as_many_bytes_as_it_says() {
         let error = download(&origin, &folder.target()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert_eq!(folder.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_deadline_is_for_all_requests_together() {
+    for origin in both(|question, _| serve(question, 1)).await {
+        let folder = Folder::new();
+        origin.line.delay(Duration::from_millis(20));
+        // Each request by itself is in time, and together they take 1.8 s.
+        origin.line.cut(&[100; 90]);
+        let hurried =
+            RestRequest::get("/file").with_timeout(Duration::from_millis(500)).with_transfer_deadline();
+        let error = origin.rest.download(&hurried, Download::to(folder.target())).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{}", error.report());
+        assert!(origin.asked().len() < 60, "{} requests", origin.asked().len());
+        let done = download(&origin, &folder.target()).await.unwrap();
+        assert!(done.found >= 100 && folder.is_of(1), "what came in time is gone on with: {}", done.found);
     }
 }
 

@@ -99,6 +99,8 @@ pub(crate) struct Line {
     cuts: Mutex<VecDeque<usize>>,
     /// Whether they stall there, where they would break.
     stalls: AtomicBool,
+    /// How long each answer is on its way.
+    delay: Mutex<Duration>,
 }
 
 impl Line {
@@ -111,6 +113,11 @@ impl Line {
     pub(crate) fn stall(&self, after: usize) {
         self.stalls.store(true, Ordering::Relaxed);
         self.cut(&[after]);
+    }
+
+    /// Answers take so long from now on, each.
+    pub(crate) fn delay(&self, each: Duration) {
+        *self.delay.lock().unwrap() = each;
     }
 
     fn carry(&self, body: ByteStream) -> ByteStream {
@@ -158,6 +165,10 @@ impl<T: HttpTransport> Provider for Lined<T> {
 impl<T: HttpTransport> HttpTransport for Lined<T> {
     async fn execute(&self, cx: &CallContext, request: &HttpRequest) -> Result<HttpResponse> {
         let mut answer = self.transport.execute(cx, request).await?;
+        let delay = *self.line.delay.lock().unwrap();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         if answer.status.is_success() {
             answer.body = self.line.carry(answer.body);
         }

@@ -241,6 +241,14 @@ impl HttpRequest {
         self
     }
 
+    /// Holds a body that streams to the call's deadline as well: see
+    /// [`CallOptions::with_transfer_deadline`](crate::CallOptions::with_transfer_deadline).
+    #[must_use]
+    pub fn with_transfer_deadline(mut self) -> Self {
+        self.call = self.call.with_transfer_deadline();
+        self
+    }
+
     /// The operation: its name is the method's, and what repeating it would do is what the request says, else `Keyed` where
     /// there is a key, else what the method promises (RFC 9110, 9.2).
     #[must_use]

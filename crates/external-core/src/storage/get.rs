@@ -122,6 +122,14 @@ impl GetRequest {
         self
     }
 
+    /// Holds the body to the call's deadline as well: see
+    /// [`CallOptions::with_transfer_deadline`](crate::CallOptions::with_transfer_deadline).
+    #[must_use]
+    pub fn with_transfer_deadline(mut self) -> Self {
+        self.call = self.call.with_transfer_deadline();
+        self
+    }
+
     /// `storage.get`: `Safe`.
     #[must_use]
     pub fn operation(&self) -> Operation {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use external_core::{ByteStream, Error, Result};
 use futures_core::Stream;
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::CallGuard;
 use super::patience::Patience;
@@ -18,6 +20,11 @@ impl CallGuard {
     ///
     /// Only the time counts in which somebody waits: a slow reader is not taken for a slow service. One that turns away from
     /// a wait (it lost a `select!`) is noticed by not coming back: what goes beyond a quarter of `idle` does not count.
+    ///
+    /// Where the caller holds the body to the [deadline of its call](external_core::CallOptions::with_transfer_deadline), it ends
+    /// with `Timeout` then, whoever of the two is slow: with effect `NotApplied` if the operation is `Safe`, and `deadline` as
+    /// what ended it. The breaker does not count that. Nobody looks while nobody reads: the call ends when somebody does, or
+    /// when the body is dropped.
     ///
     /// A body that ends with an error says as much about the service as an attempt that does: the breaker counts the attempt
     /// as failed, if the error is one of those it counts, and what its head put into the retry budget is taken out.
@@ -43,7 +50,8 @@ impl CallGuard {
     }
 
     fn passing(self, body: ByteStream, patience: Patience) -> ByteStream {
-        ByteStream::new(Guarded { body, guard: Some(self), patience })
+        let deadline = self.end.map(|end| Deadline { end, timer: None });
+        ByteStream::new(Guarded { body, guard: Some(self), patience, deadline })
     }
 }
 
@@ -54,6 +62,8 @@ struct Guarded {
     body: ByteStream,
     guard: Option<CallGuard>,
     patience: Patience,
+    /// Most need not be over at any time.
+    deadline: Option<Deadline>,
 }
 
 impl Stream for Guarded {
@@ -62,6 +72,8 @@ impl Stream for Guarded {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         match Pin::new(&mut this.body).poll_next(cx) {
+            // What is over has come in time, however late its reader looks; what flows on has not.
+            Poll::Ready(Some(Ok(_))) if this.is_late() => Poll::Ready(this.out_of_time()),
             Poll::Ready(Some(Ok(chunk))) => {
                 this.patience.arrived(chunk.len());
                 Poll::Ready(Some(Ok(chunk)))
@@ -73,6 +85,7 @@ impl Stream for Guarded {
                 }
                 Poll::Ready(None)
             }
+            Poll::Pending if this.waits_too_long(cx) => Poll::Ready(this.out_of_time()),
             Poll::Pending => this.patience.wait(cx).map(|()| {
                 let error = Error::timeout("the body stalled")
                     .with_context("idle_seconds", this.patience.idle().as_secs_f64());
@@ -83,10 +96,47 @@ impl Stream for Guarded {
 }
 
 impl Guarded {
+    fn is_late(&self) -> bool {
+        self.deadline.as_ref().is_some_and(Deadline::has_passed)
+    }
+
+    /// The same for a reader that waits, which is woken when it is so.
+    fn waits_too_long(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|deadline| deadline.wait(cx).is_ready())
+    }
+
+    fn out_of_time(&mut self) -> Option<Result<Bytes>> {
+        self.guard.take().map(|guard| Err(guard.out_of_time()))
+    }
+
     fn fail(&mut self, error: Error) -> Error {
         match self.guard.take() {
             Some(guard) => guard.fail(error),
             None => error,
         }
+    }
+}
+
+/// When a body must be over.
+struct Deadline {
+    end: Instant,
+    /// Made by the first wait: a body that is there needs none.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// Asked of the clock: where chunk follows chunk, no timer gets a turn to fire.
+    fn has_passed(&self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_passed() {
+            return Poll::Ready(());
+        }
+        let end = self.end;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
+        // Outside the task's budget, which the body may have used up.
+        Pin::new(&mut unconstrained(timer.as_mut())).poll(cx)
     }
 }

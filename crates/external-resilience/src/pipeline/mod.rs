@@ -251,7 +251,10 @@ impl Pipeline {
     /// As [`run`](Self::run), for an answer whose body still streams: the guard travels with the body, and the
     /// call's record is closed by it.
     ///
-    /// The total deadline ends at the head; what stalls in mid-body is the body's own idle timeout.
+    /// The total deadline ends at the head, unless the call
+    /// [says otherwise](external_core::CallOptions::with_transfer_deadline): then the guard knows it, and a body that it is put
+    /// [around](CallGuard::around) ends by it. In a managed call that is for the outer pipeline to do. What stalls in
+    /// mid-body is the body's own idle timeout.
     ///
     /// # Errors
     ///
@@ -272,7 +275,14 @@ impl Pipeline {
         let limits = self.inner.limits.of(call.operation.name);
         let exchange = Exchange { call: &call, cx, limits, attempt: &attempt };
         match self.repeat(&mut recorder, &exchange, &mut head).await {
-            Ok(()) => Ok((answered(head)?, CallGuard::new(recorder.into_owned(self.inner.clone())))),
+            Ok(()) => {
+                let head = answered(head)?;
+                let end = match cx.has_transfer_deadline() {
+                    true => recorder.end_of(cx, limits, self.inner.policy.time_to_move(call.body)),
+                    false => None,
+                };
+                Ok((head, CallGuard::new(recorder.into_owned(self.inner.clone()), end)))
+            }
             Err(error) => Err(recorder.fail(error)),
         }
     }
@@ -334,6 +344,18 @@ impl Pipeline {
         let Inner { limits, policy, .. } = &*self.inner;
         let timeout = limits.of(operation).attempt_timeout?;
         Some(timeout.saturating_add(policy.time_to_move(body)))
+    }
+
+    /// When the bodies of calls that begin now and belong together must be over, those of a download that is resumed: none of
+    /// them has a time of its own. `None` unless the caller
+    /// [asked for it](external_core::CallOptions::with_transfer_deadline), and where nothing is bounded.
+    #[must_use]
+    pub fn transfer_deadline(&self, operation: &str, cx: &CallContext) -> Option<Instant> {
+        if !cx.has_transfer_deadline() {
+            return None;
+        }
+        let total = || self.inner.limits.of(operation).total_deadline;
+        cx.deadline().or_else(|| Instant::now().checked_add(total()?))
     }
 
     /// The domain: `"storage"`.

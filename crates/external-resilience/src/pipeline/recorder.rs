@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use external_core::{CallContext, Error, Operation, Result, Shard};
+use external_core::{CallContext, Effect, Error, Operation, Repeat, Result, Shard};
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::Inner;
 use super::attempt::Attempted;
-use super::retry::CLOSED;
+use super::retry::{CLOSED, DEADLINE};
 use crate::breaker::Verdict;
 use crate::policy::Limits;
 use crate::{AttemptRecord, CallRecord, Outcome};
@@ -314,11 +314,13 @@ pub struct CallGuard {
     recorder: Recorder<Arc<Inner>>,
     /// Whether an end of the body is no fault, however it comes.
     pub(super) is_endless: bool,
+    /// When the body must be over, if the caller said so.
+    pub(super) end: Option<Instant>,
 }
 
 impl CallGuard {
-    pub(super) fn new(recorder: Recorder<Arc<Inner>>) -> Self {
-        Self { recorder, is_endless: false }
+    pub(super) fn new(recorder: Recorder<Arc<Inner>>, end: Option<Instant>) -> Self {
+        Self { recorder, is_endless: false, end }
     }
 
     /// The body ended well.
@@ -335,5 +337,16 @@ impl CallGuard {
             self.recorder.was_no_success(Verdict::of(&error));
         }
         self.recorder.fail(error.with_ended_by(BODY))
+    }
+
+    /// The body was still on its way when its caller's time was over. That says nothing about the service: it may have been a
+    /// large one, and what does not flow stalls.
+    pub(super) fn out_of_time(mut self) -> Error {
+        let error = Error::timeout("the body was not over by the deadline of its call");
+        let error = match self.recorder.operation.repeat {
+            Repeat::Safe => error.with_effect(Effect::NotApplied),
+            _ => error,
+        };
+        self.recorder.fail(error.with_ended_by(DEADLINE))
     }
 }

@@ -13,7 +13,7 @@ pub(super) const ATTEMPTS: &str = "attempts";
 /// There is no retry budget left.
 const BUDGET: &str = "budget";
 /// There is no time left.
-const DEADLINE: &str = "deadline";
+pub(super) const DEADLINE: &str = "deadline";
 /// The client was closed.
 pub(super) const CLOSED: &str = "closed";
 /// The operation must not take effect twice, and may have taken effect.

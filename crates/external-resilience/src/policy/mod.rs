@@ -159,6 +159,10 @@ impl Policy {
     /// What is left for a composite, a service made of other clients (a failover): record, total deadline and retry. Its members
     /// have the rest, each for the service that it calls: a circuit or a gate around all of them would shut out those that
     /// are well.
+    ///
+    /// A container begins with this for every provider of the kind `Composite`, and lays over it what the instance's table
+    /// `resilience` states. In code it is for whoever puts the client around the composite:
+    /// `client.with_policy(StorageClient::policy().for_composite())`.
     #[must_use]
     pub fn for_composite(mut self) -> Self {
         (self.attempt_timeout, self.hedge_after, self.retry_after_gate) = (None, None, false);

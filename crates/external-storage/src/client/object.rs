@@ -10,6 +10,7 @@ use external_resilience::Call;
 use futures_util::{StreamExt, stream};
 
 use super::StorageClient;
+use super::download::Sum;
 use crate::{checksum, content_type};
 
 /// How many single deletes run side by side where a provider has no batch.
@@ -193,6 +194,16 @@ impl StorageClient {
     }
 
     pub(super) async fn get_call(&self, cx: &CallContext, request: &GetRequest) -> Result<GetResult> {
+        self.get_summed(cx, request, None).await
+    }
+
+    /// As [`get_call`](Self::get_call), of bytes that are summed up beneath the record of the call.
+    pub(super) async fn get_summed(
+        &self,
+        cx: &CallContext,
+        request: &GetRequest,
+        sum: Option<&Sum>,
+    ) -> Result<GetResult> {
         let operation = request.operation();
         self.locate(operation, self.check_get(request))?;
         let got = self.pipeline().run_streaming(operation, cx, |cx, _| self.service().get(cx, request)).await;
@@ -201,6 +212,12 @@ impl StorageClient {
             GetResult::Object(mut object) => {
                 if let Err(error) = object.verify_range(request.range) {
                     return Err(guard.fail(error));
+                }
+                if let Some(sum) = sum {
+                    object = match sum.beneath(object) {
+                        Ok(object) => object,
+                        Err(error) => return Err(guard.fail(error)),
+                    };
                 }
                 object.body = guard.around_stored(object.body, self.inner.settings.idle_timeout);
                 Ok(GetResult::Object(object))

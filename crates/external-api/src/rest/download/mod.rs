@@ -79,7 +79,9 @@ impl RestClient {
     /// Downloads what a `GET` answers into a file.
     ///
     /// Where the transfer breaks off the rest is asked for (`Range`, `If-Range`), as long as each request brings something.
-    /// A timeout of the request is for each head; a transfer ends where it stalls.
+    /// A timeout of the request is for each head; a transfer ends where it stalls. With a
+    /// [transfer deadline](crate::CallOptions::with_transfer_deadline) all of it has to be over by then, in however many
+    /// requests; what came in time stays, as after any other failure.
     ///
     /// ```no_run
     /// # async fn download(rest: external_api::rest::RestClient) -> external_api::Result<()> {

@@ -6,6 +6,7 @@ use external_core::{ByteStream, Error, ErrorKind, Result, Retry};
 use external_http::{HttpRequest, HttpResponse};
 use http::StatusCode;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE};
+use tokio::time::Instant;
 
 use super::super::{RestClient, RestError, Validators};
 use super::part::PartFile;
@@ -26,6 +27,8 @@ pub(super) struct Running<'a> {
     /// Where the bytes that are being sent end, if they are a part of the file.
     end: Option<u64>,
     encoding: Option<String>,
+    /// When all of it must be over, however many requests it takes, if the caller said so.
+    deadline: Option<Instant>,
 }
 
 /// What an answer is worth.
@@ -42,7 +45,8 @@ impl<'a> Running<'a> {
     /// Nothing is asked for yet.
     pub(super) fn new(client: &'a RestClient, request: HttpRequest, download: Download) -> Self {
         let (part, end, encoding) = (None, None, None);
-        Self { client, request, download, part, requests: 0, found: 0, end, encoding }
+        let deadline = client.pipeline().transfer_deadline(request.operation().name, &request.context());
+        Self { client, request, download, part, requests: 0, found: 0, end, encoding, deadline }
     }
 
     /// What was downloaded, once it is in its place.
@@ -82,7 +86,9 @@ impl<'a> Running<'a> {
             // Nobody wants the rest of it.
             self.discard();
         }
-        if error.retry() == Retry::Never || self.length() <= before || self.requests == MAX_REQUESTS {
+        let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let is_of_no_use = error.retry() == Retry::Never || self.length() <= before;
+        if is_over || is_of_no_use || self.requests == MAX_REQUESTS {
             return Err(error);
         }
         if self.tag().is_none() {
@@ -97,6 +103,9 @@ impl<'a> Running<'a> {
         if let Some(tag) = self.tag().filter(|_| self.length() > 0) {
             request = request.with_header("range", &format!("bytes={}-", self.length()))?;
             request.headers.insert(IF_RANGE, tag.clone());
+        }
+        if let Some(deadline) = self.deadline {
+            request.call = request.call.with_timeout(deadline.saturating_duration_since(Instant::now()));
         }
         Ok(request)
     }

@@ -1,21 +1,23 @@
 //! Downloads: a body that survives broken connections, pinned to one version, and ranges fetched side by side.
 
+mod resume;
+mod sum;
+
 use std::ops::Range;
-use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::storage::{
-    ByteRange, ByteStream, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectInfo, ObjectKey, VersionId,
-    VersionToken,
+    ByteRange, ByteStream, GetRequest, HeadRequest, IntoKey, ObjectBody, ObjectKey, VersionId, VersionToken,
 };
-use external_core::{CallOptions, Error, ErrorKind, Operation, Repeat, Result};
+use external_core::{CallContext, CallOptions, Error, Operation, Repeat, Result};
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 
-use super::{StorageClient, pause};
+use self::resume::Asked;
+use super::StorageClient;
 use crate::checksum::{self, Expected};
 
-/// The first wait before a body is resumed; each further one without progress doubles it.
-const RESUME_WAIT: Duration = Duration::from_millis(100);
+pub(super) use sum::Sum;
 
 const GET: Operation = Operation::new("storage", "get", Repeat::Safe);
 
@@ -31,7 +33,7 @@ pub struct DownloadRequest {
     pub if_match: Option<VersionToken>,
     /// Download this stored version.
     pub version: Option<VersionId>,
-    /// Timeout of each exchange up to its head, and log metadata.
+    /// Timeout of each exchange up to its head, or of all of them with their bodies (`with_transfer_deadline`), and log metadata.
     pub call: CallOptions,
 }
 
@@ -62,6 +64,14 @@ impl DownloadRequest {
     #[must_use]
     pub fn with_version(mut self, version: VersionId) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Holds all of the download to one deadline: see
+    /// [`CallOptions::with_transfer_deadline`](crate::CallOptions::with_transfer_deadline).
+    #[must_use]
+    pub fn with_transfer_deadline(mut self) -> Self {
+        self.call = self.call.with_transfer_deadline();
         self
     }
 
@@ -111,36 +121,27 @@ impl StorageClient {
     ///   than announced ends with `Corrupt`. (storage.download.7)
     /// - A resumption that fails in passing is tried again, as one more try without progress. (storage.download.8)
     ///
+    /// With a [transfer deadline](crate::CallOptions::with_transfer_deadline) all of it has to be over by then, resumptions
+    /// included: what flows ends with `Timeout`, and a body that breaks so late that the wait would not end in time with what
+    /// broke it. Bytes that do not match the checksum, are too many or too few, are a failure of the call that brought them, in
+    /// its record and to the breaker.
+    ///
     /// # Errors
     ///
     /// `NotFound`, `Conflict`, `InvalidArgument`, `Unsupported`, and those of every call.
     pub async fn download_stream(&self, request: &DownloadRequest) -> Result<ObjectBody> {
-        let object = self.get_with(&request.get()).await?.into_object()?;
-        self.resuming(request.get(), object)
+        self.begin(request, self.end_of(request)).await
     }
 
-    /// `object` as a body that goes on as `request` where it breaks.
-    fn resuming(&self, request: GetRequest, object: ObjectBody) -> Result<ObjectBody> {
-        let whole = object.range == (0..object.info.size);
-        let expected = self.locate(GET, Expected::of(&object.info))?.filter(|_| whole);
-        let resuming = Resuming {
-            client: self.clone(),
-            request,
-            version: object.info.version.clone(),
-            token: object.info.token.clone(),
-            left: object.range.clone(),
-            body: object.body,
-            expected,
-            failures: 0,
-        };
-        let body = stream::unfold(Some(resuming), |state| async move {
-            let mut state = state?;
-            match state.next().await {
-                Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(state))),
-                Err(error) => Some((state.client.about(&state.request.key, Err(error)), None)),
-            }
-        });
-        Ok(ObjectBody::new(object.info, object.range, ByteStream::new(body)))
+    async fn begin(&self, request: &DownloadRequest, end: Option<Instant>) -> Result<ObjectBody> {
+        let mut asked = Asked::new(self.clone(), request.get(), end);
+        let object = asked.get().await?;
+        Ok(asked.resuming(object))
+    }
+
+    /// When a download that begins now must be over, in however many calls; `None` unless its caller said so.
+    fn end_of(&self, request: &DownloadRequest) -> Option<Instant> {
+        self.pipeline().transfer_deadline(GET.name, &CallContext::new(&request.call))
     }
 
     /// An object as a body whose ranges are fetched side by side: `download_concurrency` ranges of
@@ -157,17 +158,18 @@ impl StorageClient {
     ///
     /// As [`download_stream`](Self::download_stream).
     pub async fn download_ranged(&self, request: &DownloadRequest) -> Result<ObjectBody> {
-        let settings = &self.inner.settings;
+        let (settings, end) = (&self.inner.settings, self.end_of(request));
         let mut head = HeadRequest::new(request.key.clone()).with_call_options(request.call.clone());
         head.version.clone_from(&request.version);
-        let info = self.head_with(&head).await?;
+        let cx = CallContext::new(&head.call).with_deadline(end);
+        let info = self.head_call(&cx, &head).await?;
         let range = match request.range {
             Some(range) => self.locate(GET, range.resolve(info.size))?,
             None => 0..info.size,
         };
         let other = request.if_match.as_ref().is_some_and(|token| *token != info.token);
         if other || range.end - range.start <= settings.download_part_bytes || !self.can("range") {
-            return self.download_stream(request).await;
+            return self.begin(request, end).await;
         }
         let (token, version) = (info.token.clone(), info.version.clone());
         let (client, request) = (self.clone(), request.clone());
@@ -176,8 +178,10 @@ impl StorageClient {
             if client.can("if-match") {
                 request.if_match = Some(token.clone());
             }
-            fetch(client.clone(), request, version.clone(), token.clone(), part)
+            let asked = Asked::new(client.clone(), request.get(), end).of_version(version.clone());
+            fetch(asked, token.clone(), part)
         });
+        // What they come to together is known when their calls are over: none of them is told that it brought other bytes.
         let mut body = ByteStream::new(stream::iter(parts).buffered(settings.download_concurrency));
         let whole = range == (0..info.size);
         if let Some(expected) = self.locate(GET, Expected::of(&info))?.filter(|_| whole) {
@@ -199,145 +203,9 @@ fn cut(range: Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> + Send 
     })
 }
 
-async fn fetch(
-    client: StorageClient,
-    request: DownloadRequest,
-    version: Option<VersionId>,
-    token: VersionToken,
-    part: Range<u64>,
-) -> Result<Bytes> {
-    let mut request = request.get();
-    let object = pinned(&client, &mut request, version.as_ref()).await?;
-    let object = client.resuming(request, object)?;
-    if object.info.token != token {
-        return client.locate(GET, Err(changed(&object.info)));
-    }
-    whole(object.body, part.end - part.start).await
-}
-
-fn changed(info: &ObjectInfo) -> Error {
-    Error::conflict("the object was replaced while it was downloaded").with_context("key", &info.key)
-}
-
-/// A body that is asked for again where it broke.
-struct Resuming {
-    client: StorageClient,
-    request: GetRequest,
-    version: Option<VersionId>,
-    token: VersionToken,
-    left: Range<u64>,
-    body: ByteStream,
-    /// The sum over all bytes, of all the connections they come over.
-    expected: Option<Expected>,
-    /// Breaks since the last byte.
-    failures: u32,
-}
-
-impl Resuming {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        loop {
-            let broken = match self.body.next_chunk().await {
-                // An empty chunk is no progress.
-                Ok(Some(chunk)) if chunk.is_empty() => continue,
-                Ok(Some(chunk)) => return self.take(chunk).map(Some),
-                Ok(None) if self.left.is_empty() => return self.finish(),
-                Ok(None) => Error::unavailable("the body ended before its time"),
-                // Behind the last byte only what is about the whole counts, not what becomes of the connection.
-                Err(error) if self.left.is_empty() && error.kind() == ErrorKind::Corrupt => {
-                    return Err(error);
-                }
-                Err(_) if self.left.is_empty() => return self.finish(),
-                Err(error) => error,
-            };
-            self.resume(broken).await?;
-        }
-    }
-
-    fn take(&mut self, chunk: Bytes) -> Result<Bytes> {
-        self.failures = 0;
-        self.left.start += chunk.len() as u64;
-        if self.left.start > self.left.end {
-            return self.client.locate(GET, Err(Error::corrupt("the body is longer than announced")));
-        }
-        if let Some(expected) = &mut self.expected {
-            expected.update(&chunk);
-        }
-        Ok(chunk)
-    }
-
-    fn finish(&mut self) -> Result<Option<Bytes>> {
-        let verdict = self.expected.take().map_or(Ok(()), Expected::verdict);
-        self.client.locate(GET, verdict).map(|()| None)
-    }
-
-    /// Asks for the rest, as often as the settings let it. A resumption that fails in passing is one without progress:
-    /// the store may be starting again.
-    ///
-    /// Each is a call of its own under the whole pipeline. None is paid from the retry budget: to ask for the rest is less
-    /// for the store than to ask for all of it again, which is what the caller of a broken download does.
-    async fn resume(&mut self, mut broken: Error) -> Result<()> {
-        loop {
-            let Some(wait) = self.wait(&broken) else {
-                return self.client.locate(GET, Err(broken.with_context("resumed", self.failures)));
-            };
-            tokio::time::sleep(wait).await;
-            self.failures += 1;
-            match self.ask_for_the_rest().await {
-                Err(error) => broken = error,
-                Ok(body) => {
-                    self.body = body;
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// How long to wait before the next resumption; `None` if there is none: also where the store asks for more time than a
-    /// body may stall.
-    fn wait(&self, broken: &Error) -> Option<Duration> {
-        use ErrorKind::{Corrupt, RateLimited, Timeout, Unavailable};
-        let settings = &self.client.inner.settings;
-        let passing = matches!(broken.kind(), Unavailable | Timeout | RateLimited | Corrupt);
-        let own = RESUME_WAIT.saturating_mul(1 << self.failures.min(6));
-        pause(broken, own)
-            .filter(|_| passing && self.failures < settings.resumes && self.client.can("range"))
-            .filter(|wait| *wait <= own.max(settings.idle_timeout))
-    }
-
-    async fn ask_for_the_rest(&mut self) -> Result<ByteStream> {
-        self.request.range = Some(ByteRange::from(self.left.clone()));
-        if self.client.can("if-match") {
-            self.request.if_match = Some(self.token.clone());
-        }
-        let object = pinned(&self.client, &mut self.request, self.version.as_ref()).await?;
-        if object.info.token != self.token {
-            return self.client.locate(GET, Err(changed(&object.info)));
-        }
-        Ok(object.body)
-    }
-}
-
-/// The content that `request` names, from the versions that were stored if it is not the current one any more. The version
-/// is not named at once, since reading one may need a permission of its own.
-async fn pinned(
-    client: &StorageClient,
-    request: &mut GetRequest,
-    version: Option<&VersionId>,
-) -> Result<ObjectBody> {
-    let current = client.get_with(request).await;
-    let changed = |error: &Error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
-    if let (Err(error), None, Some(version)) = (&current, &request.version, version)
-        && changed(error)
-        && client.can("versions")
-    {
-        let stored = request.clone().with_version(version.clone());
-        // Where that cannot be had either, what became of the object is the better answer.
-        if let Ok(object) = client.get_with(&stored).await {
-            *request = stored;
-            return object.into_object();
-        }
-    }
-    current?.into_object()
+async fn fetch(mut asked: Asked, token: VersionToken, part: Range<u64>) -> Result<Bytes> {
+    let object = asked.get_same(&token).await?;
+    whole(asked.resuming(object).body, part.end - part.start).await
 }
 
 /// All of a body of `length` bytes, without taking more room than that.
@@ -369,6 +237,8 @@ async fn whole(mut body: ByteStream, length: u64) -> Result<Bytes> {
 
 #[cfg(test)]
 mod tests {
+    use external_core::ErrorKind;
+
     use super::*;
 
     #[tokio::test]
