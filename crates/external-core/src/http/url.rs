@@ -332,7 +332,10 @@ mod tests {
         let written = url("HTTPS://A.Example:8443?Q=1");
         assert_eq!(written, url("https://a.example:8443/?Q=1"));
         assert_eq!((written.path(), written.query(), written.target()), ("/", Some("Q=1"), "/?Q=1"));
-        assert_eq!((written.port(), url("http://a:/").port(), url("/a").port()), (Some(8443), Some(80), None));
+        assert_eq!(
+            (written.port(), url("http://a:/").port(), url("/a").port()),
+            (Some(8443), Some(80), None)
+        );
         assert_eq!((url("/a?").query(), url("/a").query()), (Some(""), None));
         assert_eq!(url("http://[::1]:8080/").port(), Some(8080));
         assert_ne!(url("https://a.example/Q"), url("https://a.example/q"));
