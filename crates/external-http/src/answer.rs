@@ -22,16 +22,17 @@ use crate::retry_after::retry_after;
 /// `InvalidArgument` for an idempotency key that no header field can hold.
 pub fn send_headers(request: &HttpRequest) -> Result<HeaderMap> {
     let mut headers = request.headers.clone();
+    for (name, value) in &mut headers {
+        value.set_sensitive(!HARMLESS.contains(&name.as_str()));
+    }
     if let Some(key) = &request.idempotency_key {
-        let value = HeaderValue::from_str(key)
+        let mut value = HeaderValue::from_str(key)
             .map_err(|_| Error::invalid_argument("an idempotency key that no header field can hold"))?;
+        value.set_sensitive(true);
         headers.insert(HeaderName::from_static("idempotency-key"), value);
     }
     if !headers.contains_key(ACCEPT_ENCODING) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    for (name, value) in &mut headers {
-        value.set_sensitive(!HARMLESS.contains(&name.as_str()));
     }
     Ok(headers)
 }
@@ -81,6 +82,8 @@ pub async fn answered(
         return Err(told(too_large(limit)));
     }
     let body = readable(request, &mut headers, body);
+    // Of what was compressed no length is told any more.
+    let length = told_length(&headers);
     let body = match request.delivery {
         Delivery::Streamed { limit: u64::MAX } => body,
         Delivery::Streamed { limit } => limited(body, limit),
@@ -91,7 +94,10 @@ pub async fn answered(
             }
             _ => return Err(refusal(status, &headers, now)),
         },
-        _ => ByteStream::from_bytes(body.collect(limit).await.map_err(|error| told(beyond(limit, error)))?),
+        _ => {
+            let all = body.collect_announced(limit, length).await;
+            ByteStream::from_bytes(all.map_err(|error| told(beyond(limit, error)))?)
+        }
     };
     Ok(HttpResponse::new(status, headers, body).with_request_id(id))
 }

@@ -70,6 +70,8 @@ impl Lines {
         let rest = &self.chunk[self.at..];
         let found = match self.ends {
             Ends::LineFeed => memchr(b'\n', rest),
+            // Every event ends with an empty line: that one needs no search.
+            Ends::Any if matches!(rest.first(), Some(b'\n' | b'\r')) => Some(0),
             Ends::Any => memchr2(b'\n', b'\r', rest),
         };
         if self.begun.len() + found.unwrap_or(rest.len()) > self.limit {

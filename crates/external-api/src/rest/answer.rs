@@ -24,8 +24,10 @@ pub struct RestAnswer {
     pub request_id: Option<String>,
     /// The whole body.
     pub body: Bytes,
-    /// Where the request went.
+    /// Where the request was sent.
     pub(super) url: HttpUrl,
+    /// Where redirects led from there, if any were followed.
+    final_url: Option<HttpUrl>,
 }
 
 /// What an answer may be made into.
@@ -88,8 +90,9 @@ impl FromAnswer for RestAnswer {
 
 impl RestAnswer {
     pub(super) async fn of(answer: HttpResponse, url: HttpUrl) -> Result<Self> {
+        let final_url = answer.final_url().cloned();
         let HttpResponse { status, headers, request_id, body, .. } = answer;
-        Ok(Self { status, headers, request_id, body: body.collect(u64::MAX).await?, url })
+        Ok(Self { status, headers, request_id, body: body.collect(u64::MAX).await?, url, final_url })
     }
 
     /// The body from JSON.
@@ -123,6 +126,13 @@ impl RestAnswer {
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
         Link::of(&self.headers)
+    }
+
+    /// Where it was given, behind all redirects: what is relative in it, as the targets of [`links`](Self::links) may be, is
+    /// relative to this (RFC 3986, 5.1.3).
+    #[must_use]
+    pub fn given_at(&self) -> &HttpUrl {
+        self.final_url.as_ref().unwrap_or(&self.url)
     }
 
     /// What tells this version of the resource from others.

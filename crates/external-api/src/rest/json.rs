@@ -31,9 +31,9 @@ pub(super) fn decode_value<T: DeserializeOwned>(value: serde_json::Value) -> Res
 
 /// Whether this is the media type of JSON, or of something written in it.
 pub(super) fn is_media_type(content_type: &str) -> bool {
-    let essence = media::essence(content_type).to_ascii_lowercase();
-    let subtype = essence.split_once('/').map_or("", |(_, subtype)| subtype);
-    subtype == "json" || subtype.ends_with("+json")
+    let subtype = media::essence(content_type).split_once('/').map_or("", |(_, subtype)| subtype);
+    let suffix = subtype.rsplit_once('+').map_or(subtype, |(_, suffix)| suffix);
+    suffix.eq_ignore_ascii_case("json")
 }
 
 fn corrupt(category: Category, path: Option<&serde_path_to_error::Path>) -> Error {

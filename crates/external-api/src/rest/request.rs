@@ -234,16 +234,20 @@ impl RestRequest {
 
     /// Where it goes, below `base`.
     pub(super) fn url(&self, base: Option<&HttpUrl>) -> Result<HttpUrl> {
-        let mut url = match self.parameters.is_empty() && !self.template.contains('{') {
-            true => self.template.to_string(),
-            false => path::expand(&self.template, &self.parameters)?,
+        let path: Cow<'_, str> = match self.parameters.is_empty() && !self.template.contains('{') {
+            true => Cow::Borrowed(&*self.template),
+            false => path::expand(&self.template, &self.parameters)?.into(),
         };
-        if !self.query.is_empty() {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&self.query);
-        }
-        let url = HttpUrl::parse(&url)?;
-        Ok(base.map_or_else(|| url.clone(), |base| url.below(base)))
+        let url = if self.query.is_empty() {
+            HttpUrl::parse(&path)?
+        } else {
+            let separator = if path.contains('?') { "&" } else { "?" };
+            HttpUrl::parse(&[&*path, separator, self.query.as_str()].concat())?
+        };
+        Ok(match base {
+            Some(base) => url.below(base),
+            None => url,
+        })
     }
 
     /// As HTTP.

@@ -6,6 +6,7 @@ mod conditions;
 mod downloads;
 mod endpoints;
 mod errors;
+mod moved;
 mod origin;
 mod pages;
 mod repeats;

@@ -14,6 +14,7 @@
 mod body;
 mod request;
 mod response;
+mod target;
 mod transport;
 mod url;
 

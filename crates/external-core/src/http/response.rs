@@ -7,6 +7,7 @@ use ::http::header::HeaderName;
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
+use super::HttpUrl;
 use crate::{ByteStream, Error, Result};
 
 /// An answer.
@@ -20,13 +21,29 @@ pub struct HttpResponse {
     pub request_id: Option<String>,
     /// The body: there already, or still on its way, as the request asked.
     pub body: ByteStream,
+    /// In a box: few answers have it, and all are moved.
+    final_url: Option<Box<HttpUrl>>,
 }
 
 impl HttpResponse {
     /// An answer.
     #[must_use]
     pub fn new(status: StatusCode, headers: HeaderMap, body: ByteStream) -> Self {
-        Self { status, headers, request_id: None, body }
+        Self { status, headers, request_id: None, body, final_url: None }
+    }
+
+    /// Says that redirects led here, with a host.
+    #[must_use]
+    pub fn with_final_url(mut self, url: HttpUrl) -> Self {
+        self.final_url = Some(Box::new(url));
+        self
+    }
+
+    /// Where this answer was given, if redirects were followed: what is relative in it is relative to that (RFC 3986, 5.1.3).
+    /// `None` where it was given at the URL of the request.
+    #[must_use]
+    pub fn final_url(&self) -> Option<&HttpUrl> {
+        self.final_url.as_deref()
     }
 
     /// Sets the server's id of the request.

@@ -4,27 +4,40 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use ::http::Uri;
-use ::http::uri::{PathAndQuery, Scheme};
-
+use super::target::{encoded, has_dots, in_full, without_dots};
 use crate::{Error, Result};
+
+/// More bytes than the libraries below take (`http::Uri`).
+const LONGEST: usize = 65_534;
 
 /// An `http` or `https` URL, or the part of one below the base of a transport (`/users?page=2`).
 ///
 /// Credentials and fragments are refused: the former belong into headers, the latter go nowhere. So are segments of dots,
-/// which lead elsewhere than the text says. What must be percent-encoded and is not, is. `Display` and `Debug` show scheme, host and port alone, since paths and queries bear secrets too; [`expose`](Self::expose) shows all.
+/// which lead elsewhere than the text says, and more than 65,534 bytes. What must be percent-encoded and is not, is; scheme and
+/// host are in lower case. `Display` and `Debug` show scheme, host and port alone, since paths and queries bear secrets too;
+/// [`expose`](Self::expose) shows all. Cloning is cheap.
 ///
 /// ```
 /// use external_core::http::HttpUrl;
 ///
 /// let url = HttpUrl::parse("https://api.example.org/v1/items")?.with_query("name", "a b&c");
-/// assert_eq!(url.expose(), "https://api.example.org/v1/items?name=a%20b%26c");
+/// assert_eq!(url.exposed(), "https://api.example.org/v1/items?name=a%20b%26c");
 /// assert_eq!(url.to_string(), "https://api.example.org");
 /// # Ok::<(), external_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct HttpUrl(Uri);
+pub struct HttpUrl {
+    /// All of it. Kept as text with the places of its parts, so that a request is neither put together nor copied from them.
+    text: Arc<str>,
+    /// Where the host begins and ends; 0 where there is none.
+    host: (usize, usize),
+    /// Where the path begins; 0 where no host goes before.
+    path_at: usize,
+    /// Where the path ends.
+    path_end: usize,
+}
 
 impl HttpUrl {
     /// Parses an absolute URL, or a path that begins with `/`.
@@ -37,105 +50,107 @@ impl HttpUrl {
         if text.contains('#') {
             return refuse("a URL of a request has no fragment");
         }
-        let target_at = match text.split_once("://") {
-            Some((scheme, rest)) => scheme.len() + 3 + rest.find(['/', '?']).unwrap_or(rest.len()),
-            None => 0,
+        let (host, path_at) = match authority_at(text) {
+            None if text.starts_with('/') => ((0, 0), 0),
+            None => return refuse("not an http or https URL, nor a path that begins with `/`"),
+            Some(at) => {
+                let end = text[at..].find(['/', '?']).map_or(text.len(), |length| at + length);
+                ((at, at + host_length(&text[at..end])?), end)
+            }
         };
-        let (place, target) = text.split_at_checked(target_at).unwrap_or((text, ""));
-        let path = target.split('?').next().unwrap_or_default();
-        if path.split('/').any(is_dots) {
+        let (place, target) = text.split_at(path_at);
+        if has_dots(target.split('?').next().unwrap_or_default()) {
             return refuse("a path with segments of dots");
         }
-        let parsed = match in_full(target) {
-            Cow::Borrowed(_) => text.parse::<Uri>(),
-            Cow::Owned(target) => format!("{place}{target}").parse(),
+        let Some(target) = in_full(target) else { return refuse("not a URL") };
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let is_as_written = slash.is_empty()
+            && matches!(target, Cow::Borrowed(_))
+            && !place.bytes().any(|byte| byte.is_ascii_uppercase());
+        let text: Arc<str> = match is_as_written {
+            true => text.into(),
+            false => [place.to_ascii_lowercase().as_str(), slash, &*target].concat().into(),
         };
-        let Ok(uri) = parsed else { return refuse("not a URL") };
-        match (uri.scheme(), uri.authority()) {
-            (None, None) if text.starts_with('/') => Ok(Self(uri)),
-            (Some(scheme), Some(authority)) if *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS => {
-                if authority.as_str().contains('@') {
-                    return refuse("credentials in a URL are shown to everybody: set a header");
-                }
-                match authority.host() {
-                    "" => return refuse("a URL without a host"),
-                    host if !is_host(host) => return refuse("a host that is neither a name nor an address"),
-                    host if !is_port(authority.as_str().strip_prefix(host)) => {
-                        return refuse("a port that is none");
-                    }
-                    _ => {}
-                }
-                Ok(Self(uri))
-            }
-            _ => refuse("not an http or https URL, nor a path that begins with `/`"),
+        if text.len() > LONGEST {
+            return refuse("a URL of more than 65,534 bytes");
         }
+        Ok(Self::of(text, host, path_at))
     }
 
-    /// The whole URL, as it was parsed. What stands in it may be a secret.
+    fn of(text: Arc<str>, host: (usize, usize), path_at: usize) -> Self {
+        let path_end = text[path_at..].find('?').map_or(text.len(), |length| path_at + length);
+        Self { text, host, path_at, path_end }
+    }
+
+    /// The whole URL. What stands in it may be a secret.
     #[must_use]
     pub fn expose(&self) -> String {
-        self.0.to_string()
+        self.exposed().to_owned()
+    }
+
+    /// As [`expose`](Self::expose), lent.
+    #[must_use]
+    pub fn exposed(&self) -> &str {
+        &self.text
     }
 
     /// Whether it names a host.
     #[must_use]
     pub fn is_absolute(&self) -> bool {
-        self.0.authority().is_some()
+        self.path_at > 0
     }
 
     /// Whether it is an `https` URL.
     #[must_use]
     pub fn is_https(&self) -> bool {
-        self.0.scheme() == Some(&Scheme::HTTPS)
+        self.text.starts_with("https:")
     }
 
     /// The host, in lower case; an IPv6 address stands in brackets.
     #[must_use]
     pub fn host(&self) -> Option<String> {
-        self.0.host().map(str::to_ascii_lowercase)
+        self.is_absolute().then(|| self.host_text().to_owned())
     }
 
     /// The port, or that of the scheme.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         let of_scheme = if self.is_https() { 443 } else { 80 };
-        self.is_absolute().then(|| self.0.port_u16().unwrap_or(of_scheme))
+        let told = self.text[self.host.1..self.path_at].strip_prefix(':').and_then(|port| port.parse().ok());
+        self.is_absolute().then(|| told.unwrap_or(of_scheme))
     }
 
     /// The path, percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.0.path()
+        &self.text[self.path_at..self.path_end]
     }
 
     /// The query, percent-encoded, without its `?`.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.0.query()
+        self.text.get(self.path_end + 1..)
     }
 
     /// Path and query: what stands in a request's first line.
     #[must_use]
     pub fn target(&self) -> &str {
-        self.0.path_and_query().map_or("/", PathAndQuery::as_str)
+        &self.text[self.path_at..]
     }
 
     /// Whether both have the same scheme, host and port.
     #[must_use]
     pub fn has_origin_of(&self, other: &Self) -> bool {
-        let have_one_host = match (self.0.host(), other.0.host()) {
-            (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
-            (ours, theirs) => ours == theirs,
-        };
-        have_one_host && (self.0.scheme(), self.port()) == (other.0.scheme(), other.port())
+        let have_one_host = self.host_text() == other.host_text();
+        have_one_host && (self.is_https(), self.port()) == (other.is_https(), other.port())
     }
 
     /// The same URL with one more pair in its query, percent-encoded.
     #[must_use]
     pub fn with_query(self, name: &str, value: &str) -> Self {
         let separator = if self.query().is_some() { '&' } else { '?' };
-        let target = format!("{}{separator}{}={}", self.target(), encoded(name), encoded(value));
-        self.at(&target)
+        let text = format!("{}{separator}{}={}", self.text, encoded(name), encoded(value));
+        Self::of(text.into(), self.host, self.path_at)
     }
 
     /// This URL where it is absolute, else the one below `base`, whose path goes before.
@@ -144,7 +159,7 @@ impl HttpUrl {
         if self.is_absolute() {
             return self.clone();
         }
-        base.clone().at(&format!("{}{}", base.path().trim_end_matches('/'), self.target()))
+        base.at(base.path().trim_end_matches('/'), self.target())
     }
 
     /// Where a `Location` of an answer to this URL leads (RFC 3986, 5.2). A fragment is dropped.
@@ -173,20 +188,46 @@ impl HttpUrl {
             format!("{folder}/{location}")
         };
         let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-        let target = format!("{}{query}", without_dots(path));
-        match in_full(&target).parse::<PathAndQuery>() {
-            Ok(target) => Ok(self.clone().at(target.as_str())),
-            Err(_) => Err(Error::invalid_argument("a redirect to something that is no URL")),
+        match in_full(&format!("{}{query}", without_dots(path))) {
+            Some(target) => Ok(self.at("", &target)),
+            None => Err(Error::invalid_argument("a redirect to something that is no URL")),
         }
     }
 
-    fn at(self, target: &str) -> Self {
-        let mut parts = self.0.into_parts();
-        // What is joined here was parsed before, or is encoded.
-        if let Ok(target) = target.parse() {
-            parts.path_and_query = Some(target);
-        }
-        Self(Uri::from_parts(parts).unwrap_or_default())
+    /// Another path and query at the same place: both were parsed before, or are encoded.
+    fn at(&self, folder: &str, target: &str) -> Self {
+        let text = [&self.text[..self.path_at], folder, target].concat();
+        Self::of(text.into(), self.host, self.path_at)
+    }
+
+    fn host_text(&self) -> &str {
+        &self.text[self.host.0..self.host.1]
+    }
+}
+
+/// Where the host of an absolute URL begins, if it is one of `http` or `https`.
+fn authority_at(text: &str) -> Option<usize> {
+    let begins = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+    };
+    ["https://", "http://"].into_iter().find(|&scheme| begins(scheme)).map(str::len)
+}
+
+/// How long the host is, of what stands between scheme and path.
+fn host_length(authority: &str) -> Result<usize> {
+    let refuse = |why: &'static str| Err(Error::invalid_argument(why));
+    if authority.contains('@') {
+        return refuse("credentials in a URL are shown to everybody: set a header");
+    }
+    let length = match authority.starts_with('[') {
+        true => authority.find(']').map_or(authority.len(), |at| at + 1),
+        false => authority.find(':').unwrap_or(authority.len()),
+    };
+    match authority.split_at(length) {
+        ("", _) => refuse("a URL without a host"),
+        (host, _) if !is_host(host) => refuse("a host that is neither a name nor an address"),
+        (_, behind) if !is_port(behind) => refuse("a port that is none"),
+        _ => Ok(length),
     }
 }
 
@@ -200,84 +241,13 @@ fn is_host(host: &str) -> bool {
 }
 
 /// What stands behind a host: nothing, or a colon and a port, which may be left out (RFC 3986, 3.2.3).
-fn is_port(behind: Option<&str>) -> bool {
-    match behind.and_then(|behind| behind.strip_prefix(':')) {
+fn is_port(behind: &str) -> bool {
+    match behind.strip_prefix(':') {
         Some(port) => {
             port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
         }
-        None => behind == Some(""),
+        None => behind.is_empty(),
     }
-}
-
-/// `.` and `..`, however they are written.
-fn is_dots(segment: &str) -> bool {
-    segment.starts_with(['.', '%'])
-        && matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..")
-}
-
-/// Path and query with everything encoded that RFC 3986 wants encoded there, and apostrophes in the query, since libraries
-/// do not agree about them. White space and control characters stay, to be refused.
-fn in_full(target: &str) -> Cow<'_, str> {
-    let is_bare = |in_query: &mut bool, byte: u8| {
-        *in_query |= byte == b'?';
-        match byte {
-            b'\'' => *in_query,
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' | 0x80.. => true,
-            _ => false,
-        }
-    };
-    let mut in_query = false;
-    if !target.bytes().any(|byte| is_bare(&mut in_query, byte)) {
-        return Cow::Borrowed(target);
-    }
-    let mut all = String::with_capacity(target.len() + 8);
-    in_query = false;
-    for byte in target.bytes() {
-        match is_bare(&mut in_query, byte) {
-            true => push_encoded(&mut all, byte),
-            false => all.push(byte.into()),
-        }
-    }
-    Cow::Owned(all)
-}
-
-/// Removes `.` and `..` segments (RFC 3986, 5.2.4).
-fn without_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    for (at, segment) in segments.iter().enumerate() {
-        let is_last = at + 1 == segments.len();
-        match *segment {
-            "." | ".." => {
-                if *segment == ".." {
-                    kept.pop();
-                }
-                if is_last {
-                    kept.push("");
-                }
-            }
-            other => kept.push(other),
-        }
-    }
-    format!("/{}", kept.join("/"))
-}
-
-/// Everything but what RFC 3986 calls unreserved.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut all, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => all.push(byte.into()),
-            _ => push_encoded(&mut all, byte),
-        }
-        all
-    })
-}
-
-fn push_encoded(text: &mut String, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    text.push('%');
-    text.push(HEX[usize::from(byte >> 4)].into());
-    text.push(HEX[usize::from(byte & 15)].into());
 }
 
 impl FromStr for HttpUrl {
@@ -290,10 +260,7 @@ impl FromStr for HttpUrl {
 
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.scheme_str(), self.0.authority()) {
-            (Some(scheme), Some(authority)) => write!(f, "{scheme}://{authority}"),
-            _ => f.write_str("/…"),
-        }
+        f.write_str(if self.is_absolute() { &self.text[..self.path_at] } else { "/…" })
     }
 }
 
@@ -328,6 +295,7 @@ mod tests {
             "/a/../b",
             "/a/%2E%2e/b",
             "/.",
+            "/../b?to=http://c",
             "http://a.examplekey=pw/",
             "http://a&pw",
             "http://a:80pw/",
@@ -357,6 +325,26 @@ mod tests {
             "http://a/%C3%A9%7Bx%7D%7C%20'?q=%27%22%27%5B%5D"
         );
         assert_eq!(url("http://[::1]:80/a").host().as_deref(), Some("[::1]"));
+    }
+
+    #[test]
+    fn a_place_is_the_same_however_it_is_written() {
+        let written = url("HTTPS://A.Example:8443?Q=1");
+        assert_eq!(written, url("https://a.example:8443/?Q=1"));
+        assert_eq!((written.path(), written.query(), written.target()), ("/", Some("Q=1"), "/?Q=1"));
+        assert_eq!(
+            (written.port(), url("http://a:/").port(), url("/a").port()),
+            (Some(8443), Some(80), None)
+        );
+        assert_eq!((url("/a?").query(), url("/a").query()), (Some(""), None));
+        assert_eq!(url("http://[::1]:8080/").port(), Some(8080));
+        assert_ne!(url("https://a.example/Q"), url("https://a.example/q"));
+    }
+
+    #[test]
+    fn no_url_is_longer_than_the_libraries_below_take() {
+        let long = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+        assert!(HttpUrl::parse(&long(65_534)).is_ok() && HttpUrl::parse(&long(65_535)).is_err());
     }
 
     #[test]

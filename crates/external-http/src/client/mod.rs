@@ -271,10 +271,11 @@ impl HttpClient {
             is_dealt_with |= request.operation().repeat != Repeat::Safe && next.method == Method::GET;
             (here, request) = (next.url.clone(), next);
             let looked = self.exchange(cx, &request, here.has_origin_of(&home)).await;
-            answer = looked.map_err(|error| match is_dealt_with {
+            let looked = looked.map_err(|error| match is_dealt_with {
                 true => error.with_effect(Effect::MaybeApplied),
                 false => error,
             })?;
+            answer = looked.with_final_url(here.clone());
         }
         match redirect::next(&request, &here, &answer, settings)? {
             None => Ok(answer),

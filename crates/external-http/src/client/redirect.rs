@@ -105,6 +105,7 @@ mod tests {
     use http::header::HeaderValue;
 
     use super::*;
+    use crate::{HttpClient, MemoryAnswer, MemoryHttp};
 
     fn followed(request: &HttpRequest, status: u16, location: &str) -> Result<Option<HttpRequest>> {
         let settings = HttpSettings::new().with_redirect_host("other.example");
@@ -148,6 +149,22 @@ mod tests {
         let next = followed(&get, 307, "https://other.example/y").unwrap().unwrap();
         let kept = next.headers.get("last-event-id").map(HeaderValue::as_bytes);
         assert_eq!((kept, next.headers.len()), (Some(&b"7"[..]), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_tells_where_redirects_led() {
+        let double = MemoryHttp::new().with_fallback(|request| match request.url.path() {
+            "/here" => MemoryAnswer::new(200),
+            "/stays" => MemoryAnswer::new(304),
+            _ => MemoryAnswer::new(302).with_header("location", "/here?x"),
+        });
+        let http = HttpClient::over(double).with_settings(HttpSettings::new().with_max_redirects(1)).unwrap();
+        for (path, led) in
+            [("/here", None), ("/stays", None), ("/moved", Some("https://memory.invalid/here?x"))]
+        {
+            let answer = http.get(path).await.unwrap();
+            assert_eq!(answer.final_url().map(HttpUrl::exposed), led, "{path}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use external_core::{Error, Result};
 
 use super::SseEvent;
-use super::event::Text;
+use super::event::{Text, Word};
 use crate::lines::{Ends, Lines, too_large};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -33,8 +33,8 @@ pub struct SseParser {
     takes_bare: bool,
     draft: Draft,
     /// The id of the last event that was whole, for who connects again.
-    last_event_id: Text,
-    /// Whether that lies in a chunk.
+    last_event_id: Word,
+    /// Whether that may lie in a chunk.
     is_id_shared: bool,
     retry: Option<Duration>,
     refused: Option<Error>,
@@ -43,9 +43,9 @@ pub struct SseParser {
 /// The event whose end has not come yet.
 #[derive(Default)]
 struct Draft {
-    event: Bytes,
+    event: Word,
     data: Data,
-    told_id: Option<Text>,
+    told_id: Option<Word>,
 }
 
 /// Lines of data, a line feed between them.
@@ -67,7 +67,7 @@ impl SseParser {
             max_event: 16 << 20,
             takes_bare: false,
             draft: Draft::default(),
-            last_event_id: Text::default(),
+            last_event_id: Word::default(),
             is_id_shared: false,
             retry: None,
             refused: None,
@@ -99,7 +99,8 @@ impl SseParser {
     /// Begins with an id that was told before: on an earlier connection.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
-        self.last_event_id = Text::decode(Bytes::from(id.into()));
+        let id = Bytes::from(id.into());
+        self.last_event_id = Word::decode(&id, || id.clone());
         self
     }
 
@@ -107,7 +108,7 @@ impl SseParser {
     pub fn push(&mut self, chunk: Bytes) {
         // It may be kept long after its chunk.
         if take(&mut self.is_id_shared) {
-            self.last_event_id = self.last_event_id.copied();
+            self.last_event_id.leave_chunk();
         }
         self.lines.push(chunk);
     }
@@ -146,9 +147,11 @@ impl SseParser {
                         return Err(self.refused.insert(error).clone());
                     }
                 }
-                Field::Event => self.draft.event = line.share(skipped + value_at),
+                Field::Event => self.draft.event = Word::decode(value, || line.share(skipped + value_at)),
                 Field::Id if value.contains(&0) => {}
-                Field::Id => self.draft.told_id = Some(Text::decode(line.share(skipped + value_at))),
+                Field::Id => {
+                    self.draft.told_id = Some(Word::decode(value, || line.share(skipped + value_at)));
+                }
                 Field::Retry => self.retry = milliseconds(value).or(self.retry),
             }
         }
@@ -182,7 +185,7 @@ impl fmt::Debug for SseParser {
 
 impl Draft {
     /// The event, if there is data: without, nothing happened, unless a name alone is taken for something.
-    fn finish(&mut self, id: &Text, takes_bare: bool) -> Option<SseEvent> {
+    fn finish(&mut self, id: &Word, takes_bare: bool) -> Option<SseEvent> {
         let event = take(&mut self.event);
         let data = match take(&mut self.data) {
             Data::None if takes_bare && !event.is_empty() => Bytes::new(),
@@ -190,7 +193,7 @@ impl Draft {
             Data::One(line) => line,
             Data::Several(lines) => lines.freeze(),
         };
-        Some(SseEvent { event: Text::decode(event), data: Text::decode(data), id: id.clone() })
+        Some(SseEvent { event, data: Text::decode(data), id: id.clone() })
     }
 }
 
@@ -204,23 +207,23 @@ impl Data {
         if length > max {
             return Err(too_large("the data of an event is longer than the limit", max));
         }
-        *self = match take(self) {
-            Self::None => Self::One(line),
+        match self {
+            Self::None => *self = Self::One(line),
             Self::One(first) => {
                 let mut lines = BytesMut::with_capacity(2 * length);
-                lines.extend_from_slice(&first);
-                Self::Several(with_line(lines, &line))
+                lines.extend_from_slice(first);
+                append_line(&mut lines, &line);
+                *self = Self::Several(lines);
             }
-            Self::Several(lines) => Self::Several(with_line(lines, &line)),
-        };
+            Self::Several(lines) => append_line(lines, &line),
+        }
         Ok(())
     }
 }
 
-fn with_line(mut lines: BytesMut, line: &[u8]) -> BytesMut {
+fn append_line(lines: &mut BytesMut, line: &[u8]) {
     lines.extend_from_slice(b"\n");
     lines.extend_from_slice(line);
-    lines
 }
 
 /// A field that the standard knows.
@@ -364,14 +367,16 @@ mod tests {
 
     #[test]
     fn an_id_that_is_kept_keeps_no_chunk() {
-        let chunk = Bytes::from(b"id: 7\ndata: 1\n\n".to_vec());
-        let mut parser = SseParser::new();
-        parser.push(chunk.clone());
-        parser.next_event().unwrap().unwrap();
-        assert!(parser.next_event().unwrap().is_none());
-        parser.push(Bytes::from_static(b": nothing\n"));
-        assert!(chunk.is_unique());
-        assert_eq!(parser.last_event_id(), "7");
+        for id in ["7".to_owned(), "7".repeat(100)] {
+            let chunk = Bytes::from(format!("id: {id}\ndata: 1\n\n"));
+            let mut parser = SseParser::new();
+            parser.push(chunk.clone());
+            parser.next_event().unwrap().unwrap();
+            assert!(parser.next_event().unwrap().is_none());
+            parser.push(Bytes::from_static(b": nothing\n"));
+            assert!(chunk.is_unique());
+            assert_eq!(parser.last_event_id(), id);
+        }
     }
 
     #[test]

@@ -228,10 +228,12 @@ impl Paging {
     }
 }
 
-/// Where a link leads, if it leads to the origin that the answer came from.
+/// Where a link leads, if it leads to the origin that was asked: what the request bears is for that one, also where a redirect
+/// led elsewhere without it.
 fn place(answer: &RestAnswer, link: &str) -> Result<String> {
     let wrong = |why: &'static str| Error::unexpected(why);
-    let there = answer.url.redirected(link).map_err(|_| wrong("a next page at something that is no URL"))?;
+    let there = answer.given_at().redirected(link);
+    let there = there.map_err(|_| wrong("a next page at something that is no URL"))?;
     match there.has_origin_of(&answer.url) {
         true => Ok(there.expose()),
         false => Err(wrong("a next page at another origin").with_context("to", &there)),

@@ -1,13 +1,14 @@
 //! Calls of a REST interface: JSON that is read into a type, and JSON that is sent.
 //!
 //! Everybody builds each request from its URL, reads the body as a whole, and decodes it by serde. Ours goes through its
-//! client with the default policy; both have one pool of connections.
+//! client with the default policy; both have one pool of connections, with the same settings, and send the same header fields.
 
 use std::time::Duration;
 
 use external_bench::Rounds;
 use external_core::BuildContext;
 use external_http::{HttpClient, HttpRequest, ReqwestConfig};
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -72,13 +73,27 @@ pub(crate) fn ours() -> Result<HttpClient, String> {
     Ok(HttpClient::over(provider))
 }
 
-/// As its documentation builds one, without what ours has off as well.
+/// As its documentation builds one, with the settings of ours: see [`raw_builder`].
 pub(crate) fn raw() -> Result<reqwest::Client, String> {
     built(raw_builder())
 }
 
+/// What ours has off is off here too: the library's own repetition copies the header fields of every request. Pools are alike,
+/// and both send the same fields, which the server reads on the same processors: of reqwest's own accord there is neither a
+/// `User-Agent` nor an `Accept-Encoding`. Nothing is compressed here, so that nobody decompresses.
 fn raw_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
+    let ours = ReqwestConfig::new();
+    let gzip = [(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))];
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(ours.user_agent)
+        .default_headers(HeaderMap::from_iter(gzip))
+        .connect_timeout(ours.connect_timeout)
+        .pool_idle_timeout(ours.idle_timeout)
+        .pool_max_idle_per_host(ours.max_idle_per_host)
 }
 
 fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {

@@ -48,7 +48,7 @@ pub(super) fn request<'a>(
                 Some((tag.clone(), if *is_html { escape_html(value).into() } else { value.into() }))
             };
             Personalization {
-                to: vec![Person::recipient(&recipient.to)],
+                to: vec![Person::of(&recipient.to)],
                 subject: Some(mail.message.subject.as_str()),
                 headers: BTreeMap::from([("Message-ID", in_brackets(id))]),
                 substitutions: tags.iter().filter_map(value).collect(),

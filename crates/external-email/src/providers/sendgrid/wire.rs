@@ -86,7 +86,7 @@ pub(super) struct Personalization<'a> {
 pub(super) struct Person<'a> {
     email: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<Cow<'a, str>>,
+    name: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -180,12 +180,12 @@ impl<'a> MailSendRequest<'a> {
         let from = message.from.as_ref().ok_or_else(|| Error::invalid_argument("the mail has no sender"))?;
         let mut seen = BTreeSet::new();
         let reply_to = message.reply_to.iter().filter(|one| seen.insert(one.address()));
-        let mut reply_to: Vec<_> = reply_to.map(Person::sender).collect();
+        let mut reply_to: Vec<_> = reply_to.map(Person::of).collect();
         let own = settings.categories.iter().map(String::as_str);
         let mut seen = BTreeSet::new();
         let categories = own.chain(message.tags.iter().map(|tag| tag.as_str()));
         Ok(Self {
-            from: Person::sender(from),
+            from: Person::of(from),
             personalizations: Vec::new(),
             subject: message.subject.as_str(),
             reply_to: if reply_to.len() == 1 { reply_to.pop() } else { None },
@@ -207,18 +207,10 @@ impl<'a> MailSendRequest<'a> {
 }
 
 impl<'a> Person<'a> {
-    pub(super) fn sender(mailbox: &'a Mailbox) -> Self {
-        Self { email: address(mailbox.address()), name: mailbox.name().map(Cow::Borrowed) }
-    }
-
-    /// SendGrid splits a recipient's name at commas and semicolons unless it is quoted, as its SDKs do.
-    pub(super) fn recipient(mailbox: &'a Mailbox) -> Self {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
-        let mut person = Self::sender(mailbox);
-        if let Some(name) = person.name.as_deref().filter(|name| name.contains([',', ';'])) {
-            person.name = Some(quoted(name).into());
-        }
-        person
+    /// With its name as it is, commas and semicolons included. SendGrid once split the names of recipients there unless they
+    /// were quoted; now quotes would be part of the name, and its SDKs leave it alone too (sendgrid-python, pull request 994).
+    pub(super) fn of(mailbox: &'a Mailbox) -> Self {
+        Self { email: address(mailbox.address()), name: mailbox.name() }
     }
 }
 
@@ -249,7 +241,7 @@ fn personalizations(message: &Message) -> Result<Vec<Personalization<'_>>> {
 }
 
 fn people<'a>(mailboxes: &'a [Mailbox], seen: &mut BTreeSet<&'a EmailAddress>) -> Vec<Person<'a>> {
-    mailboxes.iter().filter(|one| seen.insert(one.address())).map(Person::recipient).collect()
+    mailboxes.iter().filter(|one| seen.insert(one.address())).map(Person::of).collect()
 }
 
 /// Text before HTML, as SendGrid demands.

@@ -104,6 +104,11 @@ impl Connections {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .referer(false)
+            // Answers are decompressed under our own cap, also where somebody else has switched the library's features on.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .tcp_nodelay(true)
             .connect_timeout(plan.connect_timeout)
             .pool_idle_timeout(plan.idle_timeout)

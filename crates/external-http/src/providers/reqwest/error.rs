@@ -29,6 +29,8 @@ pub(super) fn failed(error: reqwest::Error, was_sent: bool) -> Error {
         false if is_distrust(&error) => {
             Error::unavailable("the server's certificate is not trusted").with_retry(Retry::Never)
         }
+        // What the client adds may make a URL longer than the library takes.
+        false if error.is_builder() => Error::invalid_argument("not a URL that can be asked"),
         false if error.is_timeout() => Error::timeout("no connection in time"),
         false if error.is_connect() => Error::unavailable("no connection to the server"),
         false => Error::unavailable("the request could not be sent"),

@@ -62,7 +62,7 @@ impl ReqwestHttp {
         let mut headers = send_headers(request)?;
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         // Where a body is expected and there is none, servers want to be told so (RFC 9110, 8.6).
-        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+        let expects_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
         if expects_body && request.body.length() == Some(0) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -107,7 +107,7 @@ impl HttpTransport for ReqwestHttp {
         let url = super::absolute(&request.url, self.base.as_ref())?;
         let headers = self.headers(request)?;
         let unusable = |_| Error::invalid_argument("not a URL that can be asked");
-        let asked: reqwest::Url = url.expose().parse().map_err(unusable)?;
+        let asked: reqwest::Url = url.exposed().parse().map_err(unusable)?;
         let client = self.connections.client(&url).await?;
 
         let sending = Sending::new(cx);

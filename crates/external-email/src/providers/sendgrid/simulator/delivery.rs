@@ -127,14 +127,8 @@ fn mailboxes(people: &Value) -> Result<Vec<Mailbox>> {
     list(people).iter().map(mailbox).collect()
 }
 
-/// A name in quotes is the one within them.
+/// A name is taken as it is: quotes are part of it.
 fn mailbox(person: &Value) -> Result<Mailbox> {
     let mailbox = Mailbox::new(EmailAddress::parse(text(&person["email"]))?);
-    let name = text(&person["name"]);
-    let inner = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-    let name = match inner.filter(|_| name.contains([',', ';'])) {
-        Some(inner) => inner.replace("\\\"", "\"").replace("\\\\", "\\"),
-        None => name.to_owned(),
-    };
-    Ok(mailbox.with_name(HeaderText::parse(&name)?))
+    Ok(mailbox.with_name(HeaderText::parse(text(&person["name"]))?))
 }

@@ -133,10 +133,6 @@ fn personalizations(body: &Value, is_template: bool, now: u64) -> Result<Vec<Str
                     let message = "Each unique email address in the personalizations array should only be included once.";
                     return refuse(&field(name), message);
                 }
-                let name_of = text(&one["name"]);
-                if name_of.contains([',', ';']) && !(name_of.starts_with('"') && name_of.ends_with('"')) {
-                    return refuse(&field(name), "a name with a comma or a semicolon that is not quoted");
-                }
                 recipients.push(address.to_owned());
             }
         }

@@ -142,6 +142,24 @@ async fn a_mail_is_what_the_sdk_sends() {
 }
 
 #[tokio::test]
+async fn names_with_commas_and_semicolons_are_what_the_sdk_sends() {
+    let case = case!("mail_send_names");
+    let (email, http) = case.answered(config());
+    let named = |address: &str, name: &str| {
+        let mailbox = address.parse::<Mailbox>().unwrap();
+        mailbox.with_name(HeaderText::parse(name).unwrap())
+    };
+    let mut message = Message::new("names".parse().unwrap())
+        .with_from(named("from@example.com", "Acme, Inc.; Sales"))
+        .with_to(named("to@example.com", "Doe, John"))
+        .with_text("hello");
+    message.cc = vec![named("cc@example.com", "Roe; \"Jane\"")];
+    message.reply_to = vec![named("answers@example.com", "Answers, all")];
+    send(&email, message).await.unwrap();
+    case.is_what_was_sent(&http);
+}
+
+#[tokio::test]
 async fn a_subuser_is_named() {
     let case = case!("mail_send_on_behalf_of");
     let (email, http) = case.answered(config().with_on_behalf_of("sub1"));
@@ -418,7 +436,7 @@ async fn hidden_recipients_get_a_mail_of_their_own_where_nobody_is_in_sight() {
         sent(&http)["personalizations"].as_array().unwrap().iter().map(|one| one["to"].clone()).collect();
     assert_eq!(
         json!(to),
-        json!([[{"email": "a@example.com"}], [{"email": "b@example.com", "name": "\"B, c\""}]])
+        json!([[{"email": "a@example.com"}], [{"email": "b@example.com", "name": "B, c"}]])
     );
 }
 

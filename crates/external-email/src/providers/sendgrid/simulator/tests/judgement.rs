@@ -41,7 +41,7 @@ fn what_the_vendor_refuses_is_refused_and_its_field_named() {
     let right = json!({
         "from": {"email": "from@example.com"},
         "subject": "s",
-        "personalizations": [{"to": [{"email": "to@example.com"}]}],
+        "personalizations": [{"to": [{"email": "to@example.com", "name": "Doe, John; Dr."}]}],
         "content": [{"type": "text/plain", "value": "x"}],
     });
     assert_eq!(judged(&right), Ok(()));
@@ -60,11 +60,6 @@ fn what_the_vendor_refuses_is_refused_and_its_field_named() {
             "personalizations",
             json!([{"to": [{"email": "to@example.com"}], "bcc": [{"email": "TO@example.com"}]}]),
             "personalizations.0.bcc",
-        ),
-        (
-            "personalizations",
-            json!([{"to": [{"email": "a@example.com", "name": "a, b"}]}]),
-            "personalizations.0.to",
         ),
         ("content", json!([]), "content"),
         ("content", text(""), "content.0.value"),
