@@ -63,10 +63,9 @@ pub fn with_a_test<'a>(command: &'a mut Command, workspace: &Workspace, package:
     command
 }
 
-/// The names among [`SUITES`] that some member has.
-pub fn suites(workspace: &Workspace) -> Vec<&'static str> {
-    let has =
-        |name: &str| workspace.packages.iter().any(|package| package.targets_of("test").any(|t| t == name));
+/// The names among [`SUITES`] that some of these packages have.
+pub fn suites(packages: &[&Package]) -> Vec<&'static str> {
+    let has = |name: &str| packages.iter().any(|package| package.targets_of("test").any(|t| t == name));
     SUITES.iter().copied().filter(|name| has(name)).collect()
 }
 

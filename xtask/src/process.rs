@@ -4,11 +4,11 @@
 //! of children included.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
@@ -225,6 +225,13 @@ impl Drop for Group {
     }
 }
 
+/// How this tool ends when it is to end as that program did: with its code, or with 128 and the signal that ended it, as
+/// shells do.
+pub fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 fn is_over(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
@@ -312,6 +319,17 @@ mod tests {
         let start = Instant::now();
         assert!(!group.stop().unwrap().success());
         assert!(start.elapsed() < GRACE * 2);
+    }
+
+    #[test]
+    fn the_code_of_a_program_is_handed_on() {
+        let end = |script: &str| {
+            let status = groups("code").status("sh", Command::new("sh").args(["-c", script])).unwrap();
+            code(status)
+        };
+        assert_eq!(end("exit 0"), ExitCode::SUCCESS);
+        assert_eq!(end("exit 7"), ExitCode::from(7));
+        assert_eq!(end("kill -9 $$"), ExitCode::from(137));
     }
 
     #[test]

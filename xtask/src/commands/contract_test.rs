@@ -12,11 +12,11 @@ use crate::contract::offer::Offer;
 use crate::contract::outcome;
 use crate::contract::report::{Count, Program, Report, Row, Status};
 use crate::contract::suite::{self, Steering};
-use crate::contract::suites;
+use crate::contract::suites::{self, Selected};
 use crate::failure::{Failure, Result};
 use crate::graph::Built;
 use crate::runs::writable;
-use crate::servers::{self, Fleet, Host, Server, control};
+use crate::servers::{self, Fleet, Host, Server, control, given};
 use crate::tool::Tool;
 
 /// Runs the contract suites: every provider against every promise of its contract.
@@ -28,8 +28,9 @@ use crate::tool::Tool;
 #[command(
     after_help = "Servers come from the first of: an address in the environment (EXTERNAL_TEST_REDIS_URL, …), \
     a program on PATH,\nthe Debian package unpacked without root under the target directory, the language's package \
-    or a build from its\nregistry there (minutes, the first time only), a container engine. What cannot be had is \"not run\", with the reason; --require-servers makes that a \
-    failure.\n\nExit code 0: nothing failed and, with --require-servers, nothing was left out.\n\nExamples:\n  \
+    or a build from its\nregistry there (minutes, the first time only), a container engine. None is started that \
+    no clause needs\nof those that the filters leave. What cannot be had is \"not run\", with the reason; --require-servers makes \
+    that a failure.\nAn address in the environment at which nothing answers ends the run before it begins.\n\nExit code 0: nothing failed and, with --require-servers, nothing was left out.\n\nExamples:\n  \
     cargo xtask contract-test --lane embedded            needs no server\n  \
     cargo xtask contract-test --domain cache --provider redis --clause cache.set\n  \
     cargo xtask contract-test --require-servers --report report.json"
@@ -53,10 +54,11 @@ pub struct ContractTest {
     /// A clause that could not be run is a failure
     #[arg(long)]
     require_servers: bool,
-    /// Do not start this server: what needs it is "not run"; may be given several times
+    /// Do without this server, also if its address is in the environment: what needs it is "not run"; may be given several
+    /// times
     #[arg(long, value_name = "SERVER")]
     without: Vec<String>,
-    /// List what would be run, and run nothing
+    /// List the clauses that would be run, and run nothing
     #[arg(long)]
     list: bool,
 }
@@ -87,28 +89,37 @@ impl ContractTest {
         let lanes: Vec<_> = self.lane.iter().map(|lane| lane.as_str()).collect();
         let offer = Offer::read(tool.workspace())?;
         offer.check(self.domain.as_deref(), self.provider.as_deref(), &lanes)?;
+        let without = self.without()?;
+        if self.list {
+            return self.list(tool);
+        }
         let report = self.report.as_deref().map(writable).transpose()?;
-        let servers = if self.list { Vec::new() } else { self.servers(tool)? };
+        let certain = self.certain(tool)?;
+        // Told before what takes minutes.
+        given::check_all(&certain)?;
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
-        self.announce(&servers, &host, tool);
+        self.announce(&certain, &host, tool);
 
         let mut fleet = Fleet::new(tool.groups().clone());
         // Programs that take minutes are made while the suites are built.
-        let built = std::thread::scope(|scope| {
-            let fetching = scope.spawn(|| fleet.fetch(&servers, &host));
-            let built = self.selected(tool).and_then(|built| self.has_clauses(tool, &built).map(|()| built));
-            if built.is_err() {
+        let (built, selected) = std::thread::scope(|scope| {
+            let fetching = scope.spawn(|| fleet.fetch(&certain, &host));
+            let asked = self.ask(tool);
+            if asked.is_err() {
                 // Nobody needs the programs any more.
                 drop(tool.groups().end_all());
             } else if !fetching.is_finished() {
                 eprintln!("  waiting  for the programs of the servers");
             }
-            built
+            asked
         })?;
+        let servers = self.but_without(needs::of_suites(tool.workspace(), &selected)?);
+        given::check_all(&servers)?;
         for server in &servers {
             fleet.add(server, &host, &tool.folder(), None);
         }
         fleet.lines().iter().for_each(|line| eprintln!("  started  {line}"));
+        fleet.given_lines().iter().for_each(|line| eprintln!("  using    {line}"));
         let absent: Vec<String> = fleet
             .absent()
             .map(|(server, why)| format!("not here: {} ({}): {why}", server.name, server.what))
@@ -116,51 +127,75 @@ impl ContractTest {
         absent.iter().for_each(|line| eprintln!("  {line}"));
 
         let mut steering = self.steering();
-        if self.list {
-            return list(tool, &built, &steering);
-        }
+        // Empty is as good as not set.
+        steering.extend(without.into_iter().flat_map(needs::own).map(|variable| (variable, String::new())));
         let (variables, _ended) = control::hand_over(fleet)?;
         steering.extend(variables);
 
-        let (results, programs) = run_all(tool, &built, &steering)?;
+        let (results, programs) = run_all(tool, &selected, &steering)?;
         let (suite, clauses) = (suites::version(tool), suites::clauses(tool, &built)?);
         let whole = Report { suite, clauses, results, programs };
         self.conclude(tool, &whole, &absent, report.as_deref(), started.elapsed())
     }
 
-    /// The clauses that the filters leave are known once their suites are built.
-    fn has_clauses(&self, tool: &Tool, built: &[Built]) -> Result<()> {
-        for built in built {
-            if !suite::names(tool, built, &self.steering())?.is_empty() {
-                return Ok(());
-            }
+    fn list(&self, tool: &Tool) -> Result<ExitCode> {
+        let (_, selected) = self.ask(tool)?;
+        for Selected { built, names } in &selected {
+            names.iter().for_each(|name| println!("{} {name}", built.domain()));
         }
-        let clause = self.clause.as_deref().unwrap_or_default();
-        let operations = suites::operations(tool, built)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Builds the suites, and asks each what the filters leave of it: which clauses it has, and a client's over which
+    /// providers, is not known before.
+    fn ask(&self, tool: &Tool) -> Result<(Vec<Built>, Vec<Selected>)> {
+        let built = suites::build(tool, self.domain.as_deref())?;
+        let selected = suites::select(tool, &built, &self.steering())?;
+        if !selected.is_empty() {
+            return Ok((built, selected));
+        }
+        let Some(clause) = &self.clause else {
+            return Err(Failure::new("no clause is left by these filters; --list with fewer shows all"));
+        };
+        let operations = suites::operations(tool, &built)?;
         Err(Failure::new(format!(
             "no clause `{clause}` is left by these filters; clauses begin with: {}; --list shows each",
             operations.into_iter().collect::<Vec<_>>().join(", ")
         )))
     }
 
-    /// The servers that the filters leave a use for.
-    fn servers(&self, tool: &Tool) -> Result<Vec<&'static Server>> {
-        for name in &self.without {
-            servers::named(name)?;
-        }
-        if !self.lane.is_empty() && !self.lane.contains(&Lane::Server) {
+    fn without(&self) -> Result<Vec<&'static Server>> {
+        self.without.iter().map(|name| servers::named(name)).collect()
+    }
+
+    fn but_without(&self, mut servers: Vec<&'static Server>) -> Vec<&'static Server> {
+        servers.retain(|server| !self.without.iter().any(|name| name == server.name));
+        servers
+    }
+
+    fn takes_servers(&self) -> bool {
+        self.lane.is_empty() || self.lane.contains(&Lane::Server)
+    }
+
+    /// The servers that the filters leave a use for, as far as that is known before the suites are asked: which targets
+    /// have a clause is not.
+    fn certain(&self, tool: &Tool) -> Result<Vec<&'static Server>> {
+        if self.clause.is_some() || !self.takes_servers() {
             return Ok(Vec::new());
         }
-        let mut all = needs::servers(tool.workspace(), self.domain.as_deref(), self.provider.as_deref())?;
-        all.retain(|server| !self.without.iter().any(|name| name == server.name));
-        Ok(all)
+        let all = needs::servers(tool.workspace(), self.domain.as_deref(), self.provider.as_deref())?;
+        Ok(self.but_without(all))
     }
 
     fn announce(&self, servers: &[&'static Server], host: &Host<'_>, tool: &Tool) {
         let cold = !suites::were_built(tool);
         eprintln!("This will");
         for server in servers {
-            eprintln!("  start    {:<10} {}, from {}", server.name, server.what, Fleet::plan(server, host));
+            let how = if given::is_given(server) { "use" } else { "start" };
+            eprintln!("  {how:<8} {:<10} {}, from {}", server.name, server.what, Fleet::plan(server, host));
+        }
+        if self.takes_servers() && (self.clause.is_some() || self.provider.is_some()) {
+            eprintln!("  start    what else the suites ask for once they are built, if anything");
         }
         eprintln!(
             "  build    the suites with every provider{}",
@@ -170,7 +205,7 @@ impl ContractTest {
                 " (a minute or less if little changed)"
             }
         );
-        eprintln!("  run      the suites (about 2 minutes when all lanes run)");
+        eprintln!("  run      those of which the filters leave a clause (all lanes: about 2 minutes)");
         if !servers.is_empty() {
             let variables: Vec<&str> = servers.iter().map(|server| server.variables[0]).collect();
             eprintln!("Without servers: --lane embedded. Without one of them: --without NAME.");
@@ -179,16 +214,6 @@ impl ContractTest {
                 variables.join(", ")
             );
         }
-    }
-
-    fn selected(&self, tool: &Tool) -> Result<Vec<Built>> {
-        let mut built = suites::build(tool)?;
-        built.retain(|built| self.domain.as_deref().is_none_or(|domain| built.domain() == domain));
-        if built.is_empty() {
-            let domain = self.domain.as_deref().unwrap_or("any domain");
-            return Err(Failure::new(format!("no suite for {domain}")));
-        }
-        Ok(built)
     }
 
     fn is_everything(&self) -> bool {
@@ -244,14 +269,14 @@ impl ContractTest {
     }
 }
 
-fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<(Vec<Row>, Vec<Program>)> {
+fn run_all(tool: &Tool, selected: &[Selected], steering: &Steering) -> Result<(Vec<Row>, Vec<Program>)> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}") {
         bar.set_style(style);
     }
     let logs = suite::logs(tool)?;
     let (mut rows, mut programs) = (Vec::new(), Vec::new());
-    for built in built {
+    for Selected { built, .. } in selected {
         let started = Instant::now();
         let ran = suite::run(tool, built, steering, &logs, &bar)?;
         let line = format!(
@@ -268,13 +293,4 @@ fn run_all(tool: &Tool, built: &[Built], steering: &Steering) -> Result<(Vec<Row
     }
     bar.finish_and_clear();
     Ok((rows, programs))
-}
-
-fn list(tool: &Tool, built: &[Built], steering: &Steering) -> Result<ExitCode> {
-    for built in built {
-        for name in suite::names(tool, built, steering)? {
-            println!("{} {name}", built.domain());
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }

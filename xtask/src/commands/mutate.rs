@@ -10,7 +10,7 @@ use crate::failure::Result;
 use crate::mutate::generated::{self, Selection};
 use crate::mutate::{self, Copy, Mutation, Outcome, Trials};
 use crate::runs::writable;
-use crate::servers::{Fleet, Host, control};
+use crate::servers::{Fleet, Host, control, given};
 use crate::tool::Tool;
 
 /// Makes small mistakes in real providers and clients, one by one in a scratch copy, and reports which clause notices which.
@@ -71,10 +71,12 @@ impl Mutate {
             "{} mutations, 1 to 10 s each on two cores, after what is built and run without any",
             chosen.len()
         );
+        let servers = mutate::servers(tool.workspace(), &chosen)?;
+        given::check_all(&servers)?;
         let copy = Copy::of(tool.workspace())?;
         let host = Host { workspace: tool.workspace(), groups: tool.groups() };
         let mut fleet = Fleet::new(tool.groups().clone());
-        for server in mutate::servers(tool.workspace(), &chosen)? {
+        for server in servers {
             fleet.add(server, &host, &tool.folder(), None);
         }
         fleet.lines().iter().for_each(|line| eprintln!("  started  {line}"));

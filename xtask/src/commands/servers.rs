@@ -1,5 +1,6 @@
 //! `servers`: test servers that stay, for runs by hand.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use clap::{Args, Subcommand};
 
 use crate::failure::{Failure, Result};
+use crate::process;
 use crate::runs::{Record, records, write_whole};
-use crate::servers::{ALL, Fleet, Host, Server, control, named, obtain, simulator, simulators};
+use crate::servers::{ALL, Fleet, Host, Server, control, given, named, obtain, simulator, simulators};
 use crate::tool::Tool;
 
 /// Starts the test servers in the background, stops them, lists them.
@@ -18,7 +20,8 @@ use crate::tool::Tool;
 #[command(
     after_help = "By hand:\n  eval \"$(cargo xtask servers up redis redis-tls)\"\n  cargo test -p external-cache \
     --features all-providers --test contract\n  eval \"$(cargo xtask servers down)\"\n\n  cargo xtask servers up --simulator \
-    sendgrid\n\nPrograms are had as for contract-test, and lie under the target directory; some take minutes, the first time.\n`contract-test` and `demo \
+    sendgrid\n\nPrograms are had as for contract-test, and lie under the target directory; some take minutes, the first time.\nA server whose address \
+    a variable gives already is not started; something has to answer there.\n`contract-test` and `demo \
     --servers` start servers of their own and need none of this."
 )]
 pub struct Servers {
@@ -43,7 +46,8 @@ enum Action {
         /// Only these [default: all]
         names: Vec<String>,
     },
-    /// Start them, run a command that finds them in its environment, and stop them
+    /// Start them, run a command that finds them in its environment, stop them, and end with the command's exit code (128
+    /// and the signal's number, if one ended it)
     With {
         /// Which
         #[arg(required = true)]
@@ -52,7 +56,7 @@ enum Action {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Stop those that `up` started; prints `unset` lines
+    /// Stop those that `up` started; prints `unset` lines for the variables that it set
     Down,
     /// Get the programs, so that nothing needs to be fetched later; start nothing
     Fetch {
@@ -104,7 +108,9 @@ fn up(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
     let mut fleet = Fleet::new(tool.groups().with_folder(&kept));
     for server in servers {
         if alive(&kept, server.name).is_none() {
-            eprintln!("starting {} …", server.name);
+            if !given::is_given(server) {
+                eprintln!("starting {} …", server.name);
+            }
             fleet.add(server, &host, &kept, None);
         }
     }
@@ -117,6 +123,7 @@ fn up(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
     }
     let absent: Vec<String> =
         fleet.absent().map(|(server, why)| format!("{} cannot be had: {why}", server.name)).collect();
+    fleet.given_lines().iter().for_each(|line| eprintln!("{line}"));
     fleet.keep();
     for server in servers.iter().filter(|server| alive(&kept, server.name).is_some()) {
         eprintln!("{:<10} {}; {}", server.name, server.what, server.note);
@@ -147,7 +154,7 @@ fn run(tool: &Tool, servers: &[&'static Server]) -> Result<ExitCode> {
     for server in servers {
         fleet.add(server, &host, &tool.folder(), None);
     }
-    fleet.lines().iter().for_each(|line| eprintln!("{line}"));
+    fleet.lines().iter().chain(&fleet.given_lines()).for_each(|line| eprintln!("{line}"));
     fleet.absent().for_each(|(server, why)| eprintln!("{} cannot be had: {why}", server.name));
     for (name, value) in fleet.variables() {
         println!("export {name}='{value}'");
@@ -174,26 +181,33 @@ fn with(tool: &Tool, servers: &[&'static Server], command: &[OsString]) -> Resul
     if let Some((server, why)) = fleet.absent().next() {
         return Err(Failure::new(format!("{} cannot be had: {why}", server.name)));
     }
+    fleet.given_lines().iter().for_each(|line| eprintln!("{line}"));
     let mut command = Command::new(program);
     command.args(arguments).envs(fleet.variables());
     let status = tool.groups().spawn(&program.to_string_lossy(), &mut command)?.wait()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(process::code(status))
 }
 
 fn down(tool: &Tool) -> Result<ExitCode> {
     let kept = tool.kept();
+    let set = ALL.iter().flat_map(|server| variables(&kept, server.name));
+    let unset = to_unset(set, |name| std::env::var(name).ok());
     for record in records(&kept) {
         if record.end() {
             eprintln!("stopped {} (process {})", record.name, record.pid);
         }
     }
     let _ = fs::remove_dir_all(&kept);
-    for server in ALL {
-        for name in server.variables {
-            println!("unset {name}");
-        }
-    }
+    unset.iter().for_each(|name| println!("unset {name}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Of the variables that `up` has set, those that nobody has set to something else since.
+fn to_unset(
+    set: impl Iterator<Item = (String, String)>,
+    now: impl Fn(&str) -> Option<String>,
+) -> BTreeSet<String> {
+    set.filter(|(name, value)| now(name).is_none_or(|now| now == *value)).map(|(name, _)| name).collect()
 }
 
 fn list(tool: &Tool) -> Result<ExitCode> {
@@ -202,6 +216,7 @@ fn list(tool: &Tool) -> Result<ExitCode> {
     for server in ALL {
         match alive(&kept, server.name) {
             Some(record) => println!("{:<10} running, process {}: {}", server.name, record.pid, server.what),
+            None if given::is_given(server) => println!("{}: {}", given::line(server), server.what),
             None => println!("{:<10} not running: {}", server.name, server.what),
         }
         for (name, value) in variables(&kept, server.name) {
@@ -232,4 +247,25 @@ fn variables(kept: &Path, name: &str) -> Vec<(String, String)> {
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_up_has_set_is_unset_and_nothing_else() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        // Two servers have set the second.
+        let set =
+            [pair("A_URL", "redis://a:1"), pair("CA", "ca.pem"), pair("CA", "ca.pem"), pair("B_URL", "b:2")];
+        let now = |name: &str| match name {
+            "A_URL" => Some("redis://a:1".to_owned()),
+            "B_URL" => Some("somebody's own".to_owned()),
+            _ => None,
+        };
+        let unset: Vec<String> = to_unset(set.into_iter(), now).into_iter().collect();
+        assert_eq!(unset, ["A_URL", "CA"]);
+        assert!(to_unset(std::iter::empty(), now).is_empty());
+    }
 }

@@ -62,7 +62,7 @@ impl SupportMatrix {
 fn declared(tool: &Tool) -> Result<Vec<Declared>> {
     let mut all = Vec::new();
     // The client suites know the same providers.
-    for built in suites::build(tool)?.into_iter().filter(|built| built.target == "contract") {
+    for built in suites::build(tool, None)?.into_iter().filter(|built| built.target == "contract") {
         let file = tool.folder().join(format!("{}.capabilities.json", built.domain()));
         let steering = vec![("EXTERNAL_CONTRACT_CAPABILITIES", file.display().to_string())];
         tool.groups().check(&built.package, &mut built.command(&steering))?;

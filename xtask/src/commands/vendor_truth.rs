@@ -1,6 +1,6 @@
 //! `vendor-truth`: whether our providers send and accept what the vendors' own SDKs do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -28,10 +28,10 @@ const TARGET: &str = "truth";
     vendor without a provider."
 )]
 pub struct VendorTruth {
-    /// Replay the recordings of this folder instead of the providers' own
+    /// Replay the recordings of this folder, a folder a vendor in it, instead of the providers' own
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
-    /// Only this vendor
+    /// Only this vendor; one that nobody has recorded is refused with those that there are
     #[arg(long, value_name = "V")]
     vendor: Option<String>,
     /// Write the outcomes as JSON
@@ -61,18 +61,19 @@ impl VendorTruth {
     pub fn run(&self, tool: &Tool) -> Result<ExitCode> {
         let cases = self.cases.as_deref().map(std::path::absolute).transpose()?;
         let report = self.report.as_deref().map(std::path::absolute).transpose()?;
-        if let Some(cases) = cases.as_ref().filter(|cases| !cases.is_dir()) {
-            return Err(Failure::new(format!("{} is no folder", cases.display())));
+        if let Some(cases) = &cases {
+            self.has_recordings(cases)?;
         }
-        let mut rows = Vec::new();
-        for built in build(tool)? {
-            rows.extend(self.replay(tool, &built, cases.as_deref())?);
-        }
+        let built = build(tool)?;
+        let mut rows = replay_all(tool, &built, cases.as_deref(), self.vendor.as_deref())?;
         if let Some(cases) = &cases {
             rows.extend(self.without_provider(cases, &rows)?);
         }
         if rows.is_empty() {
-            return Err(Failure::new("no recording matches: is it a folder with a folder a vendor in it?"));
+            let all = replay_all(tool, &built, cases.as_deref(), None)?;
+            let place = cases.as_ref().map(|cases| cases.display().to_string());
+            let place = place.as_deref().unwrap_or("the providers' fixtures");
+            return Err(nothing(self.vendor.as_deref(), place, counts(&all).into_keys()));
         }
         if let Some(report) = &report {
             write_whole(report, &serde_json::to_vec_pretty(&serde_json::json!({ "results": rows }))?)?;
@@ -82,17 +83,26 @@ impl VendorTruth {
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn replay(&self, tool: &Tool, built: &Built, cases: Option<&Path>) -> Result<Vec<Row>> {
-        let name = format!("{}-{}", built.domain(), built.target);
-        let file = tool.folder().join(format!("{name}.rows.json"));
-        let mut steering: Steering = vec![("EXTERNAL_TRUTH_REPORT", file.display().to_string())];
-        steering.extend(cases.map(|cases| ("EXTERNAL_TRUTH_CASES", cases.display().to_string())));
-        steering.extend(self.vendor.clone().map(|vendor| ("EXTERNAL_TRUTH_VENDOR", vendor)));
-        let mut command = built.command(&steering);
-        // A recording that differs is a row, and no more is wanted of the exit code.
-        tool.groups().status(&name, command.stdout(Stdio::null()))?;
-        let text = fs::read_to_string(&file).context(format!("{name} wrote no report"))?;
-        text.lines().map(|line| serde_json::from_str(line).map_err(Failure::from)).collect()
+    /// Refuses a folder that holds nothing to replay, before anything is built.
+    fn has_recordings(&self, cases: &Path) -> Result<()> {
+        if !cases.is_dir() {
+            return Err(Failure::new(format!("{} is no folder", cases.display())));
+        }
+        let mut vendors = BTreeSet::new();
+        for folder in sorted(cases)?.iter().filter(|entry| entry.is_dir()) {
+            if sorted(folder)?.iter().any(|file| is_recording(file)) {
+                vendors.insert(file_stem(folder));
+            }
+        }
+        let is_there = match &self.vendor {
+            Some(vendor) => vendors.contains(vendor),
+            None => !vendors.is_empty(),
+        };
+        if is_there {
+            return Ok(());
+        }
+        let known = vendors.iter().map(String::as_str);
+        Err(nothing(self.vendor.as_deref(), &cases.display().to_string(), known))
     }
 
     /// Recordings of vendors that nobody has replayed.
@@ -115,6 +125,38 @@ impl VendorTruth {
         }
         Ok(missing)
     }
+}
+
+/// Why there is nothing to replay, with the vendors of which there is something in this place.
+fn nothing<'a>(vendor: Option<&str>, place: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+    let known: Vec<&str> = known.collect();
+    Failure::new(match vendor {
+        Some(vendor) if !known.is_empty() => {
+            let known = known.join(", ");
+            format!("no recording of a vendor `{vendor}` in {place}; the vendors there are: {known}")
+        }
+        _ => format!("no recording in {place}: one is a JSON file in a folder named for its vendor"),
+    })
+}
+
+/// Has all test targets replay what there is of this vendor, or of all.
+fn replay_all(tool: &Tool, built: &[Built], cases: Option<&Path>, vendor: Option<&str>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for built in built {
+        let name = format!("{}-{}", built.domain(), built.target);
+        let file = tool.folder().join(format!("{name}.rows.json"));
+        let mut steering: Steering = vec![("EXTERNAL_TRUTH_REPORT", file.display().to_string())];
+        steering.extend(cases.map(|cases| ("EXTERNAL_TRUTH_CASES", cases.display().to_string())));
+        steering.extend(vendor.map(|vendor| ("EXTERNAL_TRUTH_VENDOR", vendor.to_owned())));
+        let mut command = built.command(&steering);
+        // A recording that differs is a row, and no more is wanted of the exit code.
+        tool.groups().status(&name, command.stdout(Stdio::null()))?;
+        let text = fs::read_to_string(&file).context(format!("{name} wrote no report"))?;
+        for line in text.lines() {
+            rows.push(serde_json::from_str(line).context(format!("{name} wrote a row that cannot be read"))?);
+        }
+    }
+    Ok(rows)
 }
 
 fn build(tool: &Tool) -> Result<Vec<Built>> {
@@ -201,6 +243,29 @@ mod tests {
             row("a", Status::Passed),
         ];
         assert_eq!(counts(&rows), BTreeMap::from([("a", [2, 0, 1]), ("b", [0, 1, 0])]));
+    }
+
+    #[test]
+    fn a_folder_without_a_recording_is_told_before_anything_is_built() {
+        let folder = std::env::temp_dir().join(format!("xtask-vendor-truth-none-{}", std::process::id()));
+        fs::create_dir_all(folder.join("empty")).unwrap();
+        let told = |vendor: Option<&str>| {
+            let command = VendorTruth { cases: None, vendor: vendor.map(str::to_owned), report: None };
+            command.has_recordings(&folder).err().map(|failure| failure.to_string()).unwrap_or_default()
+        };
+        fs::write(folder.join("empty/keys.json"), "{}").unwrap();
+        let begin = format!("no recording in {}: ", folder.display());
+        assert!(told(None).starts_with(&begin) && told(Some("acme")).starts_with(&begin), "{}", told(None));
+        for file in ["acme/send.json", "other/send.json"] {
+            let file = folder.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "{}").unwrap();
+        }
+        assert_eq!((told(None), told(Some("acme"))), (String::new(), String::new()));
+        let nope = told(Some("nope"));
+        assert!(nope.contains("`nope`") && nope.ends_with("the vendors there are: acme, other"), "{nope}");
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(told(None).ends_with("is no folder"));
     }
 
     #[test]

@@ -8,25 +8,50 @@ use super::suite::{self, Steering};
 use crate::failure::{Failure, Result};
 use crate::graph::{self, Built};
 use crate::tool::Tool;
+use crate::workspace::Package;
 
 /// Where the report of the last run without filters is.
 pub fn last_report(tool: &Tool) -> PathBuf {
     tool.workspace().own().join("contract-report.json")
 }
 
-/// Builds every suite there is.
-pub fn build(tool: &Tool) -> Result<Vec<Built>> {
-    let suites = graph::suites(tool.workspace());
+/// A suite of which the filters leave something.
+pub struct Selected {
+    /// Its program.
+    pub built: Built,
+    /// The full names of the tests that are left.
+    pub names: Vec<String>,
+}
+
+/// Builds the suites of `domain`, or all.
+pub fn build(tool: &Tool, domain: Option<&str>) -> Result<Vec<Built>> {
+    let is_meant = |name: &str| domain.is_none_or(|domain| name.strip_prefix("external-") == Some(domain));
+    let packages: Vec<&Package> =
+        tool.workspace().packages.iter().filter(|package| is_meant(&package.name)).collect();
+    let suites = graph::suites(&packages);
     if suites.is_empty() {
-        return Err(Failure::new("no member has a test target named contract or client"));
+        return Err(Failure::new(format!("no suite for {}", domain.unwrap_or("any domain"))));
     }
     let mut command = tool.workspace().cargo();
     graph::select(command.args(["test", "--no-run"]), tool.workspace());
     command.args(suites.iter().flat_map(|suite| ["--test", suite]));
     let mut built = graph::build(tool, &mut command)?;
-    built.retain(|built| graph::SUITES.contains(&built.target.as_str()));
+    // A name stands for the targets of all packages.
+    built.retain(|built| graph::SUITES.contains(&built.target.as_str()) && is_meant(&built.package));
     built.sort_by(|a, b| (&a.package, &a.target).cmp(&(&b.package, &b.target)));
     Ok(built)
+}
+
+/// Asks each suite what this steering leaves of it.
+pub fn select(tool: &Tool, built: &[Built], steering: &Steering) -> Result<Vec<Selected>> {
+    let mut selected = Vec::new();
+    for built in built {
+        let names = suite::names(tool, built, steering)?;
+        if !names.is_empty() {
+            selected.push(Selected { built: built.clone(), names });
+        }
+    }
+    Ok(selected)
 }
 
 /// Whether they were ever built, this version or another: every one of them needs external-contract, and this tool does not.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Host, Place, Program, Server, ports};
+use super::{Host, Place, Program, Server, given, ports};
 use crate::failure::{Context, Failure, Result};
 use crate::process::{Group, Groups};
 
@@ -23,7 +23,7 @@ pub struct Fleet {
     programs: BTreeMap<&'static str, Result<Program>>,
     running: Vec<Running>,
     /// Servers whose address the environment gives.
-    given: Vec<&'static str>,
+    given: Vec<&'static Server>,
     absent: Vec<(&'static Server, String)>,
 }
 
@@ -62,7 +62,7 @@ impl Fleet {
 
     /// How `server` would be had; nothing is fetched or started.
     pub fn plan(server: &'static Server, host: &Host<'_>) -> Plan {
-        if is_given(server) {
+        if given::is_given(server) {
             return Plan::Given(server.variables[0]);
         }
         let sources = (server.sources)(host);
@@ -77,21 +77,26 @@ impl Fleet {
 
     /// Gets the programs of `servers`, which may take minutes, for [`add`](Self::add) to start.
     pub fn fetch(&mut self, servers: &[&'static Server], host: &Host<'_>) {
-        for server in servers.iter().filter(|server| !is_given(server)) {
+        for server in servers.iter().filter(|server| !given::is_given(server)) {
             self.programs.insert(server.name, obtain(server, host));
         }
     }
 
     /// Obtains and starts `server` with its data under `folder`; what it keeps for people goes to `keep` if given.
-    /// A server that cannot be had is remembered with the reason.
+    /// One whose address the environment gives is not started, but something has to answer there. A server that cannot be
+    /// had is remembered with the reason.
     pub fn add(&mut self, server: &'static Server, host: &Host<'_>, folder: &Path, keep: Option<&Path>) {
-        if is_given(server) {
-            self.given.push(server.name);
-            return;
-        }
-        match self.begin(server, host, folder, keep) {
-            Ok(running) => self.running.push(running),
-            Err(failure) => self.absent.push((server, failure.to_string())),
+        let had = given::check(server).and_then(|()| {
+            if given::is_given(server) {
+                self.given.push(server);
+            } else {
+                let running = self.begin(server, host, folder, keep)?;
+                self.running.push(running);
+            }
+            Ok(())
+        });
+        if let Err(failure) = had {
+            self.absent.push((server, failure.to_string()));
         }
     }
 
@@ -143,6 +148,11 @@ impl Fleet {
     /// The servers that could not be had, with the reason.
     pub fn absent(&self) -> impl Iterator<Item = (&'static Server, &str)> {
         self.absent.iter().map(|(server, reason)| (*server, reason.as_str()))
+    }
+
+    /// One line for each server that the environment gives.
+    pub fn given_lines(&self) -> Vec<String> {
+        self.given.iter().map(|server| given::line(server)).collect()
     }
 
     /// Whether this fleet runs `name`.
@@ -204,7 +214,7 @@ impl Fleet {
     }
 
     fn named(&mut self, name: &str) -> Result<&mut Running> {
-        if self.given.contains(&name) {
+        if self.given.iter().any(|server| server.name == name) {
             return Err(Failure::new(format!("{name} was given by its address and is not ours to control")));
         }
         let known = self.running.iter().map(|running| running.server.name).collect::<Vec<_>>().join(", ");
@@ -222,10 +232,6 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
-}
-
-fn is_given(server: &Server) -> bool {
-    std::env::var_os(server.variables[0]).is_some_and(|value| !value.is_empty())
 }
 
 /// Gets a server's program from the first source that has it, and says so on standard error where that takes time.

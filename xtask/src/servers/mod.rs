@@ -5,6 +5,7 @@ pub mod control;
 mod crates_io;
 mod debian;
 mod fleet;
+pub mod given;
 mod go_module;
 mod go_toolchain;
 mod graphql;
@@ -50,8 +51,8 @@ pub struct Server {
     pub what: &'static str,
     /// How to talk to it, for people who do so by hand.
     pub note: &'static str,
-    /// The variables that tell tests where it is. Where the first is set already, no server is started. Those that no
-    /// other server has are how tests say that they need it.
+    /// The variables that tell tests where it is; those that end in `_URL`, `_ENDPOINT` or `_PORT` hold addresses. Where
+    /// the first is set already, no server is started. Those that no other server has are how tests say that they need it.
     pub variables: &'static [&'static str],
     /// How many ports it needs.
     pub ports: usize,

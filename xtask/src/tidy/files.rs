@@ -18,6 +18,13 @@ const FEATURE_GATES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What the other rules look at can be read as text.
+pub fn readable(tree: &Tree, findings: &mut Findings) {
+    for (path, why) in &tree.unread {
+        findings.on(path, format!("cannot be read as text ({why}): save it as UTF-8, or remove it"));
+    }
+}
+
 /// Every file opens with `//!`.
 pub fn opening(tree: &Tree, findings: &mut Findings) {
     for file in tree.rust() {
@@ -130,6 +137,20 @@ fn is_tests_file(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::said;
+    use super::{Findings, Tree};
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let mut tree = Tree::of(&[("crates/a/src/lib.rs", "//! A.\n")]);
+        let mut findings = Findings::default();
+        super::readable(&tree, &mut findings);
+        assert!(findings.0.is_empty());
+        tree.unread.push(("crates/a/latin.toml".to_owned(), "no UTF-8".to_owned()));
+        super::readable(&tree, &mut findings);
+        assert_eq!(findings.0.len(), 1);
+        let said = findings.0[0].to_string();
+        assert!(said.starts_with("crates/a/latin.toml: ") && said.contains("no UTF-8"), "{said}");
+    }
 
     #[test]
     fn a_file_opens_with_its_purpose() {

@@ -53,6 +53,7 @@ pub type Check = fn(&Tree, &mut Findings);
 pub const CHECKS: &[(&str, Check)] = &[
     ("the visible top level is as stated", layout::top_level),
     ("published crates carry README, CHANGELOG and both licences", layout::crate_files),
+    ("sources, manifests and documents are text", files::readable),
     ("every file opens with //!", files::opening),
     ("files stay short", files::length),
     ("files are named after what is inside", files::names),

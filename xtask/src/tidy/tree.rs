@@ -10,6 +10,8 @@ use crate::workspace::{Package, Workspace};
 pub struct Tree {
     /// Rust sources and manifests.
     pub files: Vec<Source>,
+    /// Those of them that cannot be read, by their paths, each with the reason.
+    pub unread: Vec<(String, String)>,
     /// Every path from the root, folders with a `/` at their end.
     pub paths: Vec<String>,
     /// The members.
@@ -63,7 +65,8 @@ impl Source {
 impl Tree {
     /// Reads `crates/`, `xtask/` and the root's own files.
     pub fn read(workspace: &Workspace) -> Result<Self> {
-        let mut tree = Self { files: Vec::new(), paths: Vec::new(), packages: workspace.packages.clone() };
+        let packages = workspace.packages.clone();
+        let mut tree = Self { files: Vec::new(), unread: Vec::new(), paths: Vec::new(), packages };
         tree.walk(&workspace.root, "", &workspace.target)?;
         Ok(tree)
     }
@@ -85,8 +88,11 @@ impl Tree {
                 continue;
             }
             if [".rs", ".toml", ".md"].iter().any(|end| name.ends_with(end)) {
-                let text = fs::read_to_string(entry.path()).context(format!("cannot read {path}"))?;
-                self.files.push(Source { path: path.clone(), text });
+                // Nobody may have meant it for the repository: it is a finding among others, and hides none.
+                match fs::read_to_string(entry.path()) {
+                    Ok(text) => self.files.push(Source { path: path.clone(), text }),
+                    Err(error) => self.unread.push((path.clone(), error.to_string())),
+                }
             }
             self.paths.push(path);
         }
@@ -150,6 +156,25 @@ impl Tree {
         paths.dedup();
         let files =
             files.iter().map(|(path, text)| Source { path: (*path).into(), text: (*text).into() }).collect();
-        Self { files, paths, packages: Vec::new() }
+        Self { files, unread: Vec::new(), paths, packages: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_remembered_and_the_rest_is_read() {
+        let root = std::env::temp_dir().join(format!("xtask-tidy-tree-{}", std::process::id()));
+        fs::create_dir_all(root.join("crates/a")).unwrap();
+        fs::write(root.join("crates/a/latin.toml"), b"name = \"Gr\xf6\xdfe\"").unwrap();
+        fs::write(root.join("crates/a/utf8.toml"), "name = \"Größe\"").unwrap();
+        let workspace = Workspace { root: root.clone(), target: root.join("target"), packages: Vec::new() };
+        let tree = Tree::read(&workspace).unwrap();
+        let unread: Vec<&str> = tree.unread.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(unread, ["crates/a/latin.toml"]);
+        assert!(tree.file("crates/a/utf8.toml").is_some() && tree.has("crates/a/latin.toml"));
+        fs::remove_dir_all(&root).unwrap();
     }
 }

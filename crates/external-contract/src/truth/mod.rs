@@ -214,6 +214,12 @@ mod tests {
         let expected =
             [("1", Passed), ("2", Failed), ("3", Failed), ("4", Skipped), ("5", Failed), ("6", Failed)];
         assert_eq!(seen, expected);
+        let broken = folder.path().join("6.json");
+        assert!(rows[5].detail.contains(&broken.display().to_string()), "{}", rows[5].detail);
+        let missing = folder.path().join("7.json");
+        let row = replayed(&vendor, &missing).unwrap();
+        assert_eq!(row.status, Failed);
+        assert!(row.detail.contains(&missing.display().to_string()), "{}", row.detail);
         let mut out = Vec::new();
         assert_eq!(told(&rows, None, &mut out), ExitCode::FAILURE);
         let said = String::from_utf8(out).unwrap();

@@ -160,10 +160,10 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// A failure that says what is wrong with the file.
+    /// A failure that names the file and says what is wrong with it.
     pub fn read(file: &Path) -> Result<Self, Finding> {
-        let text = fs::read(file).map_err(|error| unreadable(error.to_string()))?;
-        serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
+        let text = fs::read(file).map_err(|error| unreadable(format!("{}: {error}", file.display())))?;
+        serde_json::from_slice(&text).map_err(|error| unreadable(format!("{}: {error}", file.display())))
     }
 
     /// The requests that the SDK made and what each was answered, in their order.
