@@ -18,8 +18,10 @@ const ON_THE_WAY: &[&str] = &[
     "cache.subscribe.5",
 ];
 
+type Flaws = Vec<Flaw<dyn CacheService>>;
+
 /// The flaws that show on the way to a server, and the others.
-fn flaws() -> (Vec<Flaw<dyn CacheService>>, Vec<Flaw<dyn CacheService>>) {
+fn flaws() -> (Flaws, Flaws) {
     let shows = |flaw: &Flaw<dyn CacheService>| flaw.caught_by.iter().any(|id| ON_THE_WAY.contains(id));
     broken::cache().into_iter().partition(shows)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use external_core::{
-    ByteStream, CallContext, CallOptions, Capabilities, Error, Operation, ProviderInfo, Repeat, Result,
+    ByteStream, CallContext, CallOptions, Capabilities, Error, Operation, ProviderInfo, Repeat,
 };
 use external_resilience::metrics::Metrics;
 use external_resilience::{BulkheadPolicy, Pipeline, Policy, RateLimitPolicy};

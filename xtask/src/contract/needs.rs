@@ -80,7 +80,7 @@ pub fn own(server: &'static Server) -> impl Iterator<Item = &'static str> {
 }
 
 fn is_shared(variable: &str) -> bool {
-    let has = |server: &&Server| server.variables.iter().any(|known| *known == variable);
+    let has = |server: &&Server| server.variables.contains(&variable);
     ALL.iter().filter(has).count() > 1
 }
 

@@ -207,7 +207,12 @@ mod tests {
     #[test]
     fn the_report_has_the_stated_fields_and_no_other() {
         let rows: Vec<Row> = serde_json::from_str(ROWS).unwrap();
-        let report = Report { suite: "0.1.0".into(), clauses: fingerprint(["a"]), results: rows, programs: Vec::new() };
+        let report = Report {
+            suite: "0.1.0".into(),
+            clauses: fingerprint(["a"]),
+            results: rows,
+            programs: Vec::new(),
+        };
         let value = serde_json::to_value(&report).unwrap();
         let keys: Vec<_> = value["results"][0].as_object().unwrap().keys().collect();
         let stated =

@@ -126,13 +126,7 @@ impl Running {
 }
 
 /// Runs every selected clause of one binary. What the binary itself prints goes to a file in `logs`.
-pub fn run(
-    tool: &Tool,
-    built: &Built,
-    steering: &Steering,
-    logs: &Path,
-    bar: &ProgressBar,
-) -> Result<Ran> {
+pub fn run(tool: &Tool, built: &Built, steering: &Steering, logs: &Path, bar: &ProgressBar) -> Result<Ran> {
     let report = tool.folder().join(format!("{}-{}.rows.json", built.domain(), built.target));
     // Rows of an earlier run are not this one's.
     let _ = fs::remove_file(&report);

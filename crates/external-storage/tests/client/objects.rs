@@ -265,7 +265,8 @@ fn copies() -> Vec<Clause<S>> {
                 storage.put_with(put).await?;
                 storage.copy(case.name("from"), case.name("to")).await?;
                 ensure_eq("the bytes", &storage.download(case.name("to")).await?, &body)?;
-                let (from, to) = (storage.head(case.name("from")).await?, storage.head(case.name("to")).await?);
+                let (from, to) =
+                    (storage.head(case.name("from")).await?, storage.head(case.name("to")).await?);
                 ensure_eq("the headers", &to.headers, &from.headers)?;
                 ensure_eq("the checksum", &to.checksum, &from.checksum)?;
                 ensure_eq("the tags", &storage.get_tags(case.name("to")).await?.len(), &1)?;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use external_contract::{Case, Clause, Finding, Verdict, clause, ensure, ensure_eq, ensure_error, eventually};
+use external_contract::{
+    Case, Clause, Finding, Verdict, clause, ensure, ensure_eq, ensure_error, eventually,
+};
 use external_core::ErrorKind;
 use external_storage::{StorageClient, UploadRequest};
 use futures_util::stream;

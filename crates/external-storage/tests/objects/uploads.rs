@@ -16,7 +16,7 @@ async fn begin(root: &Path, key: &str, ago: Duration) {
 #[tokio::test]
 async fn what_interrupted_uploads_left_is_listed_and_ended() {
     let folder = tempfile::tempdir().unwrap();
-    let hours = |hours| Duration::from_secs(hours * 3600);
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
     for (key, ago) in [("users/old", hours(2)), ("users/new", hours(0)), ("other", hours(2))] {
         begin(folder.path(), key, ago).await;
     }

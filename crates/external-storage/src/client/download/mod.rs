@@ -130,10 +130,10 @@ impl StorageClient {
     ///
     /// `NotFound`, `Conflict`, `InvalidArgument`, `Unsupported`, and those of every call.
     pub async fn download_stream(&self, request: &DownloadRequest) -> Result<ObjectBody> {
-        self.begin(request, self.end_of(request)).await
+        self.begin_download(request, self.end_of(request)).await
     }
 
-    async fn begin(&self, request: &DownloadRequest, end: Option<Instant>) -> Result<ObjectBody> {
+    async fn begin_download(&self, request: &DownloadRequest, end: Option<Instant>) -> Result<ObjectBody> {
         let mut asked = Asked::new(self.clone(), request.get(), end);
         let object = asked.get().await?;
         Ok(asked.resuming(object))
@@ -169,7 +169,7 @@ impl StorageClient {
         };
         let other = request.if_match.as_ref().is_some_and(|token| *token != info.token);
         if other || range.end - range.start <= settings.download_part_bytes || !self.can("range") {
-            return self.begin(request, end).await;
+            return self.begin_download(request, end).await;
         }
         let (token, version) = (info.token.clone(), info.version.clone());
         let (client, request) = (self.clone(), request.clone());

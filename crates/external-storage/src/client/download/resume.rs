@@ -94,7 +94,7 @@ impl Asked {
             match state.next().await {
                 Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(state))),
                 Err(error) => {
-                    let Asked { client, request, .. } = &state.asked;
+                    let Self { client, request, .. } = &state.asked;
                     Some((client.about(&request.key, Err(error)), None))
                 }
             }

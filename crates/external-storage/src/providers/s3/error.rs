@@ -54,7 +54,8 @@ pub(super) fn may_be_expired(error: &Error) -> bool {
 }
 
 /// The codes of credentials that have ended.
-pub(super) const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
+pub(super) const EXPIRED: &[&str] =
+    &["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken"];
 
 /// The error of a body that failed while it was read.
 pub(super) fn body(error: &(dyn StdError + 'static)) -> Error {
