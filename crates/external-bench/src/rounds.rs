@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::report::{Bench, Report};
+use crate::report::{Bench, Peer, Report};
 
 /// Who does the work, and how to measure it once.
 pub struct Contestant<'a> {
@@ -120,20 +120,26 @@ impl Rounds {
             if !self.wants(name) {
                 continue;
             }
-            let figures =
-                |rounds: &Vec<Vec<f64>>| median(rounds.iter().filter_map(|r| r.get(at).copied()).collect());
+            let figures = |rounds: &Vec<Vec<f64>>| rounds.iter().filter_map(|r| r.get(at).copied()).collect();
             let results = contestants.iter().zip(rounds.iter().map(figures));
             let (apart, compared): (Vec<_>, Vec<_>) = results.partition(|(contestant, _)| contestant.apart);
-            let mut compared =
-                compared.into_iter().map(|(contestant, figure)| (contestant.name.clone(), figure));
-            if let Some((_, ours)) = compared.next() {
-                self.record(Bench::new(domain, name, unit, ours, compared.collect()));
-            }
-            for (contestant, figure) in apart {
+            self.compare(domain, name, unit, &compared);
+            for (contestant, figures) in apart {
                 let name = format!("{name}: {}", contestant.name);
-                self.record(Bench::new(domain, &name, unit, figure, Vec::new()));
+                self.record(Bench::new(domain, &name, unit, median(figures), Vec::new()));
             }
         }
+    }
+
+    /// The first is ours.
+    fn compare(&mut self, domain: &str, name: &str, unit: &str, results: &[(&Contestant<'_>, Vec<f64>)]) {
+        let Some(((_, ours), others)) = results.split_first() else { return };
+        let medians = others.iter().map(|(peer, figures)| (peer.name.clone(), median(figures.clone())));
+        let mut bench = Bench::new(domain, name, unit, median(ours.clone()), medians.collect());
+        for (peer, (_, figures)) in bench.peers.iter_mut().zip(others) {
+            peer.compare(unit, ours.iter().copied().zip(figures.iter().copied()));
+        }
+        self.record(bench);
     }
 
     /// Takes over what another program measured.
@@ -142,8 +148,13 @@ impl Rounds {
     }
 
     fn record(&mut self, bench: Bench) {
-        let peers =
-            bench.peers.iter().map(|peer| format!("{} {} ({:.2})", peer.name, peer.value, peer.ratio));
+        let range = |peer: &Peer| {
+            peer.range.map(|[low, high]| format!(", {low:.2} to {high:.2}")).unwrap_or_default()
+        };
+        let peers = bench
+            .peers
+            .iter()
+            .map(|peer| format!("{} {} ({:.2}{})", peer.name, peer.value, peer.ratio, range(peer)));
         let peers = peers.collect::<Vec<_>>().join(", ");
         eprintln!("{} {}: {} {}; {peers}", bench.domain, bench.name, bench.ours, bench.unit);
         self.benches.push(bench);

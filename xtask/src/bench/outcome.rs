@@ -2,12 +2,13 @@
 
 use comfy_table::{CellAlignment, Table};
 
-use super::report::Bench;
+use super::report::{Bench, Peer};
 use crate::terminal;
 
 /// One row a peer.
 pub fn table(benches: &[Bench]) -> Table {
-    let mut table = terminal::table(["domain", "case", "ours", "unit", "peer", "peer's", "ratio"]);
+    let mut table =
+        terminal::table(["domain", "case", "ours", "unit", "peer", "peer's", "ratio", "from", "to"]);
     for bench in benches {
         for (at, peer) in bench.peers.iter().enumerate() {
             // The case is told once.
@@ -20,14 +21,17 @@ pub fn table(benches: &[Bench]) -> Table {
                 peer.name.clone(),
                 figure(peer.value),
                 format!("{:.2}", peer.ratio),
+                bound(peer, 0),
+                bound(peer, 1),
             ]);
         }
         if bench.peers.is_empty() {
-            let row = [bench.domain.as_str(), &bench.name, &figure(bench.ours), &bench.unit, "", "", ""];
+            let row =
+                [bench.domain.as_str(), &bench.name, &figure(bench.ours), &bench.unit, "", "", "", "", ""];
             table.add_row(row.map(str::to_owned));
         }
     }
-    for column in [2, 5, 6] {
+    for column in [2, 5, 6, 7, 8] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -35,11 +39,16 @@ pub fn table(benches: &[Bench]) -> Table {
     table
 }
 
+/// One end of the range.
+fn bound(peer: &Peer, at: usize) -> String {
+    peer.range.map(|range| format!("{:.2}", range[at])).unwrap_or_default()
+}
+
 /// How to read the table.
 pub fn notes() -> &'static str {
     "Ratio: above 1 ours is better. Units that end in /s: ours divided by the peer's; all others: the peer's divided by \
      ours.\nMedians of rounds in which all contestants took turns; figures of one run compare with each other, not with \
-     those of\nanother machine or hour."
+     those of\nanother machine or hour. From, to: where the ratio is with a confidence of 95 %, by the ratios of the rounds."
 }
 
 /// Four digits, grouped by thousands: `586 000`, `12.35`.
@@ -66,7 +75,6 @@ fn figure(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Peer;
     use super::*;
 
     #[test]
@@ -79,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_case_is_told_once_and_each_peer_has_its_ratio() {
-        let peer = |name: &str, ratio| Peer { name: name.into(), value: 100.0, ratio };
+        let range = Some([0.25, 2.25]);
+        let peer = |name: &str, ratio| Peer { name: name.into(), value: 100.0, ratio, range };
         let bench = Bench {
             domain: "cache".into(),
             name: "get".into(),
@@ -91,5 +100,6 @@ mod tests {
         assert_eq!(text.matches("get ").count(), 1, "{text}");
         let of = |name: &str| text.lines().find(|line| line.contains(name)).unwrap().to_owned();
         assert!(of("one").contains("2.00") && of("two").contains("0.50"), "{text}");
+        assert!(of("two").contains("0.25") && of("two").contains("2.25"), "{text}");
     }
 }

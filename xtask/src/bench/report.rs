@@ -40,6 +40,9 @@ pub struct Peer {
     pub value: f64,
     /// Above 1 ours is better, whatever the unit.
     pub ratio: f64,
+    /// Between which two the ratio is, with a confidence of 95 %: the programs tell it, and the report of a run does not.
+    #[serde(default, skip_serializing)]
+    pub range: Option<[f64; 2]>,
 }
 
 impl Report {
@@ -58,6 +61,10 @@ mod tests {
     fn the_report_has_the_agreed_fields_and_no_others() {
         let text = r#"{"benches":[{"domain":"cache","name":"get","ours":2.0,"unit":"gets/s","peers":[{"name":"other","value":1.0,"ratio":2.0}]}]}"#;
         let report: Report = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&report).unwrap(), text);
+        let with_range = text.replace("\"ratio\":2.0", "\"ratio\":2.0,\"range\":[1.9,2.1]");
+        let report: Report = serde_json::from_str(&with_range).unwrap();
+        assert_eq!(report.benches[0].peers[0].range, Some([1.9, 2.1]));
         assert_eq!(serde_json::to_string(&report).unwrap(), text);
         assert!(serde_json::from_str::<Report>(&text.replace("\"ratio\"", "\"factor\"")).is_err());
     }

@@ -6,6 +6,7 @@
 //! | the server's certificate is not trusted | `Unavailable` | `NotSent` | never |
 //! | the server refuses our certificate, or wants one | `Unauthenticated` | `NotSent`, `NotApplied` in TLS 1.3 | never |
 //! | no connection within the connect timeout | `Timeout` | `NotSent` | backoff |
+//! | the server says that it did nothing with the request (HTTP/2) | `Unavailable` | `NotApplied` | backoff |
 //! | an answer that is no HTTP | `Corrupt` | `MaybeApplied` | backoff |
 //! | anything else once the request was on its way | `Unavailable` | `MaybeApplied` | backoff |
 
@@ -22,6 +23,10 @@ pub(super) fn failed(error: reqwest::Error, was_sent: bool) -> Error {
         let effect = if was_sent { Effect::NotApplied } else { Effect::NotSent };
         let why = "the server refuses the client's certificate, or wants one";
         return Error::unauthenticated(why).with_effect(effect).with_source(error);
+    }
+    if was_sent && is_unprocessed(&error) {
+        let ours = Error::unavailable("the server takes no more requests on this connection");
+        return ours.with_effect(Effect::NotApplied).with_source(error);
     }
     let ours = match was_sent {
         true if is_nonsense(&error) => Error::corrupt("the answer is no HTTP"),
@@ -75,6 +80,19 @@ fn is_refused(error: &reqwest::Error) -> bool {
                     | Alert::UnsupportedCertificate
             )
         )
+    })
+}
+
+/// A stream that is refused, or one behind the last that the end of its connection names: nobody has looked at such a request
+/// (RFC 9113, 8.7).
+fn is_unprocessed(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<h2::Error>()).any(|told| {
+        let is_so = match told.reason() {
+            Some(h2::Reason::REFUSED_STREAM) => told.is_reset(),
+            Some(h2::Reason::NO_ERROR) => told.is_go_away(),
+            _ => false,
+        };
+        is_so && told.is_remote()
     })
 }
 
