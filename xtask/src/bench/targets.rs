@@ -119,7 +119,7 @@ const TARGETS: &[Target] = &[
     Target {
         what: "the pipeline, allocations with the bare call's one",
         domain: "pipeline",
-        covers: |case| case.starts_with("allocations of a call"),
+        covers: |case| case.starts_with("allocations of a call") && !case.contains(": "),
         bound: Bound::AtMost(1.0),
     },
     Target {
@@ -148,8 +148,9 @@ const TARGETS: &[Target] = &[
     },
 ];
 
+/// With everything on, and not what else is told beside it: two nested, or with somebody who listens.
 fn is_added(case: &str) -> bool {
-    case.starts_with("added to a bare call")
+    case.starts_with("added to a bare call") && !case.contains(": ")
 }
 
 /// How a figure stands to its target. From good to bad.
