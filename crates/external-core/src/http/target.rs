@@ -7,37 +7,46 @@ use std::borrow::Cow;
 enum Fate {
     Kept,
     Encoded,
+    EncodedInQuery,
     Refused,
 }
 
+/// By byte: every request has its URL looked through.
+const FATES: [Fate; 256] = {
+    let mut fates = [Fate::Kept; 256];
+    let mut byte = 0;
+    while byte < fates.len() {
+        fates[byte] = fate(byte as u8);
+        byte += 1;
+    }
+    fates
+};
+
 /// Everything is encoded that RFC 3986 wants encoded there, and apostrophes in the query, since libraries do not agree about
 /// them. White space and control characters have no place in a URL, nor has a fragment in that of a request.
-fn fate(byte: u8, in_query: &mut bool) -> Fate {
+const fn fate(byte: u8) -> Fate {
     match byte {
-        b'?' => {
-            *in_query = true;
-            Fate::Kept
-        }
-        b'\'' if *in_query => Fate::Encoded,
         0..=b' ' | b'#' | 0x7F => Fate::Refused,
         b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'[' | b']' | 0x80.. => Fate::Encoded,
+        b'\'' => Fate::EncodedInQuery,
         _ => Fate::Kept,
     }
 }
 
 /// Path and query, encoded where they must be and are not; `None` for what cannot stand in a URL.
 pub(super) fn in_full(target: &str) -> Option<Cow<'_, str>> {
-    let mut in_query = false;
-    if target.bytes().all(|byte| fate(byte, &mut in_query) == Fate::Kept) {
+    if target.bytes().all(|byte| FATES[usize::from(byte)] == Fate::Kept) {
         return Some(Cow::Borrowed(target));
     }
     let mut all = String::with_capacity(target.len() + 8);
-    in_query = false;
+    let mut in_query = false;
     for byte in target.bytes() {
-        match fate(byte, &mut in_query) {
-            Fate::Kept => all.push(byte.into()),
-            Fate::Encoded => push_encoded(&mut all, byte),
+        in_query |= byte == b'?';
+        match FATES[usize::from(byte)] {
             Fate::Refused => return None,
+            Fate::Encoded => push_encoded(&mut all, byte),
+            Fate::EncodedInQuery if in_query => push_encoded(&mut all, byte),
+            Fate::Kept | Fate::EncodedInQuery => all.push(byte.into()),
         }
     }
     Some(Cow::Owned(all))
@@ -45,6 +54,10 @@ pub(super) fn in_full(target: &str) -> Option<Cow<'_, str>> {
 
 /// Whether a path has a segment of dots, however it is written.
 pub(super) fn has_dots(path: &str) -> bool {
+    let may_have = |pair: &[u8]| pair[0] == b'/' && matches!(pair[1], b'.' | b'%');
+    if !path.as_bytes().windows(2).any(may_have) {
+        return false;
+    }
     path.split('/').any(|segment| {
         segment.starts_with(['.', '%'])
             && matches!(segment.replace("%2e", ".").replace("%2E", ".").as_str(), "." | "..")

@@ -47,7 +47,7 @@ impl HttpUrl {
     /// `InvalidArgument` for anything else; the error does not hold the text.
     pub fn parse(text: &str) -> Result<Self> {
         let refuse = |why: &'static str| Err(Error::invalid_argument(why));
-        if text.contains('#') {
+        if text.as_bytes().contains(&b'#') {
             return refuse("a URL of a request has no fragment");
         }
         let (host, path_at) = match authority_at(text) {
