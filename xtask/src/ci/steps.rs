@@ -39,6 +39,7 @@ pub const STEPS: &[Step] = &[
         run: |ci, log| run(ci, log, ci.xtask(&["demo", "--servers", "--fault"])),
     },
     Step { name: "features", what: "each feature alone", run: features },
+    Step { name: "bench", what: "the benchmarks compile", run: bench },
     Step { name: "doc", what: "docs as docs.rs builds them, warnings denied", run: doc },
     Step { name: "deny", what: "licences, bans, sources, advisories", run: cargo_deny::check },
     Step { name: "adoption", what: "each published crate, taken alone", run: adoption },
@@ -83,6 +84,16 @@ fn test(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
     bench.args(["test", "--lib", "--locked", "--manifest-path"]).arg(bench_manifest(ci));
     bench.arg("--target-dir").arg(ci.workspace().target.join("bench"));
     run(ci, log, bench)
+}
+
+/// All programs: nothing else compiles them before somebody wants to measure.
+fn bench(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {
+    let mut command = ci.workspace().cargo();
+    command
+        .args(["check", "--locked", "--all-features", "--bins", "--manifest-path"])
+        .arg(bench_manifest(ci));
+    command.arg("--target-dir").arg(ci.workspace().target.join("bench"));
+    run(ci, log, command)
 }
 
 fn contract(ci: &Ci<'_>, log: &Log) -> Result<Option<String>> {

@@ -3,7 +3,7 @@
 //! Two rows of most cases. *checked*: every body has a checksum that the server verifies (ours, the SDK and OpenDAL:
 //! CRC-32C; object_store knows SHA-256), and where the library can, the body is part of the signature, since the
 //! connection is not encrypted. *bare*: no checksum, and bodies unsigned. The rows of *settings* have ours alone, each
-//! setting changed by itself.
+//! setting changed by itself, and the SDK alone with what ours replaces.
 //!
 //! Large transfers run in a child process each, so that memory and processor time are their own.
 #![allow(clippy::disallowed_methods, reason = "a program for the terminal, which reads its environment")]
@@ -52,6 +52,7 @@ fn run(arguments: Vec<String>) -> Result<(), String> {
     let mut rounds = options.rounds(5);
     let measured = small::measure(&mut rounds, &options, &turns, &server)
         .and_then(|()| settings::measure(&mut rounds, &turns, &server, "plain HTTP"))
+        .and_then(|()| settings::of_the_sdk(&mut rounds, &turns, &server))
         .and_then(|()| large::measure(&mut rounds, &options, &runtime, &bucket))
         .and_then(|()| settings_over_tls(&mut rounds, &options, &runtime));
     // Last: with the many small objects the server is busy for minutes.

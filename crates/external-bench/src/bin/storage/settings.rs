@@ -1,8 +1,9 @@
-//! Which setting costs what: ours against ours with one setting changed, with and without TLS.
+//! Which setting costs what: ours against ours with one setting changed, with and without TLS; and the SDK with and without
+//! what ours leaves out.
 
 use external_bench::Rounds;
 
-use crate::stores::{Ours, Protection, Server, Store};
+use crate::stores::{Integrity, Ours, Protection, Sdk, Server, Store};
 use crate::turns::{CALLERS, MIB, Turns};
 
 /// The first is what the others are compared with.
@@ -35,6 +36,29 @@ pub(crate) fn measure(
         let (first, store) = &variants[0];
         let key = turns.given(first, store, MIB)?;
         let gets = variants.iter().map(|(name, store)| turns.get_side_by_side(name, store, key.clone(), MIB));
+        rounds.case("storage", &name, "MB/s", gets.collect());
+    }
+    Ok(())
+}
+
+/// What the SDK brings that ours replaces: its guard against stalled streams, and its HTTP client.
+pub(crate) fn of_the_sdk(rounds: &mut Rounds, turns: &Turns<'_>, server: &Server) -> Result<(), String> {
+    let _within = turns.runtime.enter();
+    let bare = Integrity::Bare;
+    let ours = Ours::new(server, bare.into()).map_err(|error| error.to_string())?;
+    let stores = [
+        ("ours: neither its guard nor its HTTP client", Store::Ours(ours)),
+        ("aws-sdk-s3 by hand", Store::Sdk(Sdk::new(server, bare))),
+        ("aws-sdk-s3 without its guard", Store::Sdk(Sdk::without_guard(server, bare))),
+    ];
+    let of = |what| format!("s3 settings of the SDK: {what} 1 MiB, {CALLERS} callers, bare");
+    let puts = stores.iter().map(|(name, store)| turns.put_side_by_side(name, store, MIB));
+    rounds.case("storage", &of("put"), "MB/s", puts.collect());
+    let name = of("get");
+    if rounds.wants(&name) {
+        let (first, store) = &stores[0];
+        let key = turns.given(first, store, MIB)?;
+        let gets = stores.iter().map(|(name, store)| turns.get_side_by_side(name, store, key.clone(), MIB));
         rounds.case("storage", &name, "MB/s", gets.collect());
     }
     Ok(())

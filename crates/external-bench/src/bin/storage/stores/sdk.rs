@@ -4,6 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
@@ -22,7 +23,16 @@ pub(crate) struct Sdk {
 
 impl Sdk {
     pub(crate) fn new(server: &Server, integrity: Integrity) -> Self {
-        let config = config(server);
+        Self::made_of(config(server), server, integrity)
+    }
+
+    /// Without the guard that ends streams which hardly flow.
+    pub(crate) fn without_guard(server: &Server, integrity: Integrity) -> Self {
+        let off = StalledStreamProtectionConfig::disabled();
+        Self::made_of(config(server).stalled_stream_protection(off), server, integrity)
+    }
+
+    fn made_of(config: Builder, server: &Server, integrity: Integrity) -> Self {
         let (config, checksum) = match integrity {
             Integrity::Checked => (config, Some(ChecksumAlgorithm::Crc32C)),
             Integrity::Bare => {
