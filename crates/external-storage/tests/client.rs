@@ -2,6 +2,8 @@
 
 #[path = "client/aborts.rs"]
 mod aborts;
+#[path = "client/copies.rs"]
+mod copies;
 #[path = "client/downloads.rs"]
 mod downloads;
 #[path = "client/faulty.rs"]
@@ -34,6 +36,7 @@ const SMALL_PART: usize = 4096;
 fn main() -> ExitCode {
     let suite = Suite::of_client("storage")
         .with_all(objects::clauses())
+        .with_all(copies::clauses())
         .with_all(uploads::clauses())
         .with_all(aborts::clauses())
         .with_all(strays::clauses())

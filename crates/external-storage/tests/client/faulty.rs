@@ -43,7 +43,7 @@ pub(super) enum Fault {
     GoesOn(Duration, Option<u16>),
     /// The store says that it failed, and has done nothing.
     Fails,
-    /// The part is sent, and nobody hears of it: it arrives behind the first abort.
+    /// It is sent, and nobody hears of it: a part arrives behind the first abort, anything else never.
     Strays,
     /// What is to be copied is larger than is copied at once.
     TooLarge,
@@ -262,6 +262,10 @@ impl Faulty {
             Fault::Slow(time) => {
                 tokio::time::sleep(time).await;
                 call.await
+            }
+            Fault::Strays => {
+                cx.mark_sent();
+                std::future::pending().await
             }
             Fault::Held => {
                 drop(self.gate.acquire().await);
@@ -485,7 +489,8 @@ impl CopyStorage for Faulty {
 #[async_trait]
 impl TagStorage for Faulty {
     async fn get_tags(&self, cx: &CallContext, request: &GetTagsRequest) -> Result<BTreeMap<String, String>> {
-        self.inner.tags().ok_or_else(|| Error::unsupported("tags"))?.get_tags(cx, request).await
+        let tags = self.inner.tags().ok_or_else(|| Error::unsupported("tags"))?;
+        self.pass(cx, "get_tags", tags.get_tags(cx, request)).await
     }
 
     async fn put_tags(&self, cx: &CallContext, request: &PutTagsRequest) -> Result<()> {

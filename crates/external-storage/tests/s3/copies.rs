@@ -30,6 +30,8 @@ async fn refusing() -> MockServer {
     copy.respond_with(invalid(TOO_LARGE)).mount(&server).await;
     Mock::given(method("GET")).and(query_param("tagging", "")).respond_with(tags).mount(&server).await;
     Mock::given(method("GET")).respond_with(object).mount(&server).await;
+    let head = stored().set_body_bytes("large");
+    Mock::given(method("HEAD")).respond_with(head).mount(&server).await;
     Mock::given(method("PUT")).respond_with(stored()).mount(&server).await;
     server
 }
@@ -72,10 +74,10 @@ async fn what_is_too_large_passes_through_the_client() {
         .with_precondition(Precondition::Absent);
     StorageClient::over(storage(&server)).copy_with(&copy).await.unwrap();
     let requests = server.received_requests().await.unwrap();
-    assert_eq!(requests.len(), 4, "the copy, the object, its tags, the upload");
+    assert_eq!(requests.len(), 5, "the copy, the object, its tags, whether they are its own, the upload");
     let read = requests.iter().find(|request| request.method.as_str() == "GET").unwrap();
     assert_eq!(header(read, "if-match").as_deref(), Some("\"e1\""), "pinned to what was asked for");
-    let put = &requests[3];
+    let put = &requests[4];
     assert_eq!((put.url.path(), &put.body[..]), ("/bucket/to", &b"large"[..]));
     for (name, value) in [
         ("if-none-match", "*"),

@@ -1,6 +1,7 @@
 //! Uploads of unknown length: one put if it fits into one part, else parts side by side.
 
 mod budget;
+mod call;
 mod doubt;
 mod multipart;
 mod parts;
@@ -27,6 +28,7 @@ use super::StorageClient;
 use crate::checksum::Hasher;
 
 pub(super) use budget::Budget;
+pub(super) use call::UploadCall;
 pub(super) use source::Source;
 pub(super) use stray::Stray;
 
@@ -154,11 +156,14 @@ impl StorageClient {
     ///   (storage.upload.15)
     /// - Where the store has not said what became of a part that was sent, the upload is aborted again after that, so that
     ///   a part that arrives behind the first abort does not stay; else it is aborted once. (storage.upload.18)
+    /// - Until the completion or the single put is sent an error, whatever it is of, tells that the key is as it was: its
+    ///   effect is `NotApplied`, or `NotSent` if nothing was sent. (storage.upload.19)
     ///
     /// # Errors
     ///
     /// `AlreadyExists` or `Conflict` by the precondition, `Corrupt`, `PayloadTooLarge`, `Unsupported`, `Timeout` at the
-    /// request's timeout, `Unexpected` if the source cannot be read, and those of every call.
+    /// request's timeout, `Unexpected` if the source cannot be read, and those of every call. Their effect is that on the
+    /// key: parts of an upload that is aborted are none.
     pub async fn upload_with(
         &self,
         reader: impl AsyncRead + Send,
@@ -185,23 +190,14 @@ impl StorageClient {
             request.attributes.headers.content_type = Some(self.guess(&request.key));
         }
         let cx = CallContext::new(&request.call);
-        let upload = self.upload_in(&cx, source, &request);
-        let Some(deadline) = cx.deadline() else {
-            return upload.await;
-        };
-        // Reading the source has no other bound. An abort goes on in the clean-up, where this cuts it short.
-        match tokio::time::timeout_at(deadline, upload).await {
-            Ok(result) => result,
-            Err(_) => {
-                let effect = if cx.was_sent() { Effect::MaybeApplied } else { Effect::NotSent };
-                self.locate(PUT, Err(Error::timeout("the upload took too long").with_effect(effect)))
-            }
-        }
+        let call = UploadCall::new(&cx);
+        self.in_time(&call, self.upload_in(&call, source, &request)).await
     }
 
+    /// Within [`in_time`](Self::in_time).
     pub(super) async fn upload_in(
         &self,
-        cx: &CallContext,
+        call: &UploadCall<'_>,
         mut source: Source<'_>,
         request: &UploadRequest,
     ) -> Result<UploadReceipt> {
@@ -228,7 +224,8 @@ impl StorageClient {
             let checksum = self.verify_whole(request, sums.whole)?;
             let size = first.len() as u64;
             let put = self.single_put(request, first, checksum);
-            let receipt = self.put_call(cx, &put).await?;
+            call.begin_last();
+            let receipt = self.put_call(call.cx, &put).await?;
             return Ok(self.uploaded(request, &receipt, size, 0, checksum));
         }
         if !parts {
@@ -238,7 +235,7 @@ impl StorageClient {
                     .with_context("bytes_at_least", size);
             return self.locate(PUT, Err(error));
         }
-        self.upload_parts(cx, request, source, sizes, First { body: first, held, sum, sums }).await
+        self.upload_parts(call, request, source, sizes, First { body: first, held, sum, sums }).await
     }
 
     /// Reads the next part, as the budget lets it into memory; with its checksum, where that comes with the whole's.

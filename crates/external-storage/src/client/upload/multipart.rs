@@ -18,7 +18,7 @@ use super::parts::PartSizes;
 use super::pending::Pending;
 use super::source::Source;
 use super::sums::Sums;
-use super::{PUT, StorageClient, UploadReceipt, UploadRequest};
+use super::{PUT, StorageClient, UploadCall, UploadReceipt, UploadRequest};
 use crate::checksum;
 
 /// What was read before it was known that the upload needs parts.
@@ -33,7 +33,7 @@ pub(super) struct First {
 impl StorageClient {
     pub(super) async fn upload_parts(
         &self,
-        cx: &CallContext,
+        call: &UploadCall<'_>,
         request: &UploadRequest,
         source: Source<'_>,
         sizes: PartSizes,
@@ -45,8 +45,8 @@ impl StorageClient {
             .with_attributes(request.attributes.clone())
             .with_call_options(request.call.clone());
         begin.checksum = self.parts_checksum(request);
-        let pending = self.begin_call(cx, &begin).await?;
-        match self.send_all(cx, request, source, sizes, first, &pending).await {
+        let pending = self.begin_call(call.cx, &begin).await?;
+        match self.send_all(call, request, source, sizes, first, &pending).await {
             Ok((receipt, upload_is_gone)) => {
                 if upload_is_gone {
                     pending.completed();
@@ -63,14 +63,14 @@ impl StorageClient {
     /// The receipt, and whether the upload is certainly gone.
     async fn send_all(
         &self,
-        cx: &CallContext,
+        call: &UploadCall<'_>,
         request: &UploadRequest,
         mut source: Source<'_>,
         mut sizes: PartSizes,
         first: First,
         pending: &Pending,
     ) -> Result<(UploadReceipt, bool)> {
-        let upload = pending.upload()?;
+        let (cx, upload) = (call.cx, pending.upload()?);
         let First { body, held, sum, mut sums } = first;
         let mut receipts: Vec<PartReceipt> = Vec::new();
         let mut sending = FuturesUnordered::new();
@@ -112,6 +112,7 @@ impl StorageClient {
             .with_precondition(request.precondition.clone())
             .with_call_options(request.call.clone());
         complete.checksum = sent;
+        call.begin_last();
         let Found { receipt, upload_is_gone } = match self.complete_call(cx, &complete).await {
             Ok(receipt) => Found { receipt, upload_is_gone: true },
             Err(error) => {
