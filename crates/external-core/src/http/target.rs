@@ -14,12 +14,14 @@ enum Fate {
 /// By byte: every request has its URL looked through.
 const FATES: [Fate; 256] = {
     let mut fates = [Fate::Kept; 256];
-    let mut byte = 0;
-    while byte < fates.len() {
-        fates[byte] = fate(byte as u8);
+    let mut byte = u8::MIN;
+    loop {
+        fates[byte as usize] = fate(byte);
+        if byte == u8::MAX {
+            break fates;
+        }
         byte += 1;
     }
-    fates
 };
 
 /// Everything is encoded that RFC 3986 wants encoded there, and apostrophes in the query, since libraries do not agree about
