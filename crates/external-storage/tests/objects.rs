@@ -4,6 +4,9 @@
 
 #[path = "../examples/objects/app/mod.rs"]
 mod app;
+#[cfg(feature = "s3")]
+#[path = "objects/buckets.rs"]
+mod buckets;
 #[path = "objects/files.rs"]
 mod files;
 #[path = "objects/many.rs"]

@@ -15,6 +15,8 @@ mod found;
 mod listings;
 #[path = "s3/requests.rs"]
 mod requests;
+#[path = "s3/without_reason.rs"]
+mod without_reason;
 
 use std::time::{Duration, SystemTime};
 

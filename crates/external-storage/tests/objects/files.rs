@@ -63,6 +63,20 @@ fn where_a_link_leads_to_is_replaced() {
     assert!(said.contains("cannot write") && said.contains("none/new"), "{said}");
 }
 
+/// The folder cannot be brought onto the disk then, and the file is there all the same.
+#[test]
+fn a_folder_may_be_one_to_write_in_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, inbox) = (folder.path().join("file"), folder.path().join("inbox"));
+    fs::write(&file, "x").unwrap();
+    fs::create_dir(&inbox).unwrap();
+    fs::set_permissions(&inbox, fs::Permissions::from_mode(0o300)).unwrap();
+    succeed(&["cp", path(&file), path(&inbox)]);
+    assert_eq!(fs::read(inbox.join("file")).unwrap(), b"x");
+    fs::set_permissions(&inbox, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 1, "nothing else is left");
+}
+
 #[test]
 fn names_may_be_as_long_as_names_can_be_and_no_text() {
     let folder = tempfile::tempdir().unwrap();

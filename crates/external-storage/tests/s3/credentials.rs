@@ -15,7 +15,7 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::{NOW, as_service, config, context, header, key, refusal, stored};
 
-fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> Secret {
+pub(super) fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> Secret {
     let path = folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     let text = format!("{{ \"file\": {:?} }}", path.to_str().unwrap());
@@ -193,7 +193,7 @@ async fn a_role_is_assumed_with_the_keys_given() {
 }
 
 /// Gives out keys that live for twenty minutes from each time on that it is asked.
-fn temporary(now: u64, id: &str) -> ResponseTemplate {
+pub(super) fn temporary(now: u64, id: &str) -> ResponseTemplate {
     let end = OffsetDateTime::from_unix_timestamp(i64::try_from(now).unwrap() + 20 * 60).unwrap();
     let end = end.format(&time::format_description::well_known::Rfc3339).unwrap();
     let answer = format!(
@@ -248,7 +248,7 @@ fn no_token(status: u16, code: &str, message: &str) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_raw(answer, "text/xml")
 }
 
-fn assuming(server: &MockServer) -> S3Storage {
+pub(super) fn assuming(server: &MockServer) -> S3Storage {
     let mut role = RoleConfig::new("arn:aws:iam::123456789012:role/writer");
     role.endpoint = Some(server.uri());
     config(server).with_role(role).build(&context()).unwrap()

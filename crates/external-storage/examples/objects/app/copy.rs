@@ -25,8 +25,8 @@ const SIDE_BY_SIDE: usize = 4;
 ///
 /// Bytes pass through in a stream: memory stays bounded whatever the size, and nothing is seen at the target before it
 /// is whole. Large objects go in parts, side by side. Between two objects content type, metadata and tags go along, and
-/// within one store the store copies by itself. What is at the target is replaced: also where a link leads to. Devices
-/// and pipes are written into.
+/// within one store the store copies by itself what is not too large for it. What is at the target is replaced: also
+/// where a link leads to. Devices and pipes are written into.
 #[derive(Debug, Args)]
 pub(super) struct Cp {
     /// What to copy: an object, a file, or `-`. With --recursive a prefix or a folder.
@@ -107,12 +107,16 @@ impl Cp {
                         "the target is below the source: the copies would be copied too",
                     ));
                 }
-                let listing = place.client.list(prefix.as_str());
+                let mut listing = place.client.list(prefix.as_str());
+                if may_hold(&place, &prefix, &target) {
+                    // Found before anything is copied, or copies would be found, and copied, without end.
+                    listing = stream::iter(listing.collect::<Vec<_>>().await).boxed();
+                }
                 let pairs = listing.map(move |entry| {
                     let entry = entry.map_err(|error| place.failed(error).in_general())?;
-                    let key = entry.key.as_str().to_owned();
+                    let (key, size) = (entry.key.as_str().to_owned(), Some(entry.size));
                     let target = below(&target, key.strip_prefix(&prefix).unwrap_or(&key))?;
-                    Ok((End::Object(Place { key, ..place.clone() }), target))
+                    Ok((End::Object(Place { key, size, ..place.clone() }), target))
                 });
                 Ok(pairs.boxed())
             }
@@ -171,6 +175,7 @@ fn one(source: End, target: End, address: &Address) -> Outcome<Pair> {
         }
         target => target,
     };
+    // Two names of the configuration may stand for one store, or for two: the copy is made, and at worst changes nothing.
     let is_same = match (&source, &target) {
         (End::Object(from), End::Object(to)) if from.store == to.store => from.key == to.key,
         _ => source.on_disk().is_some_and(|from| target.on_disk() == Some(from)),
@@ -186,6 +191,14 @@ fn holds(source: &Place, prefix: &str, target: &End) -> bool {
     match target {
         End::Object(to) if to.store == source.store => as_folder(&to.key).starts_with(prefix),
         _ => source.on_disk().is_some_and(|from| target.on_disk().is_some_and(|to| to.starts_with(from))),
+    }
+}
+
+/// Whether [`holds`] is true if two names stand for one store.
+fn may_hold(source: &Place, prefix: &str, target: &End) -> bool {
+    match target {
+        End::Object(to) => to.may_share_store(source) && as_folder(&to.key).starts_with(prefix),
+        _ => false,
     }
 }
 

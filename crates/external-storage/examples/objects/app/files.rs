@@ -1,4 +1,4 @@
-//! Files of this machine: read in chunks, written beside their place and put there whole.
+//! Files of this machine: read in chunks, written beside their place and put there when they are whole and on the disk.
 
 use std::fs;
 use std::io;
@@ -11,6 +11,7 @@ use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::failure::{Failure, Outcome};
+use super::platform::{sync, sync_folder};
 
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
@@ -110,13 +111,16 @@ impl Unfinished {
         Err(Failure::new(format!("no free name beside {}", target.display())))
     }
 
-    /// Puts the file in its place, over what was there.
+    /// Puts the file in its place, over what was there. It is on the disk first: a power failure leaves the old one or the
+    /// new one, and what was said to be done is.
     async fn finish(mut self) -> Outcome {
         let unwritable = |error| Failure::file("write", &self.target, &error);
         self.file.flush().await.map_err(unwritable)?;
-        fs::rename(&self.path, &self.target).map_err(|error| Failure::file("write", &self.target, &error))?;
+        sync(&self.file).await.map_err(unwritable)?;
+        fs::rename(&self.path, &self.target).map_err(unwritable)?;
         self.path.clear();
-        Ok(())
+        let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        sync_folder(folder.unwrap_or_else(|| Path::new("."))).await.map_err(unwritable)
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Place {
     /// What tells this store from others.
     pub(super) store: String,
     pub(super) key: String,
+    /// How large the object is, where a listing told it.
+    pub(super) size: Option<u64>,
 }
 
 impl Place {
@@ -42,6 +44,13 @@ impl Place {
         let info = self.client.info();
         let root = info.location().strip_prefix("local://").filter(|_| info.id() == "local")?;
         Some(real(Path::new(root)).join(&self.key))
+    }
+
+    /// Whether both may be in one store, under whatever names. Places alone do not tell: buckets of one name may be at two
+    /// endpoints.
+    pub(super) fn may_share_store(&self, other: &Self) -> bool {
+        let (own, others) = (self.client.info(), other.client.info());
+        self.store == other.store || (own.id(), own.location()) == (others.id(), others.location())
     }
 
     /// What went wrong there: by its address and, where that is a name from the configuration, by what it stands for.
@@ -96,7 +105,7 @@ impl Stores {
         if let Some(container) = self.container.as_ref().filter(|_| self.instances.iter().any(|i| i == store))
         {
             let client = container.get(store).map_err(failed)?;
-            return Ok(Place { client, store: store.to_owned(), key: rest.to_owned() });
+            return Ok(Place { client, store: store.to_owned(), key: rest.to_owned(), size: None });
         }
         let (place, key) = match store {
             "local" => split_local(rest),
@@ -105,7 +114,7 @@ impl Stores {
         };
         let name = format!("{store}:{place}");
         if let Some(client) = self.opened.get(&format!("{name} {purpose:?}")) {
-            return Ok(Place { client: client.clone(), store: name, key: key.to_owned() });
+            return Ok(Place { client: client.clone(), store: name, key: key.to_owned(), size: None });
         }
         let mut value = Value::default();
         if let (Some(table), "local") = (value.as_table_mut(), store) {
@@ -126,7 +135,7 @@ impl Stores {
         for purpose in purposes {
             self.opened.insert(format!("{name} {purpose:?}"), client.clone());
         }
-        Ok(Place { client, store: name, key: key.to_owned() })
+        Ok(Place { client, store: name, key: key.to_owned(), size: None })
     }
 
     fn unknown(&self, store: &str) -> Failure {

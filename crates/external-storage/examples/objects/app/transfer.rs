@@ -1,4 +1,4 @@
-//! One object from here to there: by the store itself where both ends are in it, else as a stream.
+//! One object from here to there: by the store itself where both ends are in it and it can, else as a stream.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use external_storage::{
-    Checksum, DownloadRequest, Error, ObjectAttributes, ObjectBody, ObjectKey, Result, StorageClient,
-    UploadRequest,
+    Capability, Checksum, DownloadRequest, Error, ObjectAttributes, ObjectBody, ObjectKey, Result,
+    StorageClient, UploadRequest,
 };
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
@@ -65,6 +65,7 @@ pub(super) async fn transfer(
 ) -> Outcome<Option<u64>> {
     if let (End::Object(from), End::Object(to), None) = (source, target, content_type)
         && from.store == to.store
+        && is_copied_by_store(from).await?
     {
         to.client.copy(&*from.key, &*to.key).await.map_err(|error| from.failed(error))?;
         return Ok(None);
@@ -95,6 +96,21 @@ pub(super) async fn transfer(
         }
     }
     Ok(Some(moving.bytes()))
+}
+
+/// Whether the store copies the object by itself. What it cannot the client would read and write unseen: that is done
+/// here, where it shows.
+async fn is_copied_by_store(place: &Place) -> Outcome<bool> {
+    let Place { client, key, size, .. } = place;
+    if client.supports("copy") != Capability::Native {
+        return Ok(false);
+    }
+    let Some(most) = client.info().capabilities().get_limit("copy-bytes-max") else { return Ok(true) };
+    let size = match size {
+        Some(size) => *size,
+        None => client.head(key.as_str()).await.map_err(|error| place.failed(error))?.size,
+    };
+    Ok(size <= most)
 }
 
 async fn upload(load: Load<'_>, source: &End, place: &Place, moving: &Moving) -> Outcome {

@@ -58,13 +58,33 @@ impl Keys {
     }
 }
 
-/// When the credentials that were last found were found, and when they end; none if they do not, or do not tell.
+/// How long the credentials that were last found live.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Life(Arc<Mutex<Option<(SystemTime, SystemTime)>>>);
+pub(super) struct Life(Arc<Mutex<Found>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    span: Option<(SystemTime, SystemTime)>,
+    is_temporary: bool,
+}
 
 impl Life {
+    /// When they were found, and when they end; none if they do not, or do not tell.
     pub(super) fn get(&self) -> Option<(SystemTime, SystemTime)> {
+        self.found().span
+    }
+
+    /// Whether they end at some time, told or not.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.found().is_temporary
+    }
+
+    fn found(&self) -> Found {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, found: Found) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }
 
@@ -83,8 +103,8 @@ impl ProvideCredentials for Watched {
     {
         future::ProvideCredentials::new(async move {
             let found = self.source.provide_credentials().await?;
-            let life = found.expiry().map(|end| (self.clock.now(), end));
-            *self.life.0.lock().unwrap_or_else(PoisonError::into_inner) = life;
+            let span = found.expiry().map(|end| (self.clock.now(), end));
+            self.life.set(Found { span, is_temporary: found.session_token().is_some() });
             Ok(found)
         })
     }

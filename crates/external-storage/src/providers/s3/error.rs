@@ -48,9 +48,11 @@ pub(super) fn is_expired(error: &Error) -> bool {
     error.vendor_code().is_some_and(|code| EXPIRED.contains(&code))
 }
 
-/// Whether a HEAD was refused that tells no reason: expired credentials are one.
+/// Whether a request was refused without a reason, as each HEAD is: expired credentials are one.
 pub(super) fn may_be_expired(error: &Error) -> bool {
-    error.http_status() == Some(400) && error.vendor_code().is_none()
+    // Another region is a reason.
+    let has_none = error.vendor_code().is_none() && error.kind() == ErrorKind::InvalidArgument;
+    has_none && error.http_status() == Some(400)
 }
 
 /// The codes of credentials that have ended.

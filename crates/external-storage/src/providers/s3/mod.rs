@@ -11,7 +11,8 @@
 //! - A copy takes objects of up to 5 GiB: the client passes larger ones through itself, a named version only with attributes
 //!   of its own, and a version to be restored not. How large an upload may be follows from the client's upload budget.
 //! - S3 gives no reason to a HEAD: `head` in a bucket that does not exist is `NotFound` (so `exists` is `false`), and one with expired
-//!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells.
+//!   credentials or in the wrong region says no more than the status. Every other call, and `probe`, tells. Where such a 400 may
+//!   be of temporary credentials that have ended, one more attempt is made with others.
 //! - Stores differ: say which yours is in `store`, or name what it lacks in `without`, and it is refused before
 //!   anything is sent.
 //! - Some take parts of one size alone, Cloudflare R2 among them
@@ -51,6 +52,7 @@ use external_core::storage::{
 };
 use external_core::{
     CallContext, Capabilities, Error, ErrorKind, Provider, ProviderEntry, ProviderInfo, ProviderKind, Result,
+    Retry,
 };
 
 pub use config::{PayloadSigning, RoleConfig, S3Config, Store};
@@ -159,12 +161,25 @@ impl S3Storage {
         send(client.clone(), Mark::new(cx.sent_mark())).await.map_err(|error| {
             let region = client.config().region().map(AsRef::as_ref);
             let error = error::failed(&error, region);
-            let expired = error::is_expired(&error) || error::may_be_expired(&error);
+            if error::may_be_expired(&error) {
+                return self.doubted(cx, &client, error);
+            }
+            let expired = error::is_expired(&error);
             if expired || error.kind() == ErrorKind::Unauthenticated {
                 self.sdk.forget(&client, expired);
             }
             error
         })
+    }
+
+    /// A refusal that the keys may be at fault for: keys that can end are looked for anew, for one more attempt. If that is
+    /// refused too, the request is at fault, and the keys stay.
+    fn doubted(&self, cx: &CallContext, client: &Arc<Client>, error: Error) -> Error {
+        if cx.attempt() > 1 || !self.sdk.has_temporary_keys() {
+            return error;
+        }
+        self.sdk.forget(client, true);
+        error.with_retry(Retry::Backoff)
     }
 
     fn has(&self, id: &str) -> bool {

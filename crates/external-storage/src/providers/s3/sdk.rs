@@ -97,6 +97,15 @@ impl Sdk {
         self.setup.life.get()
     }
 
+    /// Whether the keys in use can end, so that others may be found: only those with a session token can.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_use-resources.html>
+    pub(super) fn has_temporary_keys(&self) -> bool {
+        match &self.setup.source {
+            Source::Given(keys) if self.setup.role.is_none() => keys.session.is_some(),
+            _ => self.setup.life.is_temporary(),
+        }
+    }
+
     pub(super) fn close(&self) {
         self.setup.transport.close();
     }
