@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         watch::over(Path::new(&run));
         return ExitCode::SUCCESS;
     }
+    terminal::end_with_the_output();
     let cli = Cli::parse();
     run(&cli.command).unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

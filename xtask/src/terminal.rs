@@ -1,4 +1,4 @@
-//! How results look at the terminal.
+//! How results look at the terminal, and what becomes of a program whose output goes nowhere.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{LineStyle, Table, TableStyle};
@@ -11,6 +11,22 @@ pub fn table<const N: usize>(headings: [&str; N]) -> Table {
     table.load_style(STYLE);
     table.set_header(headings);
     table
+}
+
+/// An output that nobody reads any more (`| head`) ends the program as it ends others, silently and with 141, and one that is
+/// full with one line: `println!` panics in both cases. What was started is stopped by who watches over this process.
+pub fn end_with_the_output() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        match panic.payload_as_str().and_then(|told| told.strip_prefix("failed printing to stdout: ")) {
+            Some(why) if why.starts_with("Broken pipe") => std::process::exit(141),
+            Some(why) => {
+                eprintln!("error: the output cannot be written: {why}");
+                std::process::exit(1);
+            }
+            None => others(panic),
+        }
+    }));
 }
 
 /// The first line, at most `limit` characters of it.

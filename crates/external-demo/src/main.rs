@@ -9,6 +9,7 @@ mod folder;
 mod input;
 mod mailbox;
 mod observer;
+mod output;
 mod platform;
 mod portrait;
 mod register;
@@ -85,6 +86,7 @@ impl From<Error> for Failure {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    output::end_with_the_output();
     let args = Args::parse();
     let unwritable = |file: &Path, error: io::Error| {
         eprintln!("error: the report cannot be written: {}: {error}", file.display());

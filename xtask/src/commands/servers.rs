@@ -219,8 +219,12 @@ fn list(tool: &Tool) -> Result<ExitCode> {
             None if given::is_given(server) => println!("{}: {}", given::line(server), server.what),
             None => println!("{:<10} not running: {}", server.name, server.what),
         }
-        for (name, value) in variables(&kept, server.name) {
+        let set = variables(&kept, server.name);
+        for (name, value) in &set {
             println!("{:<10}   {name}={value}", "");
+        }
+        if set.is_empty() {
+            println!("{:<10}   sets {}", "", server.variables.join(", "));
         }
         println!("{:<10}   {}", "", server.note);
         println!("{:<10}   from {}", "", Fleet::plan(server, &host));

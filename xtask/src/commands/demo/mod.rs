@@ -19,7 +19,7 @@ use crate::runs::writable;
 use crate::servers::{Ended, Fleet, control};
 use crate::tool::Tool;
 
-use self::backends::Kept;
+use self::backends::{Asked, Kept};
 use self::census::Places;
 use self::folders::Folder;
 use self::users::Users;
@@ -85,10 +85,15 @@ impl Demo {
             backends::start(tool, &mut fleet, &run.kept)?;
             // In the configuration with faults the bucket stands behind another instance.
             let bucket = if self.fault && self.config.is_none() { "BUCKET" } else { "DEFAULT" };
-            variables = backends::overrides(&fleet, bucket)?;
+            let asked = Asked::of(&config);
+            variables = backends::overrides(&fleet, bucket, &asked)?;
             variables.extend(fleet.variables().into_iter().map(|(name, value)| (name.to_owned(), value)));
-            mailbox = Some(backends::value(&fleet, "EXTERNAL_TEST_SMTP_MAILBOX")?);
-            places = Places::of_servers(&fleet, &run.kept)?;
+            if asked.smtp {
+                mailbox = Some(backends::value(&fleet, "EXTERNAL_TEST_SMTP_MAILBOX")?);
+            }
+            if self.counts() {
+                places = Places::of_servers(&fleet, &run.kept)?;
+            }
         }
         if self.servers {
             variables.push(("EXTERNAL_CONTROL".to_owned(), control::serve(Arc::clone(&fleet))?.to_string()));

@@ -77,7 +77,8 @@ stays. A second Ctrl-C or SIGTERM does not wait for that.
 
 Of many objects each one that fails is named, and the others go on. Where the
 store itself fails (it cannot be reached, refuses the credentials or is full)
-no further one is tried.
+no further one is tried, and those under way that fail of it too are counted
+and not named.
 
 Control characters in keys and names are shown as \\n or \\u{1b}.
 
