@@ -23,6 +23,9 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLO
 const NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// How often a folder is tried to be had while other writers take it away, or put an object in its place.
+const TRIES: u32 = 16;
+
 /// What all operations of a store share.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -136,7 +139,7 @@ impl Store {
     }
 
     fn open_or_make(&self, parent: &OwnedFd, name: &str) -> Result<OwnedFd> {
-        for _ in 0..16 {
+        for _ in 0..TRIES {
             match openat(parent, name, FOLDER, Mode::empty()) {
                 Err(Errno::NOENT) => match mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
                     Ok(()) => self.sync(parent)?,
@@ -199,19 +202,31 @@ impl Store {
         let root = self.open_root()?;
         let mut folder = root;
         for name in &path.folders {
-            folder = match self.open_or_make(&folder, name) {
-                Ok(next) => next,
-                Err(_) if is_file(&folder, name) => {
-                    self.turn_into_folder(&folder, name)?;
-                    self.open_or_make(&folder, name)?
-                }
-                Err(error) => return Err(error),
-            };
+            folder = self.folder_at(&folder, name)?;
         }
         Ok(match openat(&folder, &path.file, FOLDER, Mode::empty()) {
             Ok(inner) => Spot { folder: inner, name: SELF.to_owned() },
             Err(_) => Spot { folder, name: path.file.clone() },
         })
+    }
+
+    /// The folder `name`, made if it is not there; an object in its place moves into it.
+    fn folder_at(&self, parent: &OwnedFd, name: &str) -> Result<OwnedFd> {
+        let mut left = TRIES;
+        loop {
+            let error = match self.open_or_make(parent, name) {
+                Ok(folder) => return Ok(folder),
+                Err(error) if left == 0 => return Err(error),
+                Err(error) => error,
+            };
+            left -= 1;
+            match type_of(parent, name) {
+                Some(FileType::RegularFile) => self.turn_into_folder(parent, name)?,
+                // Another writer took away what was in the way, or moved it into a folder, since we looked.
+                None | Some(FileType::Directory) => {}
+                Some(_) => return Err(error),
+            }
+        }
     }
 
     /// The object `name` becomes `name/%self`, in one step: nobody sees it missing.
@@ -330,8 +345,12 @@ pub(super) fn rename(from: (&OwnedFd, &str), to: (&OwnedFd, &str)) -> Result<(),
 }
 
 fn is_file(folder: &OwnedFd, name: &str) -> bool {
-    statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    type_of(folder, name) == Some(FileType::RegularFile)
+}
+
+fn type_of(folder: &OwnedFd, name: &str) -> Option<FileType> {
+    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(FileType::from_raw_mode(stat.st_mode))
 }
 
 /// The names in a folder with their types, but for `.` and `..`. A name that is not UTF-8 spells no key and is left out.
