@@ -22,23 +22,13 @@ pub(crate) fn measure(
     over: &str,
 ) -> Result<(), String> {
     let _within = turns.runtime.enter();
-    let of = |what| format!("s3 settings: {what} 1 MiB, {CALLERS} callers, over {over}");
+    let of = |what: &'static str| format!("s3 settings: {what} 1 MiB, {CALLERS} callers, over {over}");
     let mut variants = Vec::new();
     for (name, protection) in VARIANTS {
         let ours = Ours::new(server, protection).map_err(|error| format!("{name}: {error}"))?;
         variants.push((name, Store::Ours(ours)));
     }
-    let puts = variants.iter().map(|(name, store)| turns.put_side_by_side(name, store, MIB));
-    rounds.case("storage", &of("put"), "MB/s", puts.collect());
-    let name = of("get");
-    if rounds.wants(&name) {
-        // All read one object, which has a checksum: only those who ask for it verify it.
-        let (first, store) = &variants[0];
-        let key = turns.given(first, store, MIB)?;
-        let gets = variants.iter().map(|(name, store)| turns.get_side_by_side(name, store, key.clone(), MIB));
-        rounds.case("storage", &name, "MB/s", gets.collect());
-    }
-    Ok(())
+    put_and_get(rounds, turns, &variants, of)
 }
 
 /// What the SDK brings that ours replaces: its guard against stalled streams, and its HTTP client.
@@ -51,7 +41,18 @@ pub(crate) fn of_the_sdk(rounds: &mut Rounds, turns: &Turns<'_>, server: &Server
         ("aws-sdk-s3 by hand", Store::Sdk(Sdk::new(server, bare))),
         ("aws-sdk-s3 without its guard", Store::Sdk(Sdk::without_guard(server, bare))),
     ];
-    let of = |what| format!("s3 settings of the SDK: {what} 1 MiB, {CALLERS} callers, bare");
+    let of = |what: &'static str| format!("s3 settings of the SDK: {what} 1 MiB, {CALLERS} callers, bare");
+    put_and_get(rounds, turns, &stores, of)
+}
+
+/// Two rows: all put, and all read one object, which the first has written. Where that has a checksum, only those who ask for
+/// it verify it.
+fn put_and_get(
+    rounds: &mut Rounds,
+    turns: &Turns<'_>,
+    stores: &[(&str, Store)],
+    of: impl Fn(&'static str) -> String,
+) -> Result<(), String> {
     let puts = stores.iter().map(|(name, store)| turns.put_side_by_side(name, store, MIB));
     rounds.case("storage", &of("put"), "MB/s", puts.collect());
     let name = of("get");
